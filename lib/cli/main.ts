@@ -53,16 +53,16 @@ const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
 
 const HELP = `usage: denossh <tool> [arguments]
 
-  ssh          run a command or a shell on another machine
-  sftp         copy files from and to another machine, command by command
-  scp          copy files from and to other machines
-  tunnel       keep tunnels through another machine
-  fleet        run a command on many other machines
-  sftp-server  serve files on standard input and output, for an SSH server to start
-  serve        be an SSH server: commands and files
-  keygen       make, change and show keys; certify keys and sign files
+  ssh          run a command or a shell on a server
+  sftp         transfer files interactively or from a batch file
+  scp          copy files between machines
+  tunnel       keep tunnels through a gateway up
+  fleet        run a command on many hosts
+  sftp-server  serve SFTP on standard input and output, started by an SSH server
+  serve        run an SSH server for commands and files
+  keygen       make, change and show keys; certify keys; sign files
 
-denossh <tool> --help says more; denossh --version prints the version.
+denossh <tool> --help prints the flags of a tool; denossh --version the version.
 `;
 
 /** The exit code for a wrong command line. */
@@ -111,6 +111,6 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 if (import.meta.main) {
-  // `exit`, since a read of standard input may still be pending.
+  // Exits explicitly, because a read of standard input may still be pending.
   runtime.process.exit(await main(runtime.process.args));
 }

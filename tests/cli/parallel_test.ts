@@ -36,7 +36,7 @@ Deno.test("serve --parallel runs several processes, restarts one that dies, and 
   assert(!workers.has(server.program.pid));
   const [first] = workers;
   Deno.kill(first!, "SIGKILL");
-  await server.program.waitFor(/a server ended with exit code \d+ and is started again/);
+  await server.program.waitFor(/a server ended with exit code \d+ and is restarted/);
   const seen = new Set<number>();
   while (seen.size < 2) seen.add(await workerOf(server));
   assert(!seen.has(first!));

@@ -325,16 +325,16 @@ Deno.test("an aborted sink reads no more", async () => {
 Deno.test("a source that ends early is an error at every step", async () => {
   await using folder = await tempFolder();
   const cases: [said: string, message: string][] = [
-    ["D0755 0 d\n", "the source ended inside of a folder"],
+    ["D0755 0 d\n", "the source ended inside a folder"],
     ["C0644 5 x\nabc", "the file ends before its size"],
     ["C0644 3 x\nabc", "the other side closed the connection"],
-    ["C0644 3", "a line has no end"],
+    ["C0644 3", "unexpected end of a line"],
     [`C0644 1 ${"n".repeat(9000)}\n`, "a line is too long"],
     ["C0644 99999999999999999 x\n", "protocol error: C0644 99999999999999999 x"],
     ["C0644 9999999999999999 x\n", "size out of range"],
     ["C064 1 x\n", ""],
     ["C64 1 x\n", "protocol error: C64 1 x"],
-    ["T1 0 1\n", "protocol error: times make no sense"],
+    ["T1 0 1\n", "protocol error: malformed times"],
   ];
   for (const [said, message] of cases) {
     const { error } = await sink(folder.path, said, { recursive: true });
@@ -349,7 +349,7 @@ Deno.test("folders may be nested 256 deep", async () => {
   const nested = (depth: number) => "D0700 0 d\n".repeat(depth) + "E\n".repeat(depth);
   assertEquals((await sink(folder.path, nested(256), { recursive: true })).error, null);
   const { error } = await sink(folder.path, nested(257), { recursive: true });
-  assertEquals(error?.message, "folders are too deep");
+  assertEquals(error?.message, "folders are nested too deeply");
 });
 
 Deno.test("a file is sent and received complete, in pieces of any size", async () => {

@@ -155,7 +155,7 @@ for (
     ["no port", ["--host-key", "k"], "--port needs a number"],
     ["a port out of range", ["--port", "99999", "--host-key", "k"], "--port needs a number"],
     ["no host key", ["--port", "0"], "--host-key is needed"],
-    ["nobody to let in", ["--port", "0", "--host-key", "k"], "nobody could log in"],
+    ["nobody to let in", ["--port", "0", "--host-key", "k"], "no way to log in"],
     ["an unknown flag", ["--port", "0", "--nonsense"], "unknown option -- nonsense"],
     ["an unknown option", ["--port=0", "--host-key=k", "-oX=1"], "Bad configuration option: X"],
     ["an argument", ["--port", "0", "extra"], 'unexpected argument "extra"'],

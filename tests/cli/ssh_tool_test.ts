@@ -138,7 +138,7 @@ Deno.test("A control master refuses to share sessions, and keeps running", async
   });
   using socket = await ControlSocket.open(path);
   const refused = await socket.proxy().then(() => "", (error) => error.message);
-  assertStringIncludes(refused, "this master shares no sessions");
+  assertStringIncludes(refused, "this master does not share sessions");
   using again = await ControlSocket.open(path);
   assertEquals(await again.check(), Deno.pid);
 });

@@ -24,19 +24,19 @@ export const FLEET_HELP = `usage: fleet [-H file]… [-g pattern[,pattern]…]�
              [-J [user@]host[:port],…] [-i key] [-l user] [-p port]
              [-o Key=Value]… [-q] [-v] command…
 
-  -H file          a file of hosts, [user@]host[:port] one a line; [group] begins
+  -H file          a file of hosts, one [user@]host[:port] per line; [group] begins
                    a group, # a comment; - is standard input. Without -H, the
-                   hosts of -g are those that Host lines of ssh_config name
-  -g patterns      only groups and hosts that match; not those of !pattern
-  --concurrency N  hosts at once; 32 unless given
-  --retries N      tries after the first of a host that cannot be reached; 2
+                   hosts of -g are taken from the Host lines of ssh_config
+  -g patterns      only matching hosts and groups, without those of !pattern
+  --concurrency N  most hosts in parallel; 32 unless given
+  --retries N      further attempts for a host that cannot be reached; 2
                    unless given
-  --timeout S      seconds for one host in all; no limit unless given
-  --json           each result as a line of JSON, instead of live output and the
-                   table
-  -q               no progress, and no table
+  --timeout S      total seconds for one host; no limit unless given
+  --json           print each result as a line of JSON, instead of live output and
+                   the table
+  -q               no progress and no table
 
-Nothing is asked: log in with a key or an agent, or give -o BatchMode=no.
+Does not prompt: log in with a key or an agent, or give -o BatchMode=no.
 The exit code is 0 if the command succeeded on all hosts, and 1 otherwise.
 `;
 
@@ -59,7 +59,7 @@ interface FleetArguments {
 }
 
 /**
- * `fleet`: a command on many hosts, several at once.
+ * `fleet`: runs a command on many hosts in parallel.
  *
  * @returns The exit code
  */
@@ -111,7 +111,7 @@ async function runOn(job: FleetArguments): Promise<number> {
   return failed === 0 ? 0 : FAILURE;
 }
 
-/** The options of the command line, which are for hosts that have no user or port themselves. */
+/** The options of the command line, without those that the host itself gives (user, port). */
 function saidOf({ user, port }: Destination, said: readonly OptionText[]): OptionText[] {
   const own = [...user === null ? [] : ["user"], ...port === null ? [] : ["port"]];
   return said.filter(({ name }) => !own.includes(name.toLowerCase()));

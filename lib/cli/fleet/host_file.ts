@@ -4,16 +4,16 @@ import { UsageError } from "../shared/flags.ts";
 
 /** A host of a file. */
 export interface ListedHost {
-  /** `[user@]host[:port]` as it was written. */
+  /** `[user@]host[:port]` as written. */
   readonly host: string;
-  /** The groups that it stands in. */
+  /** The groups that list it. */
   readonly groups: readonly string[];
 }
 
 /**
- * Reads a file of hosts: a host a line, `[group]` before those of a group, `#` before a comment.
+ * Reads a file of hosts: one host per line, `[group]` before those of a group, `#` before a comment.
  *
- * @throws {UsageError} If a line is neither
+ * @throws {UsageError} If a line is malformed
  */
 export function parseHostFile(text: string, name: string): ListedHost[] {
   const hosts = new Map<string, string[]>();
@@ -42,8 +42,8 @@ export function parseHostFile(text: string, name: string): ListedHost[] {
 }
 
 /**
- * The hosts that patterns select, as of ssh_config(5): one of them matches the host, its name without user and
- * port, or a group of its, and none that begins with `!` does. Without patterns, all hosts.
+ * The hosts that match a pattern (ssh_config(5)) and none that begins with `!`; all hosts without patterns.
+ * A pattern matches the host, its name without user and port, or one of its groups.
  */
 export function selectHosts(
   hosts: readonly ListedHost[],

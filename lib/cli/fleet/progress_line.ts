@@ -2,7 +2,7 @@ import { runtime } from "../../runtime/runtime.ts";
 
 const CLEAR_LINE = "\r\x1b[K";
 
-/** How many hosts are done, on a line of standard error that is drawn again; only on a terminal. */
+/** Shows how many hosts are done, on a line of standard error that is redrawn; only on a terminal. */
 export class ProgressLine implements Disposable {
   readonly #total: number;
   readonly #shown: boolean;
@@ -22,7 +22,7 @@ export class ProgressLine implements Disposable {
     this.#draw();
   }
 
-  /** Writes something else, and draws the line again below it. */
+  /** Writes something else, and redraws the line below it. */
   around(write: () => void): void {
     this.#write(CLEAR_LINE);
     write();

@@ -2,8 +2,8 @@ const VOWELS = "aeiouy";
 const CONSONANTS = "bcdfghklmnprstvzx";
 
 /**
- * A digest as words that can be pronounced, as `ssh-keygen -B` has it (Antti Huima's Bubble Babble): a
- * checksum runs through the vowels.
+ * A digest as pronounceable words, as in `ssh-keygen -B` (Antti Huima's Bubble Babble); the vowels contain
+ * a checksum.
  */
 export function bubbleBabble(digest: Uint8Array): string {
   let sum = 1;

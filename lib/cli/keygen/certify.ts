@@ -14,7 +14,7 @@ import {
 import { agentSigner, type OpenSigner, signerOf } from "./signers.ts";
 import { parseValidity } from "./times.ts";
 
-// ssh-keygen(1), -O: permitted to users unless a `no-` option is given.
+// Permissions of user certificates unless a `no-` option is given (ssh-keygen(1), -O).
 const PERMITS: Readonly<Record<string, string>> = {
   "x11-forwarding": "permit-X11-forwarding",
   "agent-forwarding": "permit-agent-forwarding",
@@ -110,7 +110,7 @@ function serialOf(text: string): bigint {
   return serial;
 }
 
-/** The key of -s: a private key, or with -U the agent's private half of a public one. */
+/** The signer for -s: a private key file or, with -U, the key of the agent for a public key file. */
 async function openAuthority(job: KeygenJob, file: string): Promise<OpenSigner> {
   if (!job.has("U")) {
     return signerOf(await orMissing(openPrivateKey(file, job.last("P")), `Load key "${file}"`));

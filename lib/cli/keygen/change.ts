@@ -6,10 +6,10 @@ import { UsageError } from "../shared/flags.ts";
 import { FAILURE, type KeygenJob, newPassphrase, openPrivateKey, writeFile } from "./job.ts";
 import { ask } from "../../terminal/ask.ts";
 
-/** `-p`: gives a private key another passphrase, and another format if -m says so. */
+/** `-p`: changes the passphrase of a private key, and its format with -m. */
 export async function changePassphrase(job: KeygenJob): Promise<number> {
   const file = await job.file("file in which the key is");
-  job.exportOptions("x"); // refused before anything is asked for
+  job.exportOptions("x"); // refused before the first question
   using key = await openOld(job, file);
   if (key.comment !== "") job.say(`Key has comment '${key.comment}'`);
   const prompt = "Enter new passphrase (empty for no passphrase): ";
@@ -19,7 +19,7 @@ export async function changePassphrase(job: KeygenJob): Promise<number> {
   return 0;
 }
 
-/** `-c`: gives a key another comment, in both of its files. */
+/** `-c`: changes the comment of a key, in both of its files. */
 export async function changeComment(job: KeygenJob): Promise<number> {
   const file = await job.file("file in which the key is");
   let passphrase = job.last("P") ?? "";
@@ -36,7 +36,7 @@ export async function changeComment(job: KeygenJob): Promise<number> {
   });
   job.say(`Old comment: ${key.comment}`);
   const comment = job.last("C") ?? await ask("New comment: ", { echo: true });
-  if (comment === null) throw new UsageError("-C is needed, since there is nobody to ask");
+  if (comment === null) throw new UsageError("-C is required without a terminal");
   if (comment === key.comment) {
     job.say("No change to comment");
     return 0;

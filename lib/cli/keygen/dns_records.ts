@@ -18,7 +18,7 @@ const HASHES: readonly [name: string, number: number, hash: HashName][] = [
 const HOST_KEYS = ["rsa", "ecdsa", "ed25519"]
   .map((type) => `/etc/ssh/ssh_host_${type}_key.pub`);
 
-/** What a record is about: a key that may be too weak to be used, since others may know it. */
+/** A host key, even one too weak to be used here, because others may know it. */
 interface HostKey {
   readonly type: string;
   readonly blob: Uint8Array;
@@ -81,6 +81,6 @@ function print(job: KeygenJob, host: string, { type, blob }: HostKey, hashes: ty
 /** The number of a key's algorithm (RFC 4255, 6594, 7479). */
 function algorithmNumber(type: string): number | null {
   if (type === "ssh-rsa") return 1;
-  if (/^ecdsa-sha2-nistp\d+$/.test(type)) return 3; // and no certificate
+  if (/^ecdsa-sha2-nistp\d+$/.test(type)) return 3; // not a certificate
   return type === "ssh-ed25519" ? 4 : null;
 }

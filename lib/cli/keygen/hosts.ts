@@ -12,18 +12,18 @@ import { type KeygenJob, orMissing, writeFile } from "./job.ts";
 const NOT_FOUND = 1;
 const INVALID_FILE = 1;
 
-/** Bytes of salt in a hashed host name, as OpenSSH has it. */
+/** Bytes of salt in a hashed host name, as in OpenSSH. */
 const SALT_BYTES = 20;
 
-/** What `-F` says of lines with a marker. */
+/** What `-F` prints for lines with a marker. */
 const MARKERS = { "": "", "@cert-authority": "CA", "@revoked": "REVOKED" } as const;
 
-/** A line about hosts; its key may be of any type, or broken, and the line is still one of the file. */
+/** A line about hosts; its key is not parsed, and may be broken or of an unknown type. */
 interface HostsLine {
   readonly marker: keyof typeof MARKERS;
   readonly hosts: string;
   readonly matches: HostMatcher;
-  /** The key's type, the key and a comment, as they stand there. */
+  /** The key's type, the key and a comment, as written. */
   readonly key: string;
 }
 
@@ -51,7 +51,7 @@ export async function findHost(job: KeygenJob): Promise<number> {
   return code;
 }
 
-/** `-R`: forgets a host; lines of authorities and of revoked keys stay. */
+/** `-R`: removes the lines of a host, except those of authorities and revoked keys. */
 export async function removeHost(job: KeygenJob): Promise<number> {
   const name = job.last("R")!;
   const file = hostsFile(job);
@@ -68,7 +68,7 @@ export async function removeHost(job: KeygenJob): Promise<number> {
   });
 }
 
-/** `-H`: replaces the names of hosts by hashes, one line for each name. */
+/** `-H`: replaces host names by hashes, with one line for each name. */
 export async function hashHosts(job: KeygenJob): Promise<number> {
   const file = hostsFile(job);
   let unhashed = false;
@@ -92,10 +92,10 @@ export async function hashHosts(job: KeygenJob): Promise<number> {
 }
 
 /**
- * Replaces a file; one with broken lines is left as it is, as ssh-keygen does.
+ * Replaces a file, unless it has broken lines, as ssh-keygen does.
  *
- * @param lines What each line has become; null for one that is broken
- * @param unchanged Asked whether a file without a change is replaced nevertheless
+ * @param lines The new lines for each old one; null for a broken line
+ * @param unchanged Called if nothing has changed; returns whether to replace the file nevertheless
  */
 async function replace(
   job: KeygenJob,
@@ -120,7 +120,7 @@ async function replace(
   return 0;
 }
 
-/** The lines with the hash of one host each; the line itself if its names cannot be hashed. */
+/** One hashed line for each host; the line itself if its names cannot be hashed. */
 function hashed(line: HostsLine, text: string): readonly string[] {
   const { marker, hosts, key } = line;
   if (marker !== "" || hosts.startsWith("|") || hasWildcard(line)) return [text];
@@ -132,7 +132,7 @@ function hasWildcard({ hosts }: HostsLine): boolean {
   return /[*?!]/.test(hosts);
 }
 
-/** Takes a line apart: a marker, the hosts, and a key that is not looked at. */
+/** Splits a line into a marker, the hosts, and a key that is not parsed. */
 function parseLine(text: string): HostsLine | "empty" | "broken" {
   const line = text.trim();
   if (line === "" || line.startsWith("#")) return "empty";
@@ -143,7 +143,7 @@ function parseLine(text: string): HostsLine | "empty" | "broken" {
   return { marker: marker as HostsLine["marker"], hosts, matches, key };
 }
 
-/** The key of a line, or null if it is of no supported type. */
+/** The key of a line; null if its type is not supported. */
 function keyOf({ key }: HostsLine): PublicKey | null {
   const [, blob = "", comment = ""] = /^\S+\s+(\S+)\s*(.*)$/.exec(key) ?? [];
   const bytes = decodeBase64(blob);

@@ -13,7 +13,7 @@ import { type Log, writeIfRead } from "../shared/log.ts";
 import { ask, canAsk } from "../../terminal/ask.ts";
 import { plainMessage } from "../../error_messages.ts";
 
-/** ssh-keygen's exit codes for files that it cannot use, and for wrong command lines. */
+/** ssh-keygen's exit codes for unusable files, and for wrong command lines. */
 export const FAILURE = 255;
 export const USAGE = 1;
 
@@ -43,24 +43,24 @@ export class KeygenJob {
     return allValues(this.flags, name);
   }
 
-  /** Says something on standard output, unless -q. */
+  /** Prints a line on standard output, unless -q. */
   say(line: string): void {
     if (!this.has("q")) console.log(line);
   }
 
-  /** Says something on standard error, unless -q. */
+  /** Prints a line on standard error, unless -q. */
   note(line: string): void {
     if (!this.has("q")) this.log.info(line);
   }
 
-  /** The file of -f; asked for if it was not given. */
+  /** The file of -f; asks for it if it was not given. */
   async file(purpose: string): Promise<string> {
     const given = this.last("f");
     if (given !== null) return expandHome(given);
     const usual = expandHome("~/.ssh/id_ed25519");
     const prompt = `Enter ${purpose} (${usual}): `;
     const answer = await ask(prompt, { echo: true });
-    if (answer === null) throw new UsageError("-f is needed, since there is nobody to ask");
+    if (answer === null) throw new UsageError("-f is required without a terminal");
     return answer.trim() || usual;
   }
 
@@ -73,7 +73,7 @@ export class KeygenJob {
     return hash;
   }
 
-  /** How -m, -Z and -a say that a private key is written. */
+  /** How to write a private key, from -m, -Z and -a. */
   exportOptions(passphrase: string): ExportOptions {
     const format = this.#format();
     const cipher = this.last("Z");
@@ -81,7 +81,7 @@ export class KeygenJob {
       throw new Error(`Invalid OpenSSH-format cipher '${cipher}'`);
     }
     if (passphrase === "") return { format };
-    // As ssh-keygen has it, both are about its own format.
+    // As in ssh-keygen, both apply only to its own format.
     const rounds = numberOf(this.last("a"), 1, 1024);
     const own = format === "openssh";
     return {
@@ -116,7 +116,7 @@ export function numberOf(text: string | null, least: number, most: number): numb
   return number;
 }
 
-/** Reads a private key file; the passphrase is asked for if it is needed and was not given. */
+/** Reads a private key file; asks for the passphrase if it is needed and was not given. */
 export async function openPrivateKey(file: string, given: string | null): Promise<PrivateKey> {
   const text = await runtime.files.readTextFile(file);
   try {
@@ -139,7 +139,7 @@ export async function openPrivateKey(file: string, given: string | null): Promis
   }
 }
 
-/** Waits for a file to be read; if there is no such file, the error is `message` with the reason. */
+/** Waits for a file to be read; if it does not exist, throws an error with `message`. */
 export async function orMissing<T>(reading: Promise<T>, message: string): Promise<T> {
   try {
     return await reading;
@@ -155,8 +155,8 @@ export function print(text: string): void {
 }
 
 /**
- * Reads the public key of a file: its own, the one beside a private key, or the private key's, for which
- * some formats need the passphrase.
+ * Reads the public key of a file: a public key, the `.pub` file of a private key, or the key inside a
+ * private key, for which some formats need the passphrase.
  */
 export async function readPublicKey(file: string, passphrase: string | null): Promise<PublicKey> {
   const text = await runtime.files.readTextFile(file);
@@ -168,7 +168,7 @@ export async function readPublicKey(file: string, passphrase: string | null): Pr
     using key = shown === null ? await openPrivateKey(file, passphrase) : importPrivateKey(text);
     return key.publicKey;
   } catch (error) {
-    // The comment is in the encrypted part, and nothing else of the public key.
+    // Only the comment is in the encrypted part; the rest of the public key is not.
     if (shown === null || !(error instanceof PassphraseError)) throw error;
     return shown;
   }
@@ -185,23 +185,23 @@ export async function readInput(file: string): Promise<string> {
   return new TextDecoder().decode(await readStdin());
 }
 
-/** Whether a text is that of a private key, of whatever format. */
+/** Whether a text is a private key, in any format. */
 export function isPrivate(text: string): boolean {
   return text.includes("PRIVATE KEY-----") || text.startsWith("PuTTY-User-Key-File-");
 }
 
-/** The new passphrase: that of -N, or asked for twice. */
+/** The new passphrase: from -N, or asked for twice. */
 export async function newPassphrase(job: KeygenJob, prompt: string): Promise<string> {
   const given = job.last("N");
   if (given !== null) return given;
   const first = await ask(prompt, { echo: false });
   const again = await ask("Enter same passphrase again: ", { echo: false });
-  if (first === null) throw new UsageError("-N is needed, since there is nobody to ask");
+  if (first === null) throw new UsageError("-N is required without a terminal");
   if (first !== again) throw new UsageError("Passphrases do not match.");
   return first;
 }
 
-/** Whether a file may be written: it does not exist, or the user agrees. */
+/** Whether a file may be written: it does not exist, or the user agrees to overwrite it. */
 export async function mayWrite(file: string, log: Log): Promise<boolean> {
   const exists = await runtime.files.lstat(file).then(() => true, (error) => {
     if (isError(error, "NotFound")) return false;
@@ -216,7 +216,7 @@ export async function mayWrite(file: string, log: Log): Promise<boolean> {
   return /^y(es)?$/i.test(answer?.trim() ?? "");
 }
 
-/** Writes a new file and renames it, so that no reader sees a part of it or wrong permissions. */
+/** Writes a new file and renames it, so that readers never see a part of it or wrong permissions. */
 export async function writeFile(
   file: string,
   content: string | Uint8Array,

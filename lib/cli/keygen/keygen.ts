@@ -30,7 +30,7 @@ export const KEYGEN_HELP =
        keygen -i [-f file]                     print a key of another format in OpenSSH's
        keygen -l [-v] [-E hash] [-f file]      print fingerprints, and pictures with -v
        keygen -B [-f file]                     print fingerprints as words
-       keygen -L [-f file]                     print what certificates say
+       keygen -L [-f file]                     print the fields of certificates
        keygen -s ca_key -I id [-hU] [-n principals] [-O option] [-V validity] [-z serial] file ...
        keygen -Y sign -f key -n namespace [-O hashalg=hash] [file ...]
        keygen -Y verify -f allowed_signers -I principal -n namespace -s signature [-r revoked]
@@ -38,7 +38,7 @@ export const KEYGEN_HELP =
        keygen -Y find-principals -s signature -f allowed_signers
        keygen -Y match-principals -I principal -f allowed_signers
        keygen -k -f revoked [-u] [-s ca_key] [-z version] file ...   revoke keys
-       keygen -Q [-l] -f revoked [file ...]    say which keys are revoked, with -l all that are
+       keygen -Q [-l] -f revoked [file ...]    check keys; with -l, list all revoked ones
        keygen -F host [-lv] [-f known_hosts]   find a host
        keygen -R host [-f known_hosts]         forget a host
        keygen -H [-f known_hosts]              hide the names of hosts
@@ -47,7 +47,7 @@ export const KEYGEN_HELP =
 
 const LETTERS = "BHLQUceghiklpquvyC:E:F:I:N:O:P:R:V:Y:Z:a:b:f:m:n:r:s:t:z:";
 
-/** The operation of each flag; without any of them a key is made. */
+/** The operation of each flag; without these flags, makes a key. */
 const MODES: readonly [flag: string, run: (job: KeygenJob) => Promise<number>, operands?: true][] =
   [
     ["Y", signatures, true],

@@ -18,7 +18,7 @@ export async function makeKey(job: KeygenJob): Promise<number> {
   const given = job.last("t") ?? "ed25519";
   const { type, name, bits } = kindOf(given, job.last("b"));
   const hash = job.fingerprintHash();
-  job.exportOptions("x"); // refused before anything is made
+  job.exportOptions("x"); // refused before a key is made
   job.say(`Generating public/private ${given} key pair.`);
   const file = expandHome(job.last("f") ?? await defaultFile(name));
   if (!await mayWrite(file, job.log)) return USAGE;
@@ -27,7 +27,7 @@ export async function makeKey(job: KeygenJob): Promise<number> {
     `${runtime.env.get("USER") ?? "root"}@${runtime.process.hostname()}`;
   using key = await generateKey(type, { comment, ...(bits !== null && { bits }) });
   const options = job.exportOptions(passphrase);
-  // PEM has no form for it; ssh-keygen falls back on its own format too.
+  // PEM cannot express it; ssh-keygen, too, uses its own format then.
   const own = type === "ed25519" && options.format === "pem";
   const text = key.export(own ? { ...options, format: "openssh" } : options);
   await makeFolder(file);
@@ -77,6 +77,6 @@ async function defaultFile(name: string): Promise<string> {
   const file = expandHome(`~/.ssh/id_${name}`);
   const prompt = `Enter file in which to save the key (${file}): `;
   const answer = await ask(prompt, { echo: true });
-  if (answer === null) throw new UsageError("-f is needed, since there is nobody to ask");
+  if (answer === null) throw new UsageError("-f is required without a terminal");
   return answer.trim() || file;
 }

@@ -4,7 +4,7 @@ import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
 import { type KeygenJob, orMissing, print, readInput, readPublicKey, writeFile } from "./job.ts";
 
-/** `-Q`: the exit code if a key is revoked. */
+/** The exit code of `-Q` if a key is revoked. */
 const SOME_REVOKED = 1;
 
 /** The revocations in the lines of files (ssh-keygen(1), KEY REVOCATION LISTS). */
@@ -16,7 +16,7 @@ interface Collected {
   readonly certificates: NonNullable<Revocations["certificates"]>[number][];
 }
 
-/** `-k`: writes a revocation list, or with -u adds to one. */
+/** `-k`: writes a revocation list; with -u, adds to one. */
 export async function writeRevoked(job: KeygenJob): Promise<number> {
   const file = job.last("f");
   if (file === null) throw new UsageError("KRL generation requires an output file");
@@ -49,7 +49,7 @@ export async function writeRevoked(job: KeygenJob): Promise<number> {
   return 0;
 }
 
-/** `-Q`: says which keys a revocation list has; `-l` shows all of it first. */
+/** `-Q`: prints whether keys are revoked; with -l, first the whole list. */
 export async function queryRevoked(job: KeygenJob): Promise<number> {
   const file = job.last("f");
   if (file === null) throw new UsageError("KRL checking requires an input file");
@@ -67,7 +67,7 @@ export async function queryRevoked(job: KeygenJob): Promise<number> {
   return code;
 }
 
-/** The key of -s; null for "none", which means any authority; undefined without -s. */
+/** The key of -s; null for "none" (any authority), undefined without -s. */
 async function authorityOf(file: string | null): Promise<PublicKey | null | undefined> {
   if (file === null) return undefined;
   return file.toLowerCase() === "none" ? null : await readPublicKey(file, null);
@@ -111,7 +111,7 @@ function collect(
   }
 }
 
-/** A certificate is revoked by its number, or its name if it has none; a key by its fingerprint. */
+/** Revokes a certificate by its serial number, or its key id without one, and a key by its fingerprint. */
 function revokeKey(into: Collected, key: PublicKey): void {
   const { certificate } = key;
   if (certificate === null) into.fingerprints.push(key.fingerprint());

@@ -100,7 +100,7 @@ export async function exportFormat(job: KeygenJob): Promise<number> {
   return 0;
 }
 
-/** `-i`: prints a public key of another format as OpenSSH has it. */
+/** `-i`: prints a public key of another format in OpenSSH's format. */
 export async function importFormat(job: KeygenJob): Promise<number> {
   const file = await job.file("file in which the key is");
   const text = await runtime.files.readTextFile(file);
@@ -121,9 +121,9 @@ async function publicKeys(file: string): Promise<PublicKey[]> {
   return text.split("\n").map(keyOfLine).filter((key) => key !== null);
 }
 
-/** Wherever in the line the key is: options or host names may stand before it. */
+/** The key may be anywhere in the line, after options or host names. */
 function keyOfLine(line: string): PublicKey | null {
-  // Lines of authorities and of revoked keys are left out, as ssh-keygen does.
+  // Lines of authorities and revoked keys are skipped, as in ssh-keygen.
   if (/^\s*[#@]/.test(line)) return null;
   const match = /(?:^|\s)((?:ssh|ecdsa|sk)-\S+\s+AAAA\S+.*)$/.exec(line);
   try {

@@ -32,7 +32,7 @@ import {
 } from "./job.ts";
 import { agentSigner, type OpenSigner, signerOf } from "./signers.ts";
 
-/** ssh-keygen's exit code if no line of the file has the name. */
+/** ssh-keygen's exit code if no line of the file matches the name. */
 const NOT_FOUND = 210;
 
 interface SignatureOptions {
@@ -41,7 +41,7 @@ interface SignatureOptions {
   readonly printPublicKey: boolean;
 }
 
-/** `-Y`: signs files, and says whose signatures they are. */
+/** `-Y`: signs files and verifies signatures. */
 export async function signatures(job: KeygenJob): Promise<number> {
   const operation = job.last("Y")!;
   const options = optionsOf(job);
@@ -144,7 +144,7 @@ async function checkAlone(job: KeygenJob, options: SignatureOptions): Promise<nu
   }));
 }
 
-/** What a signature must be for; as in ssh-keygen, the touch of a token is not required. */
+/** Requirements of a signature; as in ssh-keygen, the touch of a token is not required. */
 function expected(namespace: string): Parameters<typeof verifyMessage>[2] {
   return { namespace, noTouchRequired: true };
 }
@@ -189,7 +189,10 @@ function report(job: KeygenJob, principals: readonly string[], otherwise: number
   return otherwise;
 }
 
-/** The key of a file: a private key, or a public one's private half, in the agent or the file beside it. */
+/**
+ * The signer for a file: a private key, or the private key of a public one, from the agent or from the file
+ * without `.pub`.
+ */
 async function openSigner(job: KeygenJob, file: string): Promise<OpenSigner> {
   const text = await readText(file);
   if (isPrivate(text)) return signerOf(await openPrivateKey(file, job.last("P")));

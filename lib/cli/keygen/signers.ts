@@ -3,17 +3,17 @@ import type { AgentClient } from "../../agent/client.ts";
 import type { PrivateKey, Signer } from "../../keys/private_key.ts";
 import type { PublicKey } from "../../keys/public_key.ts";
 
-/** A signer, and the key or the agent that is closed with it. */
+/** A signer; disposing of it closes its key or agent. */
 export interface OpenSigner extends AsyncDisposable {
   readonly signer: Signer;
 }
 
-/** A private key as a signer; `signer` signs with it in another form, such as with a certificate. */
+/** A private key as a signer; `signer` replaces it as the signer, for example with a certificate. */
 export function signerOf(key: PrivateKey, signer: Signer = key): OpenSigner {
   return { signer, [Symbol.asyncDispose]: async () => await key[Symbol.dispose]() };
 }
 
-/** The agent's private half of a public key; null, and the agent closed, if it has none. */
+/** The agent's key for a public key; null, with the agent closed, if it does not have it. */
 export async function agentSigner(
   agent: AgentClient,
   key: PublicKey,

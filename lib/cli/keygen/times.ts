@@ -14,7 +14,7 @@ export function parseValidity(text: string, now: Date): Validity {
   if (text.startsWith("+") && colon < 0) {
     const milliseconds = parseTime(text.slice(1));
     if (milliseconds === null) throw wrong;
-    // From the minute before, since clocks differ.
+    // From the minute before, because clocks differ.
     const start = Math.floor((now.getTime() / 1000 - 59) / 60) * 60;
     return { validAfter: date(start), validBefore: after(now, milliseconds / 1000) };
   }
@@ -31,7 +31,7 @@ export function parseValidity(text: string, now: Date): Validity {
   };
 }
 
-/** A time; undefined for the word `open`, which means no limit; null if it is malformed. */
+/** A time; undefined for the word `open` (no limit), null if malformed. */
 function moment(text: string, open: string, now: Date): Date | null | undefined {
   if (text === open) return undefined;
   if (text.startsWith("+") || text.startsWith("-")) {
@@ -53,7 +53,7 @@ function date(seconds: number): Date {
 
 /** Seconds since 1970 as the local time, in the form of ssh-keygen. */
 export function localTime(seconds: bigint): string {
-  // Beyond the range of dates.
+  // Out of the range of `Date`.
   const time = new Date(Number(seconds) * 1000);
   if (Number.isNaN(time.getTime())) return String(seconds);
   const [year, month, day] = [time.getFullYear(), time.getMonth() + 1, time.getDate()];

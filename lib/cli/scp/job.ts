@@ -4,7 +4,7 @@ import type { Destination } from "../../client/options.ts";
 import { openRemoteHost, type RemoteHost } from "../shared/remote_host.ts";
 import type { Log } from "../shared/log.ts";
 
-/** How an `scp` runs. */
+/** The options and the state of one `scp`. */
 export interface ScpJob extends Tuning {
   readonly flags: CopyFlags;
   readonly log: Log;
@@ -22,9 +22,9 @@ export interface ScpJob extends Tuning {
   readonly trusting: boolean;
   /** -R: the first host copies to the second. */
   readonly byFirstHost: boolean;
-  /** -t and -f: the role that an `scp` on another host started this one in. */
+  /** -t and -f: the role in which an `scp` on another host started this one. */
   readonly serving: "sink" | "source" | null;
-  /** Whether to show how far it is. */
+  /** Whether to show progress. */
   readonly progress: boolean;
 }
 

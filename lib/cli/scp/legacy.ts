@@ -1,4 +1,4 @@
-/** `scp -O`: an `scp` on each host, and their own protocol in between. */
+/** `scp -O`: an `scp` on each host, with the old scp protocol between them. */
 import type { SftpChannel } from "../../sftp/protocol/channel.ts";
 import type { Operand, RemoteOperand } from "../shared/operands.ts";
 import { ProgressMeter } from "../shared/progress_meter.ts";
@@ -12,7 +12,7 @@ import { quote } from "../../quote.ts";
 import { bytesChannel, STANDARD_STREAMS } from "../shared/stdio_channel.ts";
 
 /**
- * Copies one source, of which at least one end is on another machine.
+ * Copies one source; at least one end is on another machine.
  *
  * @returns Whether all of it was copied
  */
@@ -44,7 +44,7 @@ export async function copyLegacy(
   );
 }
 
-/** `scp -t` and `scp -f`: what an `scp` on the other host starts, on the standard streams. */
+/** `scp -t` and `scp -f`: the other half of the protocol, on the standard streams. */
 export async function serveLegacy(
   job: ScpJob,
   role: "sink" | "source",
@@ -73,12 +73,12 @@ function pathOf({ path }: RemoteOperand): string {
 }
 
 /**
- * Names that may come for a path: those that its last step matches (CVE-2019-6111). A step that is quoted for
- * the host's shell matches nothing, as in OpenSSH's scp; -T accepts it.
+ * Tests the names received for a path against its last step (CVE-2019-6111). A step that is quoted for the
+ * host's shell matches nothing, as in OpenSSH's scp; -T disables the test.
  */
 function expectedOf({ trusting }: ScpJob, path: string): (name: string) => boolean {
   const last = path.replace(/\/+$/, "").split("/").at(-1) ?? "";
-  // The folder gets another name here.
+  // The folder is given another name here.
   if (trusting || last === "" || /^(\.{1,2}|~.*)$/.test(last)) return () => true;
   const patterns = alternatives(last);
   return (name) => patterns.some((pattern) => pattern === name || globMatcher(pattern)(name));
@@ -136,7 +136,7 @@ function receiving(
   return copying(job, (how) => receiveAll(target, scp, { ...how, intoFolder, expected }));
 }
 
-/** Runs a copy, draws how far it is, and reports what failed; resolves to whether nothing did. */
+/** Runs a copy, draws its progress and reports failures; resolves to whether there were none. */
 async function copying(
   job: ScpJob,
   run: (how: ScpCopyOptions) => Promise<void>,
@@ -181,9 +181,9 @@ async function pump(from: SftpChannel, to: SftpChannel): Promise<void> {
 }
 
 /**
- * -R: an `scp` on the first host logs in to the second.
+ * -R: starts an `scp` on the first host, which logs in to the second.
  *
- * @returns Whether that one says that it was copied
+ * @returns Whether it succeeded
  */
 export async function copyByFirstHost(
   job: ScpJob,
@@ -203,7 +203,7 @@ export async function copyByFirstHost(
   return await code === 0;
 }
 
-/** Draws one file after the other. */
+/** Draws the progress of one file after the other. */
 class FileMeter implements Disposable {
   #started = 0;
   #name = "";

@@ -20,7 +20,7 @@ interface RemotePath {
 }
 
 /**
- * Copies one source, of which at least one end is on another machine.
+ * Copies one source; at least one end is on another machine.
  *
  * @returns Whether all of it was copied
  */
@@ -46,7 +46,7 @@ export async function copyOverSftp(
   });
 }
 
-/** Copies on this machine, as `scp` does: by `cp`. */
+/** Copies on this machine with `cp`, as `scp` does. */
 export async function copyLocal(
   { recursive, preserve, log }: ScpJob,
   source: { readonly local: string },
@@ -78,7 +78,7 @@ async function remotePathOf(
   return { client, path: path === "" ? "." : path };
 }
 
-/** The paths that a source matches; the path itself if there are none. */
+/** The paths that a source matches; the path itself if there are no matches. */
 async function matching({ client, path }: RemotePath): Promise<string[]> {
   const matches = expandGlob(path, {
     // As in a shell, a folder that cannot be listed matches nothing.
@@ -125,7 +125,7 @@ async function download(job: ScpJob, { client, path }: RemotePath, local: string
   await withMeter(job, path, (options) => client.get(path, to, options));
 }
 
-/** Copies from one host to another, through this one. */
+/** Copies from one host to another through this one. */
 async function across(job: ScpJob, from: RemotePath, to: RemotePath, many: boolean): Promise<void> {
   const info = await from.client.stat(from.path);
   const folder = await isFolder(to.client, to.path);
@@ -141,7 +141,7 @@ interface CopyEnd {
   readonly isDirectory: boolean;
 }
 
-/** Refuses a folder without -r, and to copy several files, or into `name/`, where no folder is. */
+/** Refuses a folder without -r, and a target that is not a folder for several files or for `name/`. */
 function checkEnds(job: ScpJob, source: CopyEnd, target: CopyEnd, many: boolean): void {
   if (source.isDirectory && !job.recursive) {
     throw new Error(`${printable(source.path)}: not a regular file`);
@@ -184,7 +184,7 @@ async function localFolder(path: string): Promise<boolean> {
   return await runtime.files.stat(path).then((info) => info.isDirectory, () => false);
 }
 
-/** The path, with `.` and `..` at its end replaced by a name. */
+/** The path; `.` or `..` at its end is replaced by a name. */
 async function named(local: string): Promise<string> {
   return /(?:^|\/)\.{1,2}\/*$/.test(local) ? await runtime.files.realPath(local) : local;
 }
@@ -193,6 +193,8 @@ async function nameOf(client: SftpClient, path: string): Promise<string> {
   const whole = /(?:^|\/)\.{1,2}\/*$/.test(path) ? await client.realPath(path) : path;
   const name = whole.split("/").findLast((step) => step !== "") ?? "";
   const problem = nameProblem(name);
-  if (problem !== null) throw new Error(`"${printable(name)}" is no name for a copy: ${problem}`);
+  if (problem !== null) {
+    throw new Error(`"${printable(name)}" cannot be the name of a copy: ${problem}`);
+  }
   return name;
 }

@@ -23,13 +23,13 @@ export const SCP_HELP = `usage: scp [-346ABCOpqRrsTv] [-c cipher] [-D sftp_serve
 A source or target is a local path, [user@]host:[path], or scp://[user@]host[:port][/path].
 
   -p, -r   keep times and modes; copy whole folders
-  -3       between two hosts through this one, which it does anyway; -R by an scp on the first host
-  -s, -O   over SFTP (unless said otherwise), or by the protocol of old
-  -T       with -O: take whatever names the server sends
-  -l       kilobits a second at most
-  -X       nrequests=N, buffer=BYTES; channels=N, or channels=auto, as it is unless given: how many
-           channels of the connection a large file is spread over; connections=N: how many
-           connections, where each of them is slow by itself
+  -3, -R   copy between two hosts through this one (the default), or with an scp on the first
+  -s, -O   use SFTP (the default), or the old scp protocol
+  -T       with -O: accept any names that the server sends
+  -l       maximum kilobits per second
+  -X       nrequests=N, buffer=BYTES; channels=N or channels=auto (the default): over how many
+           channels of the connection to spread a large file; connections=N: over how many
+           connections, if each of them is slow
 `;
 
 const LETTERS = `${CONNECTION_LETTERS}123BdfTOpRrstl:X:`;

@@ -14,20 +14,23 @@ export class ScpError extends Error {
   }
 }
 
-/** How either half of the protocol copies. */
+/** Options of both halves of the protocol. */
 export interface ScpCopyOptions {
   readonly recursive: boolean;
   readonly preserve: boolean;
   readonly signal: AbortSignal;
-  /** The most bytes a second; no limit for null. */
+  /** The most bytes per second; null for no limit. */
   readonly rate: number | null;
   /** Called with a message for each file that could not be copied. */
   readonly failed: (message: string) => void;
-  /** Called with how far a file is. */
+  /** Called with the progress of a file. */
   readonly onProgress?: (name: string, transferred: number, total: number) => void;
 }
 
-/** The messages of the scp protocol: lines, bytes of files, and a zero byte as acknowledgement. */
+/**
+ * Sends and receives the messages of the scp protocol: lines, bytes of files, and a zero byte as
+ * acknowledgement.
+ */
 export class ScpProtocol {
   readonly #channel: SftpChannel;
   readonly #source: ByteSource;
@@ -77,7 +80,7 @@ export class ScpProtocol {
     return await this.#text([]);
   }
 
-  /** The next bytes of a file, piece by piece. */
+  /** The next bytes of a file, in pieces. */
   async bytes(length: number, sink: (piece: Uint8Array) => Promise<void>): Promise<void> {
     for (let left = length; left > 0;) {
       if (!await this.#source.more()) throw new ScpError("the file ends before its size");
@@ -90,7 +93,7 @@ export class ScpProtocol {
   async #text(start: number[]): Promise<string> {
     const bytes = start;
     for (;;) {
-      if (!await this.#source.more()) throw new ScpError("a line has no end");
+      if (!await this.#source.more()) throw new ScpError("unexpected end of a line");
       const [byte] = await this.#source.take(1);
       if (byte === 10) return new TextDecoder().decode(new Uint8Array(bytes));
       if (bytes.push(byte!) > MAX_LINE_BYTES) throw new ScpError("a line is too long");

@@ -8,14 +8,14 @@ import { Throttle } from "../../sftp/transfer/throttle.ts";
 import { messageOf } from "../shared/failure.ts";
 import { type ScpCopyOptions, ScpError, type ScpProtocol } from "./scp_protocol.ts";
 
-/** Folders in folders that a source may send. */
+/** The deepest nesting of folders that a source may send. */
 const MAX_DEPTH = 256;
 
-/** How a sink receives. */
+/** Options of a sink. */
 export interface SinkOptions extends ScpCopyOptions {
   /** The target must be a folder. */
   readonly intoFolder: boolean;
-  /** Whether a name was asked for; the names inside a folder that was are not checked. */
+  /** Whether a name was requested; names inside a requested folder are not checked. */
   readonly expected: (name: string) => boolean;
 }
 
@@ -32,7 +32,7 @@ interface Times {
 }
 
 /**
- * Receives files and folders from a source (CVE-2018-20685, CVE-2019-6111: its names are checked).
+ * Receives files and folders from a source, and checks their names (CVE-2018-20685, CVE-2019-6111).
  *
  * @throws {ScpError} If the source gives up, breaks the protocol, or sends other files than requested
  */
@@ -59,7 +59,7 @@ async function receive(
   options: SinkOptions,
   depth: number,
 ): Promise<void> {
-  if (depth > MAX_DEPTH) throw new ScpError("folders are too deep");
+  if (depth > MAX_DEPTH) throw new ScpError("folders are nested too deeply");
   await scp.acknowledge();
   let times: Times | null = null;
   for (let text; (text = await scp.line()) !== null;) {
@@ -70,7 +70,7 @@ async function receive(
     }
     if (text.startsWith("\x02")) throw new ScpError(printable(text.slice(1)));
     if (text === "E") {
-      if (depth === 0) throw new ScpError("protocol error: a folder ends that did not begin");
+      if (depth === 0) throw new ScpError("protocol error: unexpected end of a folder");
       return await scp.acknowledge();
     }
     if (text.startsWith("T")) {
@@ -93,7 +93,7 @@ async function receive(
     else await receiveFile(path, what, times, scp, options);
     times = null;
   }
-  if (depth > 0) throw new ScpError("the source ended inside of a folder");
+  if (depth > 0) throw new ScpError("the source ended inside a folder");
 }
 
 async function receiveFolder(
@@ -157,7 +157,7 @@ async function receiveFile(
   await scp.complain(failure);
 }
 
-/** Truncates a file to its new size; a device has none. */
+/** Truncates a file to its new size, except a device. */
 async function truncated(file: OpenFile, size: number): Promise<void> {
   if ((await file.stat()).isFile) await file.truncate(size);
 }
@@ -174,7 +174,7 @@ function announcementOf(text: string): Announcement {
 /** `T1700000000 0 1700000000 0`: seconds and microseconds of the modification and of the access. */
 function timesOf(text: string): Times {
   const [, mtime, atime] = /^T(\d{1,12}) \d{1,6} (\d{1,12}) \d{1,6}$/.exec(text) ?? [];
-  if (mtime === undefined) throw new ScpError("protocol error: times make no sense");
+  if (mtime === undefined) throw new ScpError("protocol error: malformed times");
   return { mtime: Number(mtime), atime: Number(atime) };
 }
 

@@ -5,7 +5,7 @@ import { runtime } from "../../runtime/runtime.ts";
 import { Throttle } from "../../sftp/transfer/throttle.ts";
 import { type ScpCopyOptions, ScpError, type ScpProtocol } from "./scp_protocol.ts";
 
-/** Bytes that are read and sent at once. */
+/** Bytes to read and send at a time. */
 const BLOCK_BYTES = 128 * 1024;
 
 /**
@@ -24,7 +24,7 @@ export async function sendAll(
   for (const path of paths) await send(path, scp, { ...options, throttle });
 }
 
-/** The options, and what all files share. */
+/** The options and the state shared by all files. */
 interface Sending extends ScpCopyOptions {
   readonly throttle: Throttle | null;
 }
@@ -68,7 +68,7 @@ async function sendFile(
     const most = Math.min(block.length, options.throttle?.piece ?? block.length);
     const piece = block.subarray(0, Math.min(most, info.size - at));
     const count: number | null = short ? null : await file.read(piece);
-    // The sink expects the announced number of bytes; afterwards it gets an error.
+    // The sink expects the announced number of bytes; the error follows after them.
     short ||= count === null;
     if (short) piece.fill(0);
     const bytes = short ? piece : piece.subarray(0, count!);
@@ -133,7 +133,7 @@ function modeOf(info: Deno.FileInfo): string {
   return mode.toString(8).padStart(4, "0");
 }
 
-/** The name without control characters: a line end would split the line. */
+/** The name without control characters, because a line end would split the line. */
 function sent(name: string): string {
   return printable(name);
 }

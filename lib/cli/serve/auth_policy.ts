@@ -15,15 +15,15 @@ export interface PolicyFiles {
   readonly authorizedKeys: string | null;
   /** The path of a file of `user:password` lines, or null. */
   readonly passwords: string | null;
-  /** Keys whose certificates log in (TrustedUserCAKeys). */
+  /** Authorities whose certificates may log in (TrustedUserCAKeys). */
   readonly authorities?: readonly PublicKey[];
-  /** Which variables an authorized_keys file may set (PermitUserEnvironment). */
+  /** The variables that an authorized_keys file may set (PermitUserEnvironment). */
   readonly permitUserEnvironment?: boolean | string;
-  /** Which keys never do (RevokedKeys). */
+  /** Keys that may not log in (RevokedKeys). */
   readonly revoked?: ((key: PublicKey) => boolean) | undefined;
 }
 
-/** The policy of logins; the files are read for each attempt, so that changes apply at once. */
+/** The policy of logins. Files are read for each attempt, so that changes apply immediately. */
 export function filePolicy(
   { authorizedKeys: file, passwords, authorities = [], revoked, permitUserEnvironment = false }:
     PolicyFiles,
@@ -54,7 +54,7 @@ export function filePolicy(
   return policy;
 }
 
-/** Checks a password; every line is compared, so that the time reveals nothing. */
+/** Checks a password. Every line is compared, so that the time reveals nothing. */
 function checkPassword(text: string, user: string, password: string): boolean {
   const given = account(`${user}:${password}`);
   let right = false;
@@ -63,7 +63,7 @@ function checkPassword(text: string, user: string, password: string): boolean {
     const same = equalConstantTime(account(usable ? line : randomLine()), given);
     right = same || right;
   }
-  // A user's name with a colon could match another user's line.
+  // A user name with a colon could match the line of another user.
   return right && !user.includes(":");
 }
 

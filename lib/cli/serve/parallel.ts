@@ -1,4 +1,4 @@
-/** `serve --parallel`: several processes on one port, over which the system spreads the connections. */
+/** `serve --parallel`: several processes on one port; the system distributes the connections. */
 import type { ChildProcess } from "../../runtime/parts.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { sleep } from "../../waiting.ts";
@@ -6,33 +6,33 @@ import type { Log } from "../shared/log.ts";
 import { ownCommand } from "../shared/own_program.ts";
 import { onSignals } from "../../terminal/signals.ts";
 
-/** Tells a process that it is one of several, and the number of the one that started it. */
+/** Environment variable of the server processes, with the id of the process that started them. */
 const SUPERVISOR = "DENOSSH_SERVE_FOR";
-/** How long a server that has ended stays away. */
+/** The delay before a server that has ended is restarted. */
 const RESTART_MS = 1_000;
 
-/** Whether this process is one of several. */
+/** Whether this process is one of the server processes. */
 export function isWorker(): boolean {
   return runtime.env.get(SUPERVISOR) === String(runtime.process.ppid);
 }
 
-/** Calls back when the process that started this one has ended: its pipe has then. */
+/** Calls `gone` when the process that started this one has ended, which closes the pipe to standard input. */
 export async function onSupervisorGone(gone: () => void): Promise<void> {
   const { stdin } = runtime.terminal;
   const buffer = new Uint8Array(64);
   try {
     while (await stdin.read(buffer) !== null);
   } catch {
-    // A pipe that breaks has ended.
+    // A broken pipe has ended, too.
   }
   gone();
 }
 
 /**
- * Runs servers until a signal ends them; one that ends by itself is started again.
+ * Runs servers until a signal ends them, and restarts those that end by themselves.
  *
- * @param args The command line of each
- * @returns The exit code: that of a server that does not get as far as listening
+ * @param args The command line of each server
+ * @returns The exit code; not 0 if a server ended before it listened
  */
 export async function superviseServers(
   count: number,
@@ -64,7 +64,7 @@ export async function superviseServers(
       children.delete(child);
       if (stopping.signal.aborted) return;
       if (said === "") return stop(code || 1);
-      log.error(`serve: a server ended with exit code ${code} and is started again`);
+      log.error(`serve: a server ended with exit code ${code} and is restarted`);
     }
   };
 
@@ -72,7 +72,7 @@ export async function superviseServers(
   const running = all.map(({ resolve }) => run(resolve));
   const over = Promise.all(running);
   const said = await Promise.race([Promise.all(all.map(({ promise }) => promise)), over]);
-  // They all say the same.
+  // All print the same line.
   if (typeof said[0] === "string") runtime.terminal.stdout.writeSync(encode(said[0]));
   await over;
   return code;
@@ -89,7 +89,7 @@ function start(args: readonly string[]): ChildProcess {
   });
 }
 
-/** What a server says once it listens; empty if it ends before. The rest is read and dropped. */
+/** The first output of a server, printed once it listens; empty if it ends before. Later output is dropped. */
 async function firstOutput({ stdout }: ChildProcess): Promise<string> {
   const reader = stdout.getReader();
   const { done, value } = await reader.read();

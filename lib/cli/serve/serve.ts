@@ -27,16 +27,16 @@ export const SERVE_HELP = `usage: serve --port N --host-key FILE… [--authorize
              [-v] [-q]
 
   --port N                port to listen on; 0 for a free one
-  --host-key FILE         a private key of the server's; several with several types
+  --host-key FILE         a host key; give several for several types
   --authorized-keys FILE  public keys that may log in, as any user
-  --password-file FILE    lines of user:password that may log in
-  --root DIR              serve files by SFTP, and nothing outside DIR
+  --password-file FILE    users that may log in, as lines of user:password
+  --root DIR              serve the files in DIR by SFTP
   --exec                  run commands, with the rights of this process
   --bind ADDR             address to listen on, 127.0.0.1 unless given
-  --strict                offer no algorithm that only old clients need
-  --parallel N            as many processes on the port; one that ends is started again
-  --proxies LIST          addresses of load balancers that tell the client's address
-                          by the PROXY protocol, such as 10.0.0.0/8
+  --strict                do not offer algorithms that only old clients need
+  --parallel N            N processes on the port; one that ends is restarted
+  --proxies LIST          addresses of load balancers that send the client's address
+                          in the PROXY protocol, such as 10.0.0.0/8
   -o Key=Value            an option of sshd_config(5), such as MaxAuthTries=3; tunnels
                           are refused without AllowTcpForwarding=yes or local,
                           AllowAgentForwarding=yes, X11Forwarding=yes
@@ -71,7 +71,7 @@ interface ServeArguments {
   readonly root: string | null;
   readonly exec: boolean;
   readonly strict: boolean;
-  /** How many processes; 1 is this one. */
+  /** The number of processes; 1 means only this one. */
   readonly parallel: number;
   readonly proxies: string | null;
   readonly options: SshdOptions;
@@ -79,7 +79,7 @@ interface ServeArguments {
 }
 
 /**
- * `serve`: an SSH server for the keys, passwords and files that are named, until a signal ends it.
+ * `serve`: runs an SSH server with the given keys, passwords and files until a signal ends it.
  *
  * @returns The exit code
  */
@@ -127,7 +127,7 @@ function parse(args: readonly string[]): ServeArguments {
     passwords: options.PasswordAuthentication === false ? null : last("password-file"),
   };
   if (given.authorizedKeys === null && given.passwords === null && !options.TrustedUserCAKeys) {
-    throw new UsageError("nobody could log in: --authorized-keys or --password-file is needed");
+    throw new UsageError("no way to log in: give --authorized-keys or --password-file");
   }
   return {
     port: Number(port),
@@ -144,20 +144,20 @@ function parse(args: readonly string[]): ServeArguments {
   };
 }
 
-/** Starts as many processes, each with the same command line. */
+/** Starts several processes with the same command line. */
 async function startServers(
   { parallel, port, hostname, log }: ServeArguments,
   args: readonly string[],
 ): Promise<number> {
   if (port !== 0) return await superviseServers(parallel, args, log);
-  // A free port is chosen once for all of them.
+  // Choose a free port once for all of them.
   const probe = runtime.net.listen({ port, hostname });
   const chosen = (probe.addr as Deno.NetAddr).port;
   probe.close();
   return await superviseServers(parallel, [...args, "--port", `${chosen}`], log);
 }
 
-/** @throws {UsageError} If it is no number of processes */
+/** @throws {UsageError} If the number of processes is invalid */
 function parallelOf(text: string | null): number {
   if (text === null) return 1;
   if (!/^[1-9]\d{0,2}$/.test(text)) throw new UsageError("--parallel needs a number from 1 to 999");
@@ -173,7 +173,7 @@ function hostKey(file: string): Promise<PrivateKey> {
 async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Promise<SshServer> {
   const { port, hostname, root, options, authorizedKeys, passwords, log } = job;
   const { Banner } = options;
-  // They are read at each login; here it only shows whether they are there.
+  // They are read again at each login; here only to report missing ones at the start.
   for (const file of [authorizedKeys, passwords]) {
     if (file !== null) await runtime.files.readTextFile(file);
   }
@@ -217,7 +217,7 @@ function userEnvironment({ PermitUserEnvironment = "no" }: SshdOptions): boolean
   return /^(no|false)$/i.test(PermitUserEnvironment) ? false : PermitUserEnvironment;
 }
 
-/** The keys of a file, one a line. */
+/** The keys of a file, one per line. */
 async function keysOf(file: string): Promise<PublicKey[]> {
   const lines = (await runtime.files.readTextFile(file)).split("\n").map((line) => line.trim());
   return lines.filter((line) => line !== "" && !line.startsWith("#")).map(importPublicKey);

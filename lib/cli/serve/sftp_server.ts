@@ -17,9 +17,9 @@ export const SFTP_SERVER_HELP =
                    [-P denied_requests] [-p allowed_requests] [-u umask]
        sftp-server -Q requests
 
-SFTP on standard input and output, for an SSH server to start: in sshd_config
-"Subsystem sftp deno run -A …/main.ts sftp-server". Clients get every file that the user may have, as
-from OpenSSH's sftp-server. With -e, requests are logged on standard error; there is no other log.
+Serves SFTP on standard input and output, started by an SSH server: in sshd_config
+"Subsystem sftp deno run -A …/main.ts sftp-server". Clients may use all files that the user may use, as
+with OpenSSH's sftp-server. With -e, requests are logged on standard error.
 `;
 
 const FAILURE = 255;
@@ -77,7 +77,7 @@ export async function sftpServer(args: readonly string[]): Promise<number> {
 }
 
 function parse(args: readonly string[]): SftpServerArguments {
-  // Words after the flags are ignored: `scp -D` passes the arguments of ssh.
+  // Words after the flags are ignored, because `scp -D` passes the arguments of ssh.
   const { flags } = parseFlags(args, { letters: LETTERS });
   const value = (name: string) => lastValue(flags, name);
   if (value("h") !== null) throw new UsageError("usage: sftp-server [flags]");

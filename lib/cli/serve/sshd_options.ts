@@ -71,8 +71,8 @@ type OptionName = keyof typeof OPTIONS;
 export type SshdOptions = { readonly [K in OptionName]?: ReturnType<typeof OPTIONS[K]> };
 
 /**
- * Reads `-o` options of a server. As in OpenSSH the first value of a name counts, those of AcceptEnv add
- * up, and names are the same in any case.
+ * Reads `-o` options of a server. As in OpenSSH, the first value of a name counts, except that AcceptEnv
+ * collects all of them. Case is ignored in names.
  *
  * @throws {UsageError} If one is unknown or malformed
  */
@@ -116,7 +116,7 @@ function duration(args: Arguments): number {
   return time(args) ?? 0;
 }
 
-/** The options that are limits or algorithms, as the server takes them. */
+/** The limits and algorithms, as options of the server. */
 export function limitsOf(options: SshdOptions): Partial<ServeOptions> {
   const { LoginGraceTime, MaxAuthTries, MaxSessions, MaxStartups } = options;
   const { PerSourceMaxStartups, PerSourcePenalties } = options;
@@ -154,13 +154,13 @@ function maxStartups(args: Arguments): { begin: number; rate: number; full: numb
   return { begin, rate, full };
 }
 
-/** The algorithms that the options ask for. */
+/** The algorithms of the options. */
 export function algorithmsOf(
   { Ciphers, MACs, KexAlgorithms, HostKeyAlgorithms, PubkeyAcceptedAlgorithms, Compression = "no" }:
     SshdOptions,
 ): AlgorithmOptions {
   return {
-    // Before the login there is none, whatever is asked for: sshd has long dropped it too.
+    // Compression starts only after the login, as in sshd.
     ...(Compression !== "no" && { compression: "zlib@openssh.com,none" }),
     ...(PubkeyAcceptedAlgorithms !== undefined && { userKey: PubkeyAcceptedAlgorithms }),
     ...(Ciphers !== undefined && { cipher: Ciphers }),
@@ -170,7 +170,7 @@ export function algorithmsOf(
   };
 }
 
-/** How sshd names the penalties that we have. */
+/** sshd's names of the supported penalties. */
 const PENALTIES: Readonly<Record<string, keyof PenaltyOptions>> = {
   "authfail": "authFail",
   "invaliduser": "invalidUser",

@@ -14,9 +14,9 @@ export interface CommandCall {
 export interface SftpCommand {
   readonly usage: string;
   readonly help: string;
-  /** Letters of the flags it takes. */
+  /** Letters of its flags. */
   readonly flags?: string;
-  /** How many words it takes. */
+  /** The least and the greatest number of words. */
   readonly words: readonly [least: number, most: number];
   readonly run: (call: CommandCall) => Promise<void>;
 }

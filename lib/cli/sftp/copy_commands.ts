@@ -14,7 +14,10 @@ import { transferLimits } from "../shared/copy_flags.ts";
 import { type CopyOptions, SftpCommandError, type SftpShell } from "./shell.ts";
 import type { Word } from "../shared/split_words.ts";
 
-/** `get` and `put`, `reget` and `reput`, which always resume, and `mirror`, which OpenSSH's sftp does not have. */
+/**
+ * `get` and `put`; `reget` and `reput`, which always resume; and `mirror`, which OpenSSH's sftp does not
+ * have.
+ */
 export const COPY_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   get: copyCommand(
     "get [-afpR] remote [local]",
@@ -30,7 +33,7 @@ export const COPY_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   reput: copyCommand("reput [-fpR] local [remote]", "Resume storing files", put, { resume: true }),
   mirror: {
     usage: "mirror [-cdnR] source target [exclude...]",
-    help: "Make a local folder like a remote one, with -R a remote one like a local one; " +
+    help: "Make a local folder equal to a remote one; with -R a remote one equal to a local one; " +
       "-d deletes, -c compares contents, -n only tells",
     flags: "cdnR",
     words: [2, 100],
@@ -68,7 +71,7 @@ function copying({ shell, has }: CommandCall): CopyOptions {
   };
 }
 
-/** `get`: fetches what a word matches. */
+/** `get`: fetches the matches of a word. */
 export async function get(
   shell: SftpShell,
   source: Word,
@@ -95,7 +98,7 @@ export async function get(
   });
 }
 
-/** `put`: stores what a word matches. */
+/** `put`: stores the matches of a word. */
 export async function put(
   shell: SftpShell,
   source: Word,
@@ -127,8 +130,9 @@ export async function put(
 }
 
 /**
- * How a put writes: in place as in sftp(1), which needs write permission for the file only. A large file of a new
- * name gets it once it is whole, since over several channels a part has holes; what is cut off is continued later.
+ * How a put writes: in place as in sftp(1), which needs write permission only for the file. A large new
+ * file is written under a hidden name until it is complete, because a part written over several channels
+ * has holes; a later put continues it.
  */
 async function placeOf(
   shell: SftpShell,
@@ -145,7 +149,7 @@ async function placeOf(
 /** Smaller files are not spread over several channels. */
 const LARGE_BYTES = 16 * 1024 * 1024;
 
-/** `mirror`: makes a folder like another. */
+/** `mirror`: makes a folder equal to another. */
 async function mirror(call: CommandCall): Promise<void> {
   const { shell, has, words } = call;
   const up = has("R");

@@ -12,11 +12,11 @@ import type { Word } from "../shared/split_words.ts";
 import { terminalSize } from "../../terminal/size.ts";
 import { allListed } from "../../sftp/remote/listed.ts";
 
-/** The commands that only look. */
+/** Commands that change nothing. */
 export const LIST_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   df: {
     usage: "df [-hi] [path]",
-    help: "Show how full the file system is; -h with units, -i its inodes",
+    help: "Show size and free space of the file system; -h with units, -i inodes",
     flags: "hi",
     words: [0, 1],
     run: async (call) => {
@@ -29,7 +29,7 @@ export const LIST_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   },
   ls: {
     usage: "ls [-1afhlnrSt] [path]",
-    help: "List remote files; -l with everything, -a hidden ones too, -1 one a line",
+    help: "List remote files; -l with details, -a with hidden ones, -1 one per line",
     flags: "1afhlnrSt",
     words: [0, 1],
     run: async (call) => print(await listing(call, call.words[0] ?? null)),
@@ -37,7 +37,7 @@ export const LIST_COMMANDS: Readonly<Record<string, SftpCommand>> = {
 };
 
 interface ListedFile {
-  /** The name as it is shown. */
+  /** The name to show. */
   readonly name: string;
   readonly info: SftpFileInfo;
 }
@@ -63,7 +63,7 @@ async function listing(call: CommandCall, word: Word | null): Promise<string> {
 async function folder(call: CommandCall, path: string, prefix: string): Promise<ListedFile[]> {
   const { shell } = call;
   const entries = await allListed(path, shell.client.readDir(path, shell));
-  // The client leaves these out.
+  // The client omits these two.
   if (call.has("a")) {
     for (const name of [".", ".."]) {
       const info = await shell.stat(join(path, name));
@@ -75,7 +75,7 @@ async function folder(call: CommandCall, path: string, prefix: string): Promise<
     .map(({ name, info }) => ({ name: prefix === "" ? name : join(prefix, name), info }));
 }
 
-/** A path as the user began it, not as it became absolute. */
+/** A path in the form that the user typed, not the absolute one. */
 function asTyped({ directory }: SftpShell, path: string, { text }: Word): string {
   const prefix = directory.endsWith("/") ? directory : `${directory}/`;
   if (text.startsWith("/")) return path;
@@ -93,7 +93,7 @@ async function format(call: CommandCall, entries: readonly ListedFile[]): Promis
   return lines.map((line) => `${line}\n`).join("");
 }
 
-/** By name; -S by size, -t by time, -r the other way round, -f not at all. */
+/** Sorts by name; -S by size, -t by time, -r in reverse order, -f not at all. */
 function sort(call: CommandCall, entries: readonly ListedFile[]): readonly ListedFile[] {
   if (call.has("f")) return entries;
   const byName = (a: ListedFile, b: ListedFile) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
@@ -107,7 +107,7 @@ function sort(call: CommandCall, entries: readonly ListedFile[]): readonly Liste
   return call.has("r") ? sorted.reverse() : sorted;
 }
 
-/** Lines as of `ls -l`; -n without names of owners, -h with units. */
+/** Lines as in `ls -l`; -n with numbers of owners, -h with units. */
 async function long(call: CommandCall, entries: readonly ListedFile[]): Promise<string[]> {
   const names = await ownersOf(call, entries);
   return entries.map(({ name, info }) =>
@@ -128,7 +128,7 @@ async function ownersOf({ shell, has }: CommandCall, entries: readonly ListedFil
   return await shell.client.usersAndGroups(ids("uid"), ids("gid"), shell);
 }
 
-/** Names in columns, line by line, as OpenSSH's sftp has them. */
+/** Names in columns, line by line, as in OpenSSH's sftp. */
 function columns(names: readonly string[]): string[] {
   const total = terminalSize()?.columns || 80;
   const widest = Math.max(...names.map((name) => name.length), 0);
@@ -170,7 +170,7 @@ function capacity(all: number, free: number): string {
   return share.padStart(12);
 }
 
-/** A number with a unit, three digits at most: `16.6G`. */
+/** A number with a unit and at most three digits: `16.6G`. */
 function scaled(bytes: number): string {
   const letters = "BKMGTPE";
   let unit = 0;

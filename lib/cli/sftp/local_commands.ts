@@ -1,4 +1,4 @@
-/** Commands about this machine. */
+/** Commands for this machine. */
 import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
 import { type SftpCommand, textOf } from "./command.ts";
@@ -37,7 +37,7 @@ export const LOCAL_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   },
   lumask: {
     usage: "lumask umask",
-    help: "Set the permission bits that new local files do not get",
+    help: "Set the umask of new local files",
     words: [1, 1],
     run: (call) => {
       const text = textOf(call);

@@ -2,7 +2,7 @@ import type { OpenFile } from "../../runtime/files.ts";
 
 const BLOCK_BYTES = 4096;
 
-/** The lines of a stream as they come, without their ends. */
+/** The lines of a stream as they arrive, without their ends. */
 export async function* readLines(from: Pick<OpenFile, "read">): AsyncGenerator<string, void> {
   const decoder = new TextDecoder();
   const block = new Uint8Array(BLOCK_BYTES);

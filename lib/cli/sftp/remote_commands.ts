@@ -1,4 +1,4 @@
-/** Commands about the remote files. */
+/** Commands that change remote files. */
 import { printable, SftpError } from "../../errors.ts";
 import type { SftpChanges, SftpFileInfo } from "../../sftp/protocol/attributes.ts";
 import { UsageError } from "../shared/flags.ts";
@@ -7,7 +7,6 @@ import { print } from "../shared/log.ts";
 import { SftpCommandError } from "./shell.ts";
 import { plainMessage } from "../../error_messages.ts";
 
-/** All commands that change remote files, except copies. */
 export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   cd: {
     usage: "cd [path]",
@@ -25,14 +24,14 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   },
   chgrp: {
     usage: "chgrp [-h] gid path",
-    help: "Change the group of remote files, by number; -h of links themselves",
+    help: "Change the group of remote files, by number; -h of the links themselves",
     flags: "h",
     words: [2, 2],
     run: (call) => {
       const gid = id(call);
       return each(call, "group", async (path) => {
         const { uid } = await infoOf(call, path);
-        if (uid === null) throw new SftpCommandError("The server does not say who owns it");
+        if (uid === null) throw new SftpCommandError("The server does not report the owner");
         return { uid, gid };
       });
     },
@@ -50,27 +49,27 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   },
   chown: {
     usage: "chown [-h] uid path",
-    help: "Change the owner of remote files, by number; -h of links themselves",
+    help: "Change the owner of remote files, by number; -h of the links themselves",
     flags: "h",
     words: [2, 2],
     run: (call) => {
       const uid = id(call);
       return each(call, "owner", async (path) => {
         const { gid } = await infoOf(call, path);
-        if (gid === null) throw new SftpCommandError("The server does not say which group has it");
+        if (gid === null) throw new SftpCommandError("The server does not report the group");
         return { uid, gid };
       });
     },
   },
   cp: {
     usage: "cp old new",
-    help: "Copy a remote file, on the far side",
+    help: "Copy a remote file on the server",
     words: [2, 2],
     run: (call) => call.shell.client.copyFile(remoteOf(call), remoteOf(call, 1), call.shell),
   },
   ln: {
     usage: "ln [-s] target link",
-    help: "Give a remote file a second name; -s by a symbolic link",
+    help: "Make a hard link to a remote file; -s a symbolic link",
     flags: "s",
     words: [2, 2],
     run: (call) =>
@@ -92,7 +91,7 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
   },
   rename: {
     usage: "rename [-l] old new",
-    help: "Rename a remote file; -l without taking the place of another",
+    help: "Rename a remote file; -l without replacing another one",
     flags: "l",
     words: [2, 2],
     run: (call) =>
@@ -139,7 +138,7 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
 function id(call: CommandCall): number {
   const text = textOf(call);
   if (/^\d{1,10}$/.test(text) && Number(text) <= 0xffff_ffff) return Number(text);
-  throw new UsageError(`"${text}" is no number of a user or group`);
+  throw new UsageError(`"${text}" is not the number of a user or group`);
 }
 
 /** The attributes of a file; of the link itself with -h. */
@@ -147,7 +146,7 @@ function infoOf({ shell, has }: CommandCall, path: string): Promise<SftpFileInfo
   return has("h") ? shell.client.lstat(path, shell) : shell.client.stat(path, shell);
 }
 
-/** Changes attributes of all that the second word matches. */
+/** Changes attributes of all matches of the second word. */
 async function each(
   call: CommandCall,
   what: string,

@@ -10,20 +10,20 @@ import { isSessionLost, SftpCommandError, type SftpShell } from "./shell.ts";
 import { InterruptedError } from "../../terminal/ask.ts";
 import { onSignals } from "../../terminal/signals.ts";
 
-/** Where commands come from. */
+/** The source of the commands. */
 export interface CommandSource {
   /** The file to fetch, or the first directory; empty for the server's default. */
   readonly path: string;
   /** The local path of the fetched file. */
   readonly local: string | null;
-  /** A file with commands, or `-`; null is standard input, where errors do not end it. */
+  /** A file with commands, or `-`; null means standard input, where errors do not end the session. */
   readonly batch: string | null;
 }
 
 /**
  * Runs commands until there are no more.
  *
- * @returns False if a command failed that a batch does not tolerate
+ * @returns False if a command of a batch failed and was not marked to ignore that
  * @throws {SshError} If the session has ended
  */
 export async function runCommands(
@@ -64,7 +64,7 @@ export async function runCommands(
   return true;
 }
 
-/** sftp(1), -b: a dash before a command tolerates its failure, an at sign keeps it from being shown. */
+/** sftp(1), -b: a dash before a command ignores its failure, an at sign does not print it. */
 function modifiers(line: string, batch: boolean) {
   const [, signs, command] = /^\s*([-@]*)(.*)$/s.exec(line)!;
   return {
@@ -80,10 +80,10 @@ async function openBatch(path: string): Promise<{ file: OpenFile } & Disposable>
 }
 
 /**
- * Runs a command; Ctrl-C ends it, and not the session.
+ * Runs a command; Ctrl-C ends the command, but not the session.
  *
- * @returns Whether it was done
- * @throws {SftpError} If the session is over
+ * @returns Whether it succeeded
+ * @throws {SftpError} If the session has ended
  */
 async function attempt(
   shell: SftpShell,

@@ -23,18 +23,18 @@ export const SFTP_HELP = `usage: sftp [-46AaCfNpqrv] [-B buffer_size] [-b batchf
             [user@]host[:path [local]] | sftp://[user@]host[:port][/path]
 
 Commands come from the terminal, from standard input or from a batch file; "help" lists them. A batch
-ends at the first command that fails, unless a dash stands before it.
+ends at the first command that fails, unless the command begins with a dash.
 
-  -a, -f, -p, -r  as -a, -f, -p and -r of each get and put: resume, flush to the disk, keep times and
+  -a, -f, -p, -r  use -a, -f, -p and -r in each get and put: resume, flush to the disk, keep times and
                   modes, whole folders
-  -N              says what is copied in a batch too, which is quiet otherwise
-  -B, -R          bytes of a request and requests under way, which bounds the memory of a transfer
-  -l              kilobits a second at most
-  -X channels=N   spreads a large file over N channels, or as many as it takes ("auto"), and a put
-                  then replaces a file once the new one is whole. Without it, files that are there
+  -N              prints what is copied in a batch, too
+  -B, -R          bytes of a request and requests in flight, which limit the memory of a transfer
+  -l              maximum kilobits per second
+  -X channels=N   spreads a large file over N channels, or as many as needed ("auto"); a put
+                  then replaces a file when the new one is complete. Without it, existing files
                   are written in place, over one channel
   -X connections=N
-                  spreads large files over N connections, each of which may be slow by itself
+                  spreads large files over N connections, if each of them is slow
 `;
 
 /** The exit codes of sftp(1): for an error outside a command, a failed command of a batch, and Ctrl-C. */
@@ -50,12 +50,12 @@ interface SftpArguments {
   readonly local: string | null;
   readonly flags: CopyFlags;
   readonly shell: SftpShellOptions;
-  /** A file with commands, or `-`; null is standard input, where errors do not end it. */
+  /** A file with commands, or `-`; null means standard input, where errors do not end the session. */
   readonly batch: string | null;
 }
 
 /**
- * `sftp`: commands about files here and on another machine.
+ * `sftp`: runs commands for local and remote files.
  *
  * @returns The exit code
  */

@@ -10,25 +10,25 @@ import type { Tuning } from "../shared/copy_flags.ts";
 import type { Word } from "../shared/split_words.ts";
 import { allListed } from "../../sftp/remote/listed.ts";
 
-/** How one command copies. */
+/** Options of one copy. */
 export interface CopyOptions {
-  /** Copy folders with everything in them: -r. */
+  /** -r: copy folders with everything in them. */
   readonly recursive: boolean;
-  /** Keep times and modes: -p. */
+  /** -p: keep times and modes. */
   readonly preserve: boolean;
-  /** Resume an earlier copy: -a. */
+  /** -a: resume an earlier copy. */
   readonly resume: boolean;
-  /** Have files put on the disk: -f. */
+  /** -f: flush files to the disk. */
   readonly sync: boolean;
 }
 
-/** How an `sftp` runs; its options of copies apply to every copy, whatever flags the command has. */
+/** Options of one `sftp`; the options of copies apply to every copy, in addition to the command's flags. */
 export interface SftpShellOptions extends CopyOptions, Tuning {
-  /** Report neither what is copied nor how far it is: -q. */
+  /** -q: print neither names nor progress of copies. */
   readonly quiet: boolean;
-  /** Takes lines about how copies are done: -v. */
+  /** -v: called with notes about copies. */
   readonly onNote?: (note: string) => void;
-  /** Show how far a copy is; the command `progress` switches it. */
+  /** Show the progress of copies; switched by the command `progress`. */
   readonly progress: boolean;
 }
 
@@ -41,7 +41,7 @@ export class SftpCommandError extends Error {
   }
 }
 
-/** What the commands of one `sftp` share: the client, the remote directory and the options. */
+/** The state shared by the commands of one `sftp`: client, remote directory and options. */
 export class SftpShell {
   readonly client: SftpClient;
   readonly options: SftpShellOptions;
@@ -49,7 +49,7 @@ export class SftpShell {
   readonly home: string;
   /** The current remote directory, absolute. */
   directory: string;
-  /** Whether copies show how far they are. */
+  /** Whether copies show progress. */
   progress: boolean;
   /** Cancels the running command. */
   signal: AbortSignal = new AbortController().signal;
@@ -105,7 +105,7 @@ export class SftpShell {
     }
   }
 
-  /** The attributes of a path, links followed; null if there is nothing. */
+  /** The attributes of a path, links followed; null if it does not exist. */
   async stat(path: string): Promise<SftpFileInfo | null> {
     return await nullIfNoSuchFile(this.client.stat(path, this));
   }
@@ -117,7 +117,7 @@ export class SftpShell {
   };
 }
 
-/** Whether an error ends the session, so that no other command can succeed. */
+/** Whether an error ends the session. */
 export function isSessionLost(error: unknown): error is SshError {
   if (!(error instanceof SftpError)) return error instanceof SshError;
   const { NO_CONNECTION, CONNECTION_LOST } = SftpStatus;

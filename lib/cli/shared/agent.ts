@@ -1,4 +1,4 @@
-/** The agent as `ssh` lends it to a server. */
+/** Agent forwarding of `ssh`. */
 import type { Client } from "../../client/client.ts";
 import type { Channel } from "../../connection/channel.ts";
 import { HostKeyError, RequestDeniedError } from "../../errors.ts";
@@ -7,7 +7,7 @@ import { hostTrust, knownAs } from "../../login/host_trust.ts";
 import type { Log } from "./log.ts";
 import type { SshOptions } from "./ssh_options.ts";
 
-/** Lends the agent to a session if the options ask for it; a server that wants none gets none. */
+/** Lends the agent to a session if the options ask for it; a refusal is only logged. */
 export async function lendAgent(
   client: Client,
   channel: Channel,
@@ -19,7 +19,7 @@ export async function lendAgent(
   const path = ForwardAgent === true ? agentPath(options) : socketPath(ForwardAgent);
   if (path === null) return;
   if (!await isKnown(client, options, log)) {
-    log.info("Agent forwarding is disabled, since the host key is not the known one.");
+    log.info("Agent forwarding is disabled, because the host key differs from the known one.");
     return;
   }
   try {
@@ -27,11 +27,11 @@ export async function lendAgent(
     await client.forwardAgent(channel, path);
   } catch (error) {
     if (!(error instanceof RequestDeniedError)) throw error;
-    log.verbose("The server does not want the agent.");
+    log.verbose("The server refused agent forwarding.");
   }
 }
 
-/** Whether the host key is not another one than the known, which lax checking lets pass. */
+/** Whether the host key is the known one; lax checking accepts others, too. */
 async function isKnown(client: Client, options: SshOptions, log: Log): Promise<boolean> {
   const strict = { ...options, StrictHostKeyChecking: "yes" } as const;
   const { policy } = hostTrust(strict, { ask: null, report: log });

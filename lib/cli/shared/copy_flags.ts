@@ -4,7 +4,7 @@ import type { LogLevel } from "./log.ts";
 import type { OptionText } from "./option_text.ts";
 import { optionsOfFlag, parseHops, sshOptions } from "./ssh_options.ts";
 
-/** Letters that `sftp` and `scp` share and that concern the connection, as getopt(3) writes them. */
+/** Flags of both `sftp` and `scp` for the connection, in the notation of getopt(3). */
 export const CONNECTION_LETTERS = "46ACc:D:F:i:J:o:P:qS:v";
 
 /** How to reach a host. */
@@ -13,26 +13,26 @@ export interface CopyFlags {
   readonly said: readonly OptionText[];
   /** -F: the configuration file. */
   readonly file: string | null;
-  /** How much is logged. */
+  /** What to log. */
   readonly level: LogLevel;
   /** -J: the hosts to go through, in order. */
   readonly hops: readonly Destination[];
-  /** -S: a program to connect with, instead of our own login. */
+  /** -S: a program to connect with, instead of logging in here. */
   readonly program: string | null;
   /** The flags for that program. */
   readonly passed: readonly string[];
-  /** -D: an SFTP server to start on this machine, instead of any connection. */
+  /** -D: an SFTP server to start on this machine, instead of a connection. */
   readonly server: string | null;
-  /** -X connections: how many connections files may be spread over. */
+  /** -X connections: the most connections for files. */
   readonly connections: number;
   /** -q. */
   readonly quiet: boolean;
-  /** The subsystem, or the path of a program on the host that serves files. */
+  /** The subsystem for files, or the path of a program on the host. */
   readonly subsystem: string;
 }
 
 /**
- * Reads the flags about the connection.
+ * Reads the flags for the connection.
  *
  * @throws {UsageError} If one is malformed
  */
@@ -66,7 +66,10 @@ export async function copyFlags(
   };
 }
 
-/** Options of every copy, as in OpenSSH: a configuration's forwardings and commands are for shells. */
+/**
+ * Options of every copy, as in OpenSSH, because forwardings and commands in a configuration are meant for
+ * shells.
+ */
 export const COPY_OPTIONS: readonly OptionText[] = [
   { name: "ForwardX11", value: "no" },
   { name: "PermitLocalCommand", value: "no" },
@@ -91,17 +94,17 @@ function passedOn({ name, value }: Flag): string[] {
   return "cFiJo".includes(name) ? [`-${name}`, value] : [`-${name}`];
 }
 
-/** Flags about speed and memory. */
+/** Flags for speed and memory. */
 export interface Tuning {
-  /** The bytes of one request: -B, or -X buffer. */
+  /** -B, or -X buffer: the bytes of one request. */
   readonly requestLength: number | null;
-  /** Requests in flight: -R, or -X nrequests. */
+  /** -R, or -X nrequests: requests in flight. */
   readonly requests: number | null;
-  /** The most kilobits a second: -l. */
+  /** -l: the most kilobits per second. */
   readonly kilobits: number | null;
-  /** The channels that a large file is spread over: -X channels. */
+  /** -X channels: the channels for a large file. */
   readonly channels: number | "auto" | null;
-  /** The connections that files may be spread over: -X connections. */
+  /** -X connections: the most connections for files. */
   readonly connections: number;
 }
 
@@ -138,7 +141,7 @@ function numberOf(name: string, text: string, least: number, most: number): numb
   throw new UsageError(`Invalid value "${text}" of ${name}`);
 }
 
-/** The tuning as transfers take it; a kilobit is 1024 bits, as in scp(1). */
+/** Converts the tuning to options of transfers; a kilobit is 1024 bits, as in scp(1). */
 export function transferLimits(
   { requestLength, requests, kilobits, channels }: Tuning,
 ): { inFlight?: number; rateLimit?: number; channels?: number | "auto" } {
@@ -150,7 +153,7 @@ export function transferLimits(
   };
 }
 
-/** More sessions than any server allows on a connection, and more connections than help. */
+/** Limits of channels and connections: more sessions than servers allow, and more connections than help. */
 const MAX_CHANNELS = 64;
 
 /** The defaults of -B and -R in sftp(1). */

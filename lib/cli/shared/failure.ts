@@ -8,7 +8,7 @@ import {
 import type { LoginPlace } from "./login.ts";
 import { plainMessage } from "../../error_messages.ts";
 
-/** Why a login or a session failed, as one line in the form of `ssh`. */
+/** Describes why a login or a session failed, in one line in the form of `ssh`. */
 export function describeFailure(error: unknown, { host, port, user }: LoginPlace): string {
   if (error instanceof AuthError) {
     const why = rootOf(error);

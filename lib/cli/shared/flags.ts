@@ -1,4 +1,4 @@
-/** A command line is wrong; the message says which part of it. */
+/** A wrong command line; the message names the wrong part. */
 export class UsageError extends Error {
   /** Creates the error. */
   constructor(message: string, options?: ErrorOptions) {
@@ -7,7 +7,7 @@ export class UsageError extends Error {
   }
 }
 
-/** Which flags there are, as getopt(3) writes it: a colon follows those that take a value. */
+/** The known flags, in the notation of getopt(3): a colon follows those that take a value. */
 export interface FlagSpec {
   /** The letters, such as `"p:qv"`. */
   readonly letters?: string;
@@ -15,7 +15,7 @@ export interface FlagSpec {
   readonly names?: readonly string[];
 }
 
-/** A flag as it was given, without its dashes; the value is `""` if it takes none. */
+/** A given flag, without its dashes; the value is `""` if it takes none. */
 export interface Flag {
   readonly name: string;
   readonly value: string;
@@ -55,7 +55,7 @@ export function parseFlags(args: readonly string[], spec: FlagSpec): ParsedFlags
   return { flags, rest: args.slice(at), ended: false };
 }
 
-/** Parses flags that may follow the operands, too, for programs that OpenSSH does not have. */
+/** Parses flags before and after operands, for programs that OpenSSH does not have. */
 export function parseMixed(args: readonly string[], spec: FlagSpec): ParsedFlags {
   const { flags, rest, ended } = parseFlags(args, spec);
   if (ended || rest.length === 0) return { flags, rest, ended };

@@ -2,7 +2,7 @@ import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { writeAll, writeAllSync } from "../../runtime/write_all.ts";
 
-/** How much is logged on standard error. */
+/** The log levels. */
 export type LogLevel = "quiet" | "error" | "info" | "verbose" | "trace";
 
 const LEVELS: readonly LogLevel[] = ["quiet", "error", "info", "verbose", "trace"];
@@ -13,8 +13,8 @@ export class Log {
   readonly #file: LogFile | null;
 
   /**
-   * @param level The least important level that is logged
-   * @param file Where to; null for standard error
+   * @param level The least important level to log
+   * @param file The log file; null for standard error
    */
   constructor(level: LogLevel = "info", file: LogFile | null = null) {
     this.#level = LEVELS.indexOf(level);
@@ -36,22 +36,22 @@ export class Log {
     if (this.#level >= 1) this.#say(line);
   }
 
-  /** Logs what the user should know. */
+  /** Logs an information for the user. */
   info(line: string): void {
     if (this.#level >= 2) this.#say(line);
   }
 
-  /** Logs a debugging line, or several; with `-v` only. */
+  /** Logs one or more debugging lines; only with `-v`. */
   verbose(line: string): void {
     if (this.#level >= 3) this.#say(line.replace(/^/gm, "debug1: "));
   }
 
-  /** Logs a message of the protocol; with `-vv` only. */
+  /** Logs a message of the protocol; only with `-vv`. */
   trace(line: string): void {
     if (this.#level >= 4) this.#say(`debug2: ${line}`);
   }
 
-  /** Shows the user a text of the server on standard error, wherever the log is; not with `-q`. */
+  /** Shows a text of the server on standard error, even if the log goes to a file; not with `-q`. */
   show(line: string): void {
     if (this.#level >= 2) sayIn(runtime.terminal.stderr, line);
   }
@@ -61,12 +61,12 @@ export class Log {
   }
 }
 
-/** Where lines can be logged. */
+/** A file for log lines. */
 export interface LogFile {
   writeSync(bytes: Uint8Array): number;
 }
 
-/** Opens the file of `-E`, to which lines are appended. */
+/** Opens the file of `-E` for appending. */
 export function openLogFile(path: string): LogFile & Disposable {
   return runtime.files.openSync(path, { append: true, create: true, mode: 0o600 });
 }
@@ -80,7 +80,7 @@ export async function print(text: string): Promise<void> {
   await writeAll(runtime.terminal.stdout, new TextEncoder().encode(text));
 }
 
-/** Writes all of the bytes, unless the reader has gone. */
+/** Writes all of the bytes, unless the reader has closed the pipe. */
 export function writeIfRead(to: LogFile, bytes: Uint8Array): void {
   try {
     writeAllSync(to, bytes);

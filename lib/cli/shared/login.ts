@@ -21,9 +21,9 @@ import type { Log } from "./log.ts";
 import type { SshOptions } from "./ssh_options.ts";
 import { ask as askUser, canAsk } from "../../terminal/ask.ts";
 
-/** Where a login goes, for messages. */
+/** The host and user of a login. */
 export interface LoginPlace {
-  /** The host as it was typed. */
+  /** The host as typed. */
   readonly host: string;
   readonly hostname: string;
   readonly port: number;
@@ -46,8 +46,8 @@ export function placeOf(destination: Destination, options: SshOptions): LoginPla
  * Connects and logs in as `ssh` does: with its files, options and questions.
  *
  * @param hops The hosts of `-J`; those of the options unless given
- * @param connections How many connections files may be spread over
- * @throws {SshError} As the kind of failure is; `describeFailure` has it in ssh's words
+ * @param connections The most connections for files
+ * @throws {SshError} If the login fails; `describeFailure` converts it to ssh's words
  */
 export async function logIn(
   place: LoginPlace,
@@ -59,7 +59,7 @@ export async function logIn(
   return await logInAt(0, place, options, log, hops, connections);
 }
 
-/** Logs in; `depth` counts the jump hosts that this login is for. */
+/** Logs in; `depth` counts the nested jump hosts. */
 async function logInAt(
   depth: number,
   place: LoginPlace,
@@ -75,7 +75,7 @@ async function logInAt(
   const clients = await connectHops(hops, async (hop, through: Client | null) => {
     const shared = await options.ofHop!(hop, { named: named.length > 0 });
     const at = placeOf(hop, shared);
-    // The first of them may have jump hosts itself.
+    // The first jump host may have jump hosts itself.
     return through === null
       ? await logInAt(depth + 1, at, shared, log, [])
       : await logInDirectly(at, shared, log, through);
@@ -92,8 +92,8 @@ async function logInAt(
 }
 
 /**
- * Shares the connection of a control master, if one is at work; null if there is none, or if something is
- * asked for that a master keeps for itself.
+ * Shares the connection of a running control master; null if there is none, or if the options need channels
+ * that the server opens, which would reach the master.
  */
 async function shareConnection(
   { hostname, port, user }: LoginPlace,
@@ -104,7 +104,9 @@ async function shareConnection(
   if (controlPath === undefined) return null;
   const { ForwardAgent = false, ForwardX11 = false, RemoteForward = [] } = options;
   if (ForwardAgent !== false || ForwardX11 || RemoteForward.length > 0) {
-    log.verbose("Not using the control socket: what the server opens would reach the master.");
+    log.verbose(
+      "Not using the control socket: channels that the server opens would reach the master.",
+    );
     return null;
   }
   const login = { host: { hostname, port }, user, settings: null };
@@ -182,13 +184,13 @@ async function logInDirectly(
   return client;
 }
 
-/** Logs a message of the protocol; new keys also by the line that scripts look for in `ssh -v`. */
+/** Logs a message of the protocol; for new keys also the line that scripts look for in `ssh -v`. */
 function logEvent(event: TraceEvent, log: Log): void {
   if (event.name === "NEWKEYS") log.verbose(`SSH2_MSG_NEWKEYS ${event.direction}`);
   if (log.traces) log.trace(traceLine(event));
 }
 
-/** Whether a key exchange withstands quantum computers: those with ML-KEM or NTRU Prime do. */
+/** Whether a key exchange withstands quantum computers, as those with ML-KEM or NTRU Prime do. */
 function isPostQuantum(kex: string): boolean {
   return /^(mlkem|sntrup)/.test(kex);
 }

@@ -9,12 +9,12 @@ export interface RemoteOperand {
   readonly path: string;
 }
 
-/** One end of a copy. */
+/** The source or target of a copy. */
 export type Operand = { readonly local: string } | RemoteOperand;
 
 /**
- * `[user@]host[:path]`, where an IPv6 address stands in brackets, or `scheme://[user@]host[:port][/path]`,
- * whose path is relative unless it begins with two slashes.
+ * Parses `[user@]host[:path]`, with an IPv6 address in brackets, or `scheme://[user@]host[:port][/path]`,
+ * with a path that is relative unless it begins with two slashes.
  *
  * @throws {UsageError} If it is malformed
  */
@@ -34,7 +34,7 @@ export function parseOperand(text: string, scheme: "sftp" | "scp"): RemoteOperan
   return { target: parseDestination(parts[1]!), path: parts[2] ?? "" };
 }
 
-/** Whether `scp` takes a word for a path on another machine: a colon before any slash. */
+/** Whether a word of `scp` is a path on another machine: it has a colon before any slash. */
 export function isRemote(text: string): boolean {
   return text.startsWith("scp://") || /^(?:[^/:]*@)?(?:\[[^\]/]*\]|[^/:[]+):/.test(text);
 }

@@ -2,18 +2,18 @@ import { parseLine } from "../../config/words.ts";
 import { printable } from "../../errors.ts";
 import { UsageError } from "./flags.ts";
 
-/** One `-o`: the name and the value as they were written. */
+/** One `-o` option: the name and the value as written. */
 export interface OptionText {
   readonly name: string;
   readonly value: string;
-  /** The letter that stood for it, where that makes a difference. */
+  /** The flag that it came from, if that matters. */
   readonly letter?: string;
 }
 
 /**
- * Takes `Key=Value` or `Key Value` apart, as a line of a configuration file.
+ * Parses `Key=Value` or `Key Value`, like a line of a configuration file.
  *
- * @throws {UsageError} If there is no name or no value
+ * @throws {UsageError} If the name or the value is missing
  */
 export function parseOption(text: string): OptionText {
   const line = parseLine(text, 0);

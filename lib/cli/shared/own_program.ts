@@ -3,9 +3,9 @@ import { runtime } from "../../runtime/runtime.ts";
 const MAIN = new URL("../main.ts", import.meta.url).href;
 
 /**
- * How to start a tool of this program in another process.
+ * The command to start a tool of this program in another process.
  *
- * @param flags Flags of Deno's for it
+ * @param flags Further flags for Deno
  */
 export function ownCommand(
   args: readonly string[],

@@ -6,19 +6,19 @@ const CLEAR_LINE = "\r\x1b[K";
 const FIGURE_COLUMNS = 36;
 const UNITS = " KMGT";
 
-/** How far a transfer is. */
+/** The state of a transfer. */
 export interface ProgressState {
   readonly transferred: number;
   readonly total: number;
-  /** Bytes a second. */
+  /** Bytes per second. */
   readonly rate: number;
 }
 
-/** How a meter draws. */
+/** Options of a meter. */
 export interface ProgressMeterOptions {
-  /** Whether the last line stays; it does unless given. */
+  /** Whether the last line stays or is cleared at the end; stays unless given. */
   readonly atEnd?: "keep" | "clear";
-  /** Where the line goes, if that is a terminal; standard output unless given. */
+  /** The output, used only if it is a terminal; standard output unless given. */
   readonly out?: { isTerminal(): boolean; writeSync(bytes: Uint8Array): number };
 }
 
@@ -41,7 +41,7 @@ export class ProgressMeter implements Disposable {
     this.#atEnd = atEnd;
   }
 
-  /** Draws the line again. */
+  /** Redraws the line. */
   update(state: ProgressState): void {
     this.#state = state;
     const left = state.rate > 0 ? (state.total - state.transferred) / state.rate : null;
@@ -51,7 +51,7 @@ export class ProgressMeter implements Disposable {
     }
   }
 
-  /** Ends the line with how long the transfer took, or clears it. */
+  /** Ends the line with the duration of the transfer, or clears it. */
   [Symbol.dispose](): void {
     if (!this.#shown) return;
     this.#shown = false;
@@ -66,7 +66,7 @@ export class ProgressMeter implements Disposable {
   }
 }
 
-/** The line: the name, the share, the bytes, the rate, the seconds that are left or that it took. */
+/** The line: name, percentage, bytes, rate, and the seconds left or taken. */
 export function meterLine(
   name: string,
   { transferred, total, rate }: ProgressState,

@@ -1,4 +1,4 @@
-/** How `sftp` and `scp` reach a host: by our own login, by an `ssh` program, or a server started here. */
+/** Connects `sftp` and `scp` to a host: with a login here, an `ssh` program, or a server started here. */
 import type { Client } from "../../client/client.ts";
 import { SFTP_TIMEOUT_MS } from "../../defaults.ts";
 import { runtime } from "../../runtime/runtime.ts";
@@ -21,24 +21,24 @@ export interface RemoteProgram {
   readonly code: Promise<number | null>;
 }
 
-/** A host that is logged in to. */
+/** A host after the login. */
 export interface RemoteHost extends AsyncDisposable {
   /** Starts a command. */
   run(command: string): Promise<RemoteProgram>;
-  /** Starts SFTP; `requestLength` has the most bytes of one read or write. */
+  /** Starts SFTP; `requestLength` is the most bytes of one read or write. */
   sftp(requestLength: number | null): Promise<SftpClient>;
-  /** Why something failed, in the words of `ssh`. */
+  /** Describes a failure in the words of `ssh`. */
   describe(error: unknown): string;
 }
 
-/** Logs in to a host; a target of null is this machine, through `-D`. */
+/** Logs in to a host; a target of null means this machine, with `-D`. */
 export async function openRemoteHost(
   target: Destination | null,
   flags: CopyFlags,
   log: Log,
 ): Promise<RemoteHost> {
   if (flags.server !== null) return direct(flags.server, flags, log);
-  if (target === null) throw new TypeError("There is no host to go to");
+  if (target === null) throw new TypeError("A host is missing");
   if (flags.program !== null) return throughProgram(target, flags.program, flags);
   return await throughLogin(target, flags, log);
 }
@@ -49,7 +49,7 @@ async function throughLogin(target: Destination, flags: CopyFlags, log: Log): Pr
   const describe = (error: unknown) => describeFailure(error, place);
   let client: Client;
   try {
-    // Copies lend no agent: it is no reason to log in where a control master has done so.
+    // Copies do not forward the agent, so ForwardAgent must not prevent sharing a control master.
     const without = { ...options, ForwardAgent: false };
     client = await logIn(place, without, log, flags.hops, flags.connections);
   } catch (error) {
@@ -63,7 +63,7 @@ async function throughLogin(target: Destination, flags: CopyFlags, log: Log): Pr
       await said;
       return status.code;
     });
-    code.catch(() => {}); // reported when it is awaited
+    code.catch(() => {}); // reported when awaited
     return { channel: streamChannel(readable, writable), code };
   };
   return {
@@ -90,7 +90,7 @@ async function optionsFor(
   target: Destination,
   { said, file, subsystem }: CopyFlags,
 ): Promise<SshOptions> {
-  // As `ssh -s sftp` would say it, for `Match`.
+  // For `Match`, as with `ssh -s sftp`.
   const type = isPath(subsystem) ? [] : [{ name: "SessionType", value: "subsystem" }];
   try {
     return await sshOptions([...said, ...type], { target, file, command: subsystem });
@@ -101,8 +101,8 @@ async function optionsFor(
 }
 
 /**
- * Milliseconds for the answer to each request. A server's sshd may answer keepalives while its SFTP server has
- * stopped, so what ServerAliveInterval and ServerAliveCountMax allow is the limit here too.
+ * Milliseconds for the answer to each request, limited by ServerAliveInterval and ServerAliveCountMax: sshd
+ * may answer keepalives while its SFTP server hangs.
  */
 export function requestTimeout(
   { ServerAliveInterval = 0, ServerAliveCountMax = 3 }: Partial<SshOptions>,
@@ -111,19 +111,19 @@ export function requestTimeout(
   return alive === 0 ? SFTP_TIMEOUT_MS : Math.min(Math.max(alive, LEAST_MS), SFTP_TIMEOUT_MS);
 }
 
-/** A disk may be asleep. */
+/** The shortest time-out, because a disk may be asleep. */
 const LEAST_MS = 10_000;
 
 function lengthOf(requestLength: number | null): { requestLength?: number } {
   return requestLength === null ? {} : { requestLength };
 }
 
-/** Copies a program's standard error to ours, as `ssh` does. */
+/** Copies a program's standard error to that of this process, as `ssh` does. */
 async function show(stderr: ReadableStream<Uint8Array>): Promise<void> {
   try {
     for await (const chunk of stderr) writeIfRead(runtime.terminal.stderr, chunk);
   } catch {
-    // The channel is closed, which its other users report.
+    // The channel is closed, which is reported elsewhere.
   }
 }
 
@@ -186,7 +186,7 @@ function direct(command: string, flags: CopyFlags, log: Log): RemoteHost {
   };
 }
 
-/** A program of this machine, spoken to through its standard streams. */
+/** Starts a program on this machine, with its standard streams as the channel. */
 function spawned(program: string, args: readonly string[]): RemoteProgram {
   const child = runtime.programs.spawn(program, {
     args: [...args],

@@ -1,6 +1,6 @@
 import { UsageError } from "./flags.ts";
 
-/** One word of a command line: as a name, and as a glob pattern in which quoted characters are literal. */
+/** One word of a command line, as a name and as a glob pattern in which quoted characters are literal. */
 export interface Word {
   readonly text: string;
   readonly pattern: string;

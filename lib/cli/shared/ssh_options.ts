@@ -25,35 +25,35 @@ const LEVELS: Readonly<Record<LogLevelSetting, LogLevel>> = {
 
 /** A host's options from the command line and the configuration files; the command line wins. */
 export interface SshOptions extends Omit<HostSettings, "LogLevel"> {
-  /** How much is logged. */
+  /** What to log. */
   readonly LogLevel?: LogLevel;
   /**
-   * The options of a jump host: those of the files and, if `-J` names it, those of the command line that do
-   * not concern the target itself.
+   * The options of a jump host: those of the files and, if `-J` names it, those of the command line that
+   * are not for the target alone.
    */
   readonly ofHop?: (hop: Destination, how: { readonly named: boolean }) => Promise<SshOptions>;
 }
 
-/** Where options come from, besides `-o` and its like. */
+/** Sources of options besides the flags. */
 export interface OptionSources {
-  /** The host that they are about; without one no file is read. */
+  /** The host to look up; without one no file is read. */
   readonly target?: Destination | null;
-  /** `-F`: the one file that is read, or `none`; the usual ones unless given. */
+  /** `-F`: the only file to read, or `none`; the usual files unless given. */
   readonly file?: string | null;
-  /** The command to run there, or the subsystem, for `Match command` and `Match sessiontype`. */
+  /** The command to run, or the subsystem, for `Match command` and `Match sessiontype`. */
   readonly command?: string;
-  /** Called with options that have no effect; they are logged unless given. */
+  /** Called with notes on options that have no effect; they are logged unless given. */
   readonly onNote?: (note: string) => void;
 }
 
-/** Options of the command line that concern the target only. */
+/** Options of the command line that apply only to the target. */
 const OF_TARGET =
   /^(HostName|HostKeyAlias|Port|User|Proxy(Jump|Command)|RemoteCommand|(Local|Remote|Dynamic)Forward)$/i;
 
 /**
  * Finds the options of a host.
  *
- * @param said The options of the command line, with letters that stand for an option
+ * @param said The options of the command line, including those of flags
  * @throws {UsageError} If an option or a line of a file is unknown or malformed
  */
 export async function sshOptions(
@@ -67,7 +67,7 @@ export async function sshOptions(
 ): Promise<SshOptions> {
   try {
     const config = target === null ? Config.parse("") : await configOf(file);
-    return await lookUp(config, await present(said, onNote), target ?? NOBODY, {
+    return await lookUp(config, await present(said, onNote), target ?? NO_HOST, {
       command,
       onNote,
     });
@@ -100,8 +100,8 @@ export async function showOptions(
   }
 }
 
-/** The host of options without one. */
-const NOBODY: Destination = { hostname: "localhost", user: null, port: null };
+/** The host for options without one. */
+const NO_HOST: Destination = { hostname: "localhost", user: null, port: null };
 
 async function configOf(file: string | null): Promise<Config> {
   if (file === null) return await readConfig();
@@ -131,7 +131,7 @@ async function lookUp(
   };
 }
 
-/** Settings without support here whose absence the user must know. */
+/** Unsupported settings that the user must know about. */
 function unsupported(settings: HostSettings): string[] {
   const { Tunnel = "no", PKCS11Provider, VerifyHostKeyDNS = "no" } = settings;
   return [
@@ -141,7 +141,7 @@ function unsupported(settings: HostSettings): string[] {
   ];
 }
 
-/** The options without key files of `-i` that do not exist, which are reported as in ssh. */
+/** Removes `-i` options whose file does not exist, and reports them as ssh does. */
 async function present(
   said: readonly OptionText[],
   onNote: (note: string) => void = () => {},
@@ -165,7 +165,7 @@ async function absence(file: string): Promise<string | null> {
 }
 
 function known(said: readonly OptionText[], { user, port }: Destination) {
-  // Each -v says more.
+  // Each -v raises the level.
   const louder = said.filter(({ letter }) => letter === "v").length;
   const level = louder > 1 ? `debug${Math.min(louder, 3)}` : "debug";
   return {
@@ -175,7 +175,7 @@ function known(said: readonly OptionText[], { user, port }: Destination) {
   };
 }
 
-/** The options that a flag stands for; none if the flag is not one about options. */
+/** The options that a flag stands for; none for other flags. */
 export function optionsOfFlag({ name, value }: Flag): OptionText[] {
   if (name === "o") return [parseOption(value)];
   if (name === "p") return [{ name: "Port", value }];
@@ -185,7 +185,7 @@ export function optionsOfFlag({ name, value }: Flag): OptionText[] {
   return [{ name: option[0], value: option[1] ?? quoteWord(value), ...letter }];
 }
 
-/** By letter: the option, and its value unless the flag has one. */
+/** The option for each letter, and its value unless the flag has one. */
 const LETTERS: Readonly<Record<string, readonly [name: string, value?: string]>> = {
   4: ["AddressFamily", "inet"],
   6: ["AddressFamily", "inet6"],
@@ -207,8 +207,8 @@ function unquoted(value: string): string {
 }
 
 /**
- * Takes `[user@]host` or `ssh://[user@]host[:port]` apart, as `ssh` does: without the scheme a colon is
- * part of an IPv6 address.
+ * Parses `[user@]host` or `ssh://[user@]host[:port]` as `ssh` does: without the scheme a colon is part of
+ * an IPv6 address.
  *
  * @throws {UsageError} If it is malformed
  */
@@ -222,7 +222,7 @@ export function parseDestination(destination: string): Destination {
   }
   const at = destination.lastIndexOf("@");
   const hostname = destination.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
-  // A program that runs ssh with a name that begins with a dash would pass an option.
+  // Refuse names that begin with a dash, because programs that start ssh with them would pass an option.
   if (at === 0 || hostname === "" || /^-|[\s\p{Cc}]/u.test(hostname)) {
     throw new UsageError(`Cannot parse the destination "${destination}"`);
   }
@@ -230,7 +230,7 @@ export function parseDestination(destination: string): Destination {
 }
 
 /**
- * Parses the jump hosts of `-J`, with commas between; none if there is no such flag.
+ * Parses the jump hosts of `-J`, separated by commas; none without the flag.
  *
  * @throws {UsageError} If one is malformed
  */

@@ -6,7 +6,7 @@ import type { SftpChannel } from "../../sftp/protocol/channel.ts";
 
 /** The most bytes of one read of a pipe. */
 const READ_BYTES = 64 * 1024;
-/** The most bytes of chunks that are joined, since a write costs more than a copy of them. */
+/** The most bytes of chunks to join, because a write costs more than copying them. */
 const JOIN_BYTES = 256 * 1024;
 
 /** A pair of byte streams, such as standard input and output. */
@@ -27,7 +27,7 @@ export const STANDARD_STREAMS: ProcessStreams = {
   close: () => {},
 };
 
-/** A channel with one system call for each read and write. */
+/** Makes a channel with one system call for each read and write. */
 export function bytesChannel(streams: ProcessStreams): SftpChannel {
   return {
     async readChunk() {
@@ -46,8 +46,8 @@ export function bytesChannel(streams: ProcessStreams): SftpChannel {
 }
 
 /**
- * The standard streams for a program that has nothing to do until more data comes: it reads and writes
- * synchronously, since a switch to another thread takes longer than most answers.
+ * The standard streams of a program that only waits for input. It reads and writes synchronously, because
+ * switching to another thread takes longer than most answers.
  */
 export function blockingChannel(): SftpChannel {
   const buffer = new Uint8Array(JOIN_BYTES);

@@ -1,13 +1,13 @@
-/** `ssh -f`. No runtime forks, so a second process logs in, and the first one ends when that has. */
+/** `ssh -f`. Runtimes cannot fork, so a second process logs in, and the first one then ends. */
 import { runtime } from "../../runtime/runtime.ts";
 import { UsageError } from "../shared/flags.ts";
 import { writeIfRead } from "../shared/log.ts";
 import { ownCommand } from "../shared/own_program.ts";
 import { onSignals } from "../../terminal/signals.ts";
 
-/** Tells the second process that it is one: the number of the first. */
+/** Environment variable of the second process, with the id of the first. */
 const PARENT = "DENOSSH_BACKGROUND_OF";
-/** How the second process says that it has logged in. */
+/** The signal that the second process sends after the login. */
 const READY = "SIGUSR1";
 
 /** Whether this is the second process. */
@@ -15,18 +15,18 @@ export function isInBackground(): boolean {
   return runtime.env.get(PARENT) === String(runtime.process.ppid);
 }
 
-/** Ends the first process: what it waited for has been done. */
+/** Ends the first process, after the login of the second. */
 export function leaveForeground(): void {
   if (isInBackground()) runtime.process.kill(runtime.process.ppid, READY);
 }
 
 /**
- * Runs `ssh` in a second process until that goes to the background.
+ * Runs `ssh` in a second process, until that goes to the background.
  *
  * @param args The command line
- * @param how.hasOutput Whether the streams are those of a command, which keeps them; otherwise nothing is
- *   written any more after the login, and whoever reads the streams sees their end
- * @returns The exit code: that of the second process if it ends before
+ * @param how.hasOutput Whether a command keeps using the streams; otherwise their readers see the end after
+ *   the login
+ * @returns The exit code; that of the second process if it ends before it goes to the background
  * @throws {UsageError} On Windows, which has no signals
  */
 export async function startInBackground(
@@ -53,7 +53,7 @@ export async function startInBackground(
   return await Promise.race([ready.promise, ended()]);
 }
 
-/** Passes on what the second process says before it goes to the background. */
+/** Passes on the standard error of the second process until it goes to the background. */
 async function show(stream: ReadableStream<Uint8Array>): Promise<void> {
   for await (const bytes of stream) writeIfRead(runtime.terminal.stderr, bytes);
 }

@@ -24,16 +24,16 @@ export const SSH_HELP =
            [user@]host [command …]
        ssh -Q cipher|mac|kex|key|sig|help|…
 
-~/.ssh/config and /etc/ssh/ssh_config are read, as ssh_config(5) describes them; -G prints
-what they come to. The hosts of -J are logged in to with the same options. The connection of a
-control master that runs at -S or ControlPath is shared; -O asks something of the master.
-With -M, -O can ask this ssh to exit. -f goes to the background after the login.
+Reads ~/.ssh/config and /etc/ssh/ssh_config as ssh_config(5) describes them; -G prints
+the resulting options. They apply to the hosts of -J, too. If a control master is running at
+-S or ControlPath, its connection is shared, and -O sends it a command. With -M, this ssh
+obeys -O, too. -f goes to the background after the login.
 `;
 
-/** -k and -y have no effect here. */
+/** The flags in the notation of getopt(3); -k and -y have no effect. */
 const LETTERS = "46AaB:b:Cc:D:E:e:F:fGgi:J:kL:l:Mm:NnO:o:P:p:Q:qR:S:sTtVvW:XxYy";
 
-/** Flags that override `-o` and the files wherever they stand; of these the last one counts. */
+/** Flags that override `-o` and the files, wherever they stand; the last one counts. */
 const OVERRIDING_LETTERS = "46AaBbCcefgMmNnqSsTtvWXxY";
 
 /** A parsed command line of `ssh`. */
@@ -43,25 +43,25 @@ export interface CommandLine {
   readonly said: readonly OptionText[];
   /** -F. */
   readonly file: string | null;
-  /** -E: the file that is logged in; null for standard error. */
+  /** -E: the log file; null for standard error. */
   readonly logFile: string | null;
-  /** The words after the destination, as one text. */
+  /** The words after the destination, joined by spaces. */
   readonly command: string;
   /** -J: the hosts to go through, in order. */
   readonly hops: readonly Destination[];
   /** -W: the address to connect standard input and output to. */
   readonly relayTo: string | null;
-  /** -G: whether the options are only printed. */
+  /** -G: whether to print the options only. */
   readonly showOnly: boolean;
-  /** -O: what a control master is asked instead; null if nothing. */
+  /** -O: the command for a control master; null without -O. */
   readonly control: ControlCommand | null;
 }
 
-/** What a command line asks of this program alone: -V, or a query of -Q. */
+/** A query of a command line without a host: -V, or -Q. */
 export type SelfQuery = { readonly version: true } | { readonly query: string };
 
 /**
- * What a command line asks of this program, whatever else it says; null if it is about a host.
+ * The -V or -Q of a command line, which takes precedence; null without one.
  *
  * @throws {UsageError} If it is malformed
  */
@@ -78,7 +78,7 @@ export function selfQuery(args: readonly string[]): SelfQuery | null {
  * @throws {UsageError} If it is malformed
  */
 export function parseCommandLine(args: readonly string[]): CommandLine {
-  // As in ssh: flags may stand before and after the host, then the command follows.
+  // As in ssh, flags may stand before and after the host, then the command follows.
   const before = parseFlags(args, { letters: LETTERS });
   const [destination, ...behind] = before.rest;
   if (destination === undefined) throw new UsageError("no host given; see ssh --help");
@@ -98,7 +98,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     said: [
       ...flags.filter(wins).toReversed().flatMap((flag) => optionsOf(flag, flags)),
       ...flags.filter((flag) => !wins(flag)).flatMap((flag) => optionsOf(flag, flags)),
-      // As in ssh, -W has nothing beside it.
+      // As in ssh, -W clears other forwardings.
       ...relayTo === null ? [] : [
         { name: "ClearAllForwardings", value: "yes" },
         { name: "ExitOnForwardFailure", value: "yes" },
@@ -115,8 +115,8 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
 }
 
 /**
- * Settles who says the user and the port. As in ssh, the first one does: a flag, an option, or the
- * destination. A user that is not from an option has no tokens, so that it is one of the destination.
+ * Determines the user and the port. As in ssh, the first of flag, option and destination counts. A user
+ * from `-l` becomes part of the destination, because its tokens are not expanded.
  */
 function firstOf(
   destination: Destination,
@@ -145,7 +145,7 @@ function controlOf(word: string | null): ControlCommand | null {
   return command;
 }
 
-/** -L, -R and -D as the directives that they stand for. */
+/** Converts -L, -R and -D to the directives that they stand for. */
 function forwardOf(kind: ForwardKind, name: string, value: string): OptionText {
   try {
     const isSocks = kind === "dynamic" || (kind === "remote" && isPortOnly(value));
@@ -162,7 +162,7 @@ function wordOf(end: ForwardEnd): string {
   return "path" in end ? end.path.replace(/[\\:]/g, "\\$&") : showEnd(end);
 }
 
-/** `[bind:]port` without a target, for which a RemoteForward serves SOCKS. */
+/** Whether a text is `[bind:]port` without a target, for which a RemoteForward serves SOCKS. */
 function isPortOnly(text: string): boolean {
   return /^(?:(?:\[[^\]]*\]|[^:/]*):)?\d+$/.test(text);
 }

@@ -1,4 +1,4 @@
-/** What `ssh -O` asks of a running control master. */
+/** `ssh -O`: sends a command to a running control master. */
 import { ConnectError } from "../../errors.ts";
 import { ControlSocket, hasControlSocket } from "../../login/control_socket.ts";
 import { Log } from "../shared/log.ts";
@@ -10,9 +10,9 @@ export const CONTROL_COMMANDS = ["check", "exit", "stop"] as const;
 export type ControlCommand = typeof CONTROL_COMMANDS[number];
 
 /**
- * Asks the control master of ControlPath.
+ * Sends a command to the control master at ControlPath.
  *
- * @throws {ConnectError} If there is none, or it refuses
+ * @throws {ConnectError} If there is no master, or it refuses
  */
 export async function control(
   command: ControlCommand,
@@ -26,7 +26,7 @@ export async function control(
   using master = await ControlSocket.open(path);
   switch (command) {
     case "check":
-      // The answer to a question is given however quiet the rest is.
+      // Printed even with -q, because it is the answer to the command.
       return new Log().show(`Master running (pid=${await master.check()})`);
     case "exit":
       await master.exit();

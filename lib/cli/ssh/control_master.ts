@@ -1,4 +1,4 @@
-/** A control master: `ssh -M`, as far as `ssh -O` needs it. */
+/** `ssh -M`: a control master that answers `ssh -O`. */
 import { acceptEach } from "../../runtime/connections.ts";
 import { isError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
@@ -10,13 +10,14 @@ import { messageOf } from "../shared/failure.ts";
 import type { Log } from "../shared/log.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
 
-/** The mask under which a socket is made: for its owner alone. */
+/** The umask for making a socket: only its owner may use it. */
 const OWNER_ONLY = 0o177;
 
 /**
- * Becomes the master at ControlPath, if ControlMaster is `yes` or `ask`; null if it is not, or if there is a
- * master already. It answers check, exit and stop; sessions are refused, since descriptors cannot be
- * received here: `ssh` then connects by itself. So `auto` leaves the socket to a master that shares them.
+ * Becomes the master at ControlPath if ControlMaster is `yes` or `ask`; null otherwise, or if there is a
+ * master already. It answers check, exit and stop. Sessions are refused, because descriptors cannot be
+ * received here; `ssh` then connects by itself. So `auto` leaves the socket to a master that can share
+ * sessions.
  *
  * @param exit Called when the master is told to end
  */
@@ -59,7 +60,7 @@ class ListeningMaster implements Disposable {
     );
   }
 
-  /** Stops listening, and removes the socket. */
+  /** Stops listening and removes the socket. */
   [Symbol.dispose](): void {
     this.#stopping.abort();
   }
@@ -84,7 +85,7 @@ class ListeningMaster implements Disposable {
     }
   }
 
-  /** What answers a request, and what is done after that; the connection then ends. */
+  /** The answer to a request. If there is an `after`, it is called after sending, and the connection ends. */
   #answer(request: Reader): { answer: Writer; after?: () => void } {
     const type = request.u32();
     const id = request.u32();
@@ -97,9 +98,9 @@ class ListeningMaster implements Disposable {
       case CONTROL.TERMINATE:
         return { answer: new Writer().u32(CONTROL.OK).u32(id), after: this.#exit };
       default: {
-        const why = "this master shares no sessions";
+        const why = "this master does not share sessions";
         const answer = new Writer().u32(CONTROL.PERMISSION_DENIED).u32(id).text(why);
-        // Descriptors follow that are not messages.
+        // End the connection, because descriptors follow, which are not messages.
         return { answer, after: () => {} };
       }
     }

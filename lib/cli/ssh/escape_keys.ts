@@ -1,5 +1,5 @@
 const TILDE = "~";
-/** Not a byte. */
+/** Not the value of a byte. */
 const NO_KEY = -1;
 const DOT = 0x2e;
 const LINE_ENDS = [0x0a, 0x0d];
@@ -16,7 +16,7 @@ export class EscapeKeys {
 
   /**
    * @param disconnect Called on `~.`
-   * @param char The escape character; null for none
+   * @param char The escape character, or null
    */
   constructor(disconnect: () => void, char: string | null = TILDE) {
     this.#disconnect = disconnect;

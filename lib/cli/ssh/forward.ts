@@ -13,7 +13,7 @@ import { drain } from "./pipes.ts";
 import { openStandardOutput } from "./standard_output.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
 
-/** Starts the tunnels that the options ask for; one that cannot start is reported and left out. */
+/** Starts the tunnels that the options ask for; those that cannot start are reported and skipped. */
 export async function startForwards(
   client: Client,
   settings: SshOptions,
@@ -43,7 +43,7 @@ function tell({ kind, setting, forwarder, error }: ConfiguredForward, log: Log):
 export async function relay(client: Client, to: ForwardTarget): Promise<void> {
   await using conn = await client.dial(to);
   const sending = runtime.terminal.stdin.readable.pipeTo(conn.writable, { preventCancel: true });
-  // The server may close first; further input is dropped then.
+  // The server may close first; further input is then dropped.
   sending.catch(() => {});
   using stdout = await openStandardOutput();
   await drain((into) => conn.read(into), stdout);

@@ -9,7 +9,7 @@ import type { SshOptions } from "../shared/ssh_options.ts";
 
 /**
  * Runs LocalCommand in the user's shell, if PermitLocalCommand allows it, and waits for its end. As in ssh,
- * it runs once a connection: on a shared one the control master has run it.
+ * it runs once per connection: on a shared one the control master has run it.
  */
 export async function runLocalCommand(
   client: Client,

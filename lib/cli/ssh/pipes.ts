@@ -10,7 +10,7 @@ export interface ByteWriter {
   write(bytes: Uint8Array): Promise<number>;
 }
 
-/** Copies a source to its end; the next block is read while one is written. */
+/** Copies a source to its end; reads the next block while one is written. */
 export async function drain(
   from: (into: Uint8Array) => Promise<number | null>,
   to: ByteWriter,
@@ -22,12 +22,12 @@ export async function drain(
     const bytes = block.subarray(0, n);
     [block, spare] = [spare, block];
     reading = from(block);
-    reading.catch(() => {}); // it is awaited, unless writing fails first
+    reading.catch(() => {}); // awaited above, unless writing fails first
     await writeAll(to, bytes);
   }
 }
 
-/** Sends a source, and EOF at its end; the next block is read while one is sent. */
+/** Sends a source, and EOF at its end; reads the next block while one is sent. */
 export async function feed(
   from: Pick<OpenFile, "read">,
   channel: Channel,
@@ -40,7 +40,7 @@ export async function feed(
     const bytes = block.subarray(0, n);
     [block, spare] = [spare, block];
     reading = from.read(block);
-    reading.catch(() => {}); // it is awaited, unless the channel fails first
+    reading.catch(() => {}); // awaited above, unless the channel fails first
     await channel.writeAll(filter(bytes));
   }
   await channel.closeWrite();

@@ -10,7 +10,7 @@ import {
 } from "../../crypto/algorithms.ts";
 import { UsageError } from "../shared/flags.ts";
 
-/** Signature algorithms of RSA keys, which are no types of keys. */
+/** Signature algorithms of RSA keys, which are not types of keys. */
 const RSA_SIGNATURES = /^rsa-sha2-/;
 
 const names = (table: readonly Algorithm[]) => table.map(({ name }) => name);
@@ -18,7 +18,7 @@ const types = (table: readonly Algorithm[]) =>
   names(table).filter((name) => !RSA_SIGNATURES.test(name));
 const certified = () => USER_KEYS.filter(({ name }) => name.includes("-cert-"));
 
-/** By query: the names it prints. */
+/** The names that each query prints. */
 const QUERIES: Readonly<Record<string, () => readonly string[]>> = {
   cipher: () => names(CIPHERS),
   "cipher-auth": () => names(CIPHERS.filter(({ aead }) => aead)),
@@ -34,7 +34,7 @@ const QUERIES: Readonly<Record<string, () => readonly string[]>> = {
   sig: () => names(SIGNATURES),
 };
 
-/** Directives whose values a query lists. */
+/** Directives that can be queried for their values. */
 const DIRECTIVES: Readonly<Record<string, keyof typeof QUERIES>> = {
   casignaturealgorithms: "key-ca-sign",
   ciphers: "cipher",
@@ -48,9 +48,9 @@ const DIRECTIVES: Readonly<Record<string, keyof typeof QUERIES>> = {
 };
 
 /**
- * The names that a query is about, one a line.
+ * The names for a query, one per line.
  *
- * @throws {UsageError} If there is no such query
+ * @throws {UsageError} If the query is unknown
  */
 export function answerQuery(query: string): string {
   const lines = linesOf(query);

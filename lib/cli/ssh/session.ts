@@ -16,20 +16,20 @@ import { localPty, terminalSize } from "../../terminal/size.ts";
 import { onSignals } from "../../terminal/signals.ts";
 import { rawInput } from "../../terminal/raw_input.ts";
 
-/** The program that `ssh` runs, and how. */
+/** The program that `ssh` runs, with its options. */
 export interface SessionJob {
   readonly program: Program;
   readonly options: SshOptions;
-  /** The host as it was typed, for messages. */
+  /** The host as typed, for messages. */
   readonly host: string;
-  /** Whether standard input is not to be read: -n. */
+  /** -n: do not read standard input. */
   readonly noInput: boolean;
 }
 
 /**
  * Runs a program on the server, connected to the standard streams.
  *
- * @returns Its exit code; null if a signal ended it, it sent none, or the user left before
+ * @returns Its exit code; null if a signal ended it, it sent none, or the user disconnected
  */
 export async function runSession(
   client: Client,
@@ -59,7 +59,7 @@ export async function runSession(
   return code;
 }
 
-/** The user, or the reader of our output, has left. */
+/** The user has disconnected, or the reader of the output has closed it. */
 class LeftError extends Error {}
 
 function ifLeft(error: unknown): { code: null; signal: null } {
@@ -117,7 +117,7 @@ async function requestPty(
     return true;
   } catch (error) {
     if (!(error instanceof RequestDeniedError) || RequestTTY !== "auto") throw error;
-    log.info("The server has no terminal for us; going on without");
+    log.info("The server refused a terminal; continuing without one");
     return false;
   }
 }

@@ -19,7 +19,7 @@ import { VERSION } from "../shared/version.ts";
 import { withLimits } from "../../waiting.ts";
 export { SSH_HELP } from "./command_line.ts";
 
-/** The exit codes of `ssh` for its own failures and commands that a signal ended, and for Ctrl-C. */
+/** The exit codes of `ssh` for failures and commands ended by a signal, and for Ctrl-C. */
 const FAILURE = 255;
 const INTERRUPTED = 130;
 
@@ -31,7 +31,7 @@ interface SshArguments {
 }
 
 /**
- * `ssh`: a command or a shell on another machine, wired to the standard streams.
+ * `ssh`: runs a command or a shell on a server, connected to the standard streams.
  *
  * @returns The exit code: the command's own, or 255
  */
@@ -151,14 +151,14 @@ async function work(client: Client, job: SshArguments, log: Log): Promise<number
   return code;
 }
 
-/** ControlPersist: keeps the connection of a master in the background after its command. */
+/** ControlPersist: keeps the connection of a master open after its command. */
 async function persist(client: Client, { ControlPersist }: SshOptions): Promise<void> {
   if (ControlPersist === undefined || ControlPersist === false) return;
   const limit = ControlPersist === true ? {} : { timeout: ControlPersist };
   await withLimits(client.closed, limit).catch(() => {});
 }
 
-/** Refuses what ssh refuses before it connects. */
+/** Refuses combinations that ssh refuses before it connects. */
 function checkCommand({ command }: CommandLine, options: SshOptions): void {
   const { SessionType, RemoteCommand, ForkAfterAuthentication } = options;
   if (command !== "" && RemoteCommand) {
@@ -181,7 +181,7 @@ function programOf({ command, relayTo }: CommandLine, options: SshOptions): Prog
   return text === "" ? { kind: "shell" } : { kind: "exec", command: text };
 }
 
-/** Logs a note; as in ssh, one about a deprecated option only with `-v`. */
+/** Logs a note; as in ssh, notes about deprecated options only with `-v`. */
 function tell(note: string, log: Log): void {
   if (/ Deprecated option /.test(note)) log.verbose(note);
   else log.info(note);

@@ -4,14 +4,14 @@ import type { ByteWriter } from "./pipes.ts";
 const PATH = "/dev/stdout";
 
 /**
- * Opens standard output for bulk data. Deno's own stream searches the data for line ends, writes the rest
- * after the last one separately, and does so in another thread. A pipe or device is opened a second time,
- * which avoids the search; files and devices are written synchronously, since they do not block.
+ * Opens standard output for bulk data. Deno's stream searches the data for line ends, writes the part after
+ * the last one separately, and does so in another thread. A pipe or device is opened a second time, which
+ * avoids the search. Files and devices are written synchronously, because they do not block.
  */
 export async function openStandardOutput(): Promise<ByteWriter & Disposable> {
   const { isFifo, isFile, isCharDevice } = await kind();
   if (isFifo) return await runtime.files.open(PATH, { write: true });
-  // A file that is opened again would have another position.
+  // A file opened again would have another position.
   if (isFile) return atOnce(runtime.terminal.stdout, () => {});
   if (isCharDevice && !runtime.terminal.stdout.isTerminal()) {
     const device = await runtime.files.open(PATH, { write: true });

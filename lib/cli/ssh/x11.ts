@@ -1,4 +1,4 @@
-/** The display as `ssh` lends it: -X, -Y. */
+/** X11 forwarding of `ssh`: -X, -Y. */
 import type { Client } from "../../client/client.ts";
 import type { Channel } from "../../connection/channel.ts";
 import type { X11Authority } from "../../connection/x11_setup.ts";
@@ -10,7 +10,7 @@ import type { Log } from "../shared/log.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
 import { plainMessage } from "../../error_messages.ts";
 
-/** The default of ForwardX11Timeout: how long a secret for untrusted X clients is valid. */
+/** The default of ForwardX11Timeout: how long the secret for untrusted X clients is valid. */
 const UNTRUSTED_MS = 1_200_000;
 
 /** Lends the display to a session if the options ask for it; a failure does not end the session. */
@@ -38,7 +38,7 @@ export async function lendScreen(
 
 class UntrustedError extends Error {}
 
-/** Has the X server make a secret for X clients that it is not to trust. */
+/** Asks the X server for a secret for untrusted X clients. */
 async function untrusted(display: string, options: SshOptions): Promise<X11Authority> {
   const seconds = Math.ceil((options.ForwardX11Timeout ?? UNTRUSTED_MS) / 1000);
   const folder = await runtime.files.makeTempDir({ prefix: "ssh-x11-" });

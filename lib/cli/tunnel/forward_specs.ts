@@ -1,7 +1,7 @@
 import { UsageError } from "../shared/flags.ts";
 import type { BindAddress } from "../../forward/address.ts";
 
-/** A tunnel as `-L`, `-R` or `-D` asks for it. */
+/** A tunnel of `-L`, `-R` or `-D`. */
 export type ForwardSpec =
   | { readonly kind: "local" | "remote"; readonly from: BindAddress; readonly to: string }
   | {
@@ -9,11 +9,11 @@ export type ForwardSpec =
     readonly from: { readonly port: number; readonly hostname?: string };
   };
 
-/** The listening address that `*` or an empty one stands for. */
+/** The listening address for `*` or an empty one. */
 const ANY = { local: "0.0.0.0", remote: "", socks: "0.0.0.0" } as const;
 
 /**
- * Reads `[bind:]port:host:hostport` and its forms with unix sockets, as ssh(1) has them for -L and -R.
+ * Parses `[bind:]port:host:hostport` and its forms with Unix sockets, as in -L and -R of ssh(1).
  *
  * @throws {UsageError} If it is malformed
  */
@@ -32,7 +32,7 @@ export function tunnelSpec(kind: "local" | "remote", text: string): ForwardSpec 
 }
 
 /**
- * Reads `[bind:]port` of -D.
+ * Parses `[bind:]port` of -D.
  *
  * @throws {UsageError} If it is malformed
  */
@@ -55,7 +55,7 @@ function bindOf(
   };
 }
 
-/** The words between the colons; an IPv6 address stands in brackets. */
+/** The words between the colons; an IPv6 address is in brackets. */
 function split(text: string): string[] {
   return text.split(/:(?![^[]*\])/).map((word) => word.replace(/^\[(.*)\]$/, "$1"));
 }

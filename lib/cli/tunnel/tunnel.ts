@@ -23,16 +23,16 @@ export const TUNNEL_HELP = `usage: tunnel [-L […]]… [-R […]]… [-D […]]
               [-J [user@]host[:port],…] [-i key] [-l user] [-p port]
               [-o Key=Value]… [-q] [-v] [user@]gateway
 
-  -L [[bind:]port:]host:hostport  bring an address behind the gateway here; on a
-                                  free port unless one is given
-  -R [bind:]port:host:hostport    bring an address of this side to the gateway
+  -L [[bind:]port:]host:hostport  forward a local port to an address reached through
+                                  the gateway; a free port unless one is given
+  -R [bind:]port:host:hostport    forward a port of the gateway to a local address
   -D [bind:]port                  a SOCKS server here
-  --check                         look whether every tunnel works, say so and end
-  --once                          end when the gateway is lost; otherwise it is
-                                  connected to again, and the ports stay the same
+  --check                         check and print whether each tunnel works, then end
+  --once                          end when the gateway is lost, instead of
+                                  reconnecting with the same ports
 
-Each tunnel's address is printed when it is up. SIGHUP starts them all again.
-Who is to come back unattended logs in with a key, an agent or SSH_ASKPASS.
+The address of each tunnel is printed when it is up. SIGHUP restarts them all.
+To reconnect unattended, log in with a key, an agent or SSH_ASKPASS.
 `;
 
 const LETTERS = "c:D:i:J:l:L:m:o:p:qR:v";
@@ -51,7 +51,7 @@ interface TunnelArguments {
 }
 
 /**
- * `tunnel`: tunnels through a gateway until a signal ends them, connected again when it is lost.
+ * `tunnel`: keeps tunnels through a gateway up until a signal, and reconnects when the gateway is lost.
  *
  * @returns The exit code
  */
@@ -67,7 +67,7 @@ export async function tunnel(args: readonly string[]): Promise<number> {
   const { options, hops } = job;
   const log = new Log(options.LogLevel);
   const place = placeOf(job.target, options);
-  // It would otherwise never be noticed that the gateway has gone; a control master might not ask either.
+  // Without keepalives, the loss of the gateway would go unnoticed; a control master might not send any.
   const alive = { ServerAliveInterval: RESILIENT_KEEPALIVE_MS, ...options, ControlPath: null };
   const connect = (): Promise<Client> => logIn(place, alive, log, hops);
   const over = Promise.withResolvers<void>();
@@ -117,7 +117,7 @@ async function check(tunnels: Tunnels, job: TunnelArguments): Promise<number> {
   return checks.every(({ up }) => up) ? 0 : FAILURE;
 }
 
-/** A target that has not answered within this many milliseconds is down. */
+/** A target that does not answer within this many milliseconds is down. */
 const CHECK_MS = 30_000;
 
 function lines(tunnels: Tunnels, { local, remote, socks }: TunnelArguments): string[] {
@@ -151,7 +151,7 @@ async function parse(args: readonly string[]): Promise<TunnelArguments> {
   const remote = allValues(flags, "R").map((value) => specOf("remote", value));
   const socks = allValues(flags, "D").map((value) => socksSpec(value).from as BindPort);
   if (local.length + remote.length + socks.length === 0) {
-    throw new UsageError("nothing to do without -L, -R or -D");
+    throw new UsageError("give -L, -R or -D");
   }
   const target = parseDestination(destination);
   return {
@@ -171,7 +171,7 @@ function specOf(kind: "local" | "remote", value: string): TunnelSpec {
   return { from, to };
 }
 
-/** `host:port`, without a port to listen on. */
+/** Whether a value is `host:port`, without a port to listen on. */
 function isTarget(value: string): boolean {
   return /^(?:\[[^\]]+\]|[^:/]+):\d+$/.test(value);
 }

@@ -125,7 +125,7 @@ await terminalTest(
   async () => {
     await using server = await startServe(["--exec", "-o", "PermitTTY=no"]);
     const steps: Step[] = [
-      { expect: "going on without" },
+      { expect: "continuing without" },
       { echo: true },
       { send: "echo $((6*7))\n" },
       { expect: "42" },
