@@ -24,6 +24,15 @@ export const CHANNEL_WINDOW = 2 * 1024 * 1024;
  */
 export const WINDOW_GROWTH = 30 * 1024 * 1024;
 
+/**
+ * The least that a channel starts with, however many there are. At a server one packet, since a client may open
+ * thousands; at a client, which opens them itself, as much as keeps a thousand as fast as one.
+ */
+export const MIN_CHANNEL_WINDOW = {
+  server: MAX_CHANNEL_PACKET,
+  client: 4 * MAX_CHANNEL_PACKET,
+} as const;
+
 /** Bytes asked of the socket at a time: measured fastest between 64 and 256 KiB. */
 export const SOCKET_READ_BYTES = 256 * 1024;
 

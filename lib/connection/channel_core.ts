@@ -31,6 +31,7 @@ export interface ChannelOpening extends WriterOpening {
   /** What the peer added to its message. */
   readonly extra: Uint8Array;
   readonly receiveWindow: number;
+  readonly openedBy: "us" | "peer";
   /** Measures the path, from which the receive window grows; null keeps its size. */
   readonly budget: WindowBudget | null;
   /** Maximum data in one packet from the peer. */
@@ -266,7 +267,9 @@ export class ChannelCore {
     this.requests.closed(cause);
     this.stdout.end();
     this.stderr.end();
-    this.#sendClose();
+    // Otherwise a peer that opens, fills and closes channels would be held by no window.
+    const counts = this.opening.openedBy === "peer";
+    this.#sendClose(counts ? this.stdout.size + this.stderr.size : 0);
   }
 
   receiveReply(success: boolean): void {
@@ -292,7 +295,8 @@ export class ChannelCore {
     this.#bothClosed.reject(error);
   }
 
-  #sendClose(): void {
+  /** @param unread Bytes that count in the connection's windows until they are read */
+  #sendClose(unread: number = 0): void {
     if (this.#error !== null) return;
     if (!this.#sentClose) {
       this.#sentClose = true;
@@ -300,7 +304,7 @@ export class ChannelCore {
     }
     this.writer.end(lazyError(() => new ClosedError(CLOSED)), CLOSED);
     if (!this.#gotClose) return;
-    this.#receive.close();
+    this.#receive.close(unread);
     this.#host.released(this);
     this.#bothClosed.resolve();
   }

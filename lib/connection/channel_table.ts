@@ -7,6 +7,9 @@ import { ChannelCore } from "./channel_core.ts";
 /** A channel that has been asked for. */
 export interface Opening {
   readonly type: string;
+  readonly id: number;
+  /** The receive window that the peer is told. */
+  readonly window: number;
   readonly promise: PromiseWithResolvers<Channel>;
   /** Whether the caller has given up; the answer still comes. */
   abandoned: boolean;
@@ -16,6 +19,17 @@ export interface Opening {
 export class ChannelTable {
   readonly #entries: (ChannelCore | Opening | null)[] = [];
   readonly #free: number[] = [];
+  readonly #window: () => number;
+  readonly #giveWindow: (bytes: number) => void;
+
+  /**
+   * @param window The receive window of a new channel
+   * @param giveWindow Takes it back if the channel does not open
+   */
+  constructor(window: () => number, giveWindow: (bytes: number) => void) {
+    this.#window = window;
+    this.#giveWindow = giveWindow;
+  }
 
   /** Channels open or being opened. */
   get count(): number {
@@ -28,11 +42,11 @@ export class ChannelTable {
   }
 
   /**
-   * Gives a number to a channel that is being opened.
+   * Gives a number and a window to a channel that is being opened.
    *
    * @throws {ChannelOpenError} If there are too many
    */
-  add(opening: Opening): number {
+  add(type: string): Opening {
     if (this.count >= MAX_CHANNELS) {
       throw new ChannelOpenError(
         OPEN_FAILURE.RESOURCE_SHORTAGE,
@@ -40,8 +54,15 @@ export class ChannelTable {
       );
     }
     const id = this.#free.pop() ?? this.#entries.length;
+    const opening: Opening = {
+      type,
+      id,
+      window: this.#window(),
+      promise: Promise.withResolvers(),
+      abandoned: false,
+    };
     this.#entries[id] = opening;
-    return id;
+    return opening;
   }
 
   /** The channels that are open. */
@@ -55,10 +76,12 @@ export class ChannelTable {
   }
 
   /** The number may be used again; nothing happens if it has another channel already. */
-  release(id: number, entry: ChannelCore | Opening): void {
+  release(entry: ChannelCore | Opening): void {
+    const id = entry instanceof ChannelCore ? entry.opening.id : entry.id;
     if (this.#entries[id] !== entry) return;
     this.#entries[id] = null;
     this.#free.push(id);
+    if (!(entry instanceof ChannelCore)) this.#giveWindow(entry.window);
   }
 
   /** The channel, or null if no such channel is open. */

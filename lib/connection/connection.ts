@@ -58,9 +58,8 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   readonly #transport: MessageTransport;
   readonly #incoming: IncomingOpens;
   readonly #globals: GlobalRequests;
-  readonly #window: number;
   readonly #budget: ConnectionBudget | null;
-  readonly #channels = new ChannelTable();
+  readonly #channels: ChannelTable;
   /** When channels were confirmed that the peer has not asked anything on yet. */
   readonly #confirmedAt = new Map<number, number>();
   readonly #adjust = new Uint8Array(WINDOW_ADJUST_LENGTH);
@@ -78,9 +77,12 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     // The server's answers go to the control master, which hangs up on a client that asks for what it does not know.
     const refusal = transport.shared ? NOT_SHARED : null;
     this.#globals = new GlobalRequests(options.globals, (payload) => this.send(payload), refusal);
-    const { initial, budget } = windowsOf(options.window, options.roundTrip ?? null);
-    this.#window = initial;
+    const { initial, budget } = windowsOf(options.window, options.roundTrip ?? null, this.role);
     this.#budget = budget;
+    this.#channels = new ChannelTable(
+      () => budget?.open() ?? initial,
+      (bytes) => budget?.give(bytes),
+    );
   }
 
   /** Whether it is a control master's connection, on which no global request can be sent. */
@@ -137,17 +139,10 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     const { signal } = options;
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#error) return Promise.reject(this.#closedError());
-    const opening: Opening = { type, promise: Promise.withResolvers(), abandoned: false };
-    let id: number | null = null;
+    let opening: Opening;
     try {
-      id = this.#channels.add(opening);
-      const [sender, window] = [id, this.#window];
-      const message = { type, sender, window, maxPacket: MAX_CHANNEL_PACKET, data };
-      this.send(
-        sendable(ChannelOpen.encode(message), `The request for a channel of ${printable(type)}`),
-      );
+      opening = this.#ask(type, data);
     } catch (error) {
-      if (id !== null) this.#channels.release(id, opening);
       return Promise.reject(error);
     }
     const abandoning = onAbort(signal, (reason) => {
@@ -329,7 +324,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   released(channel: ChannelCore): void {
     const { id } = channel.opening;
     this.#confirmedAt.delete(id);
-    this.#channels.release(id, channel);
+    this.#channels.release(channel);
     this.#lastClosed = channel;
   }
 
@@ -349,10 +344,25 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     this.#budget?.sawRoundTrip(performance.now() - start);
   }
 
+  #ask(type: string, data: Uint8Array): Opening {
+    const opening = this.#channels.add(type);
+    try {
+      const { id: sender, window } = opening;
+      const message = { type, sender, window, maxPacket: MAX_CHANNEL_PACKET, data };
+      this.send(
+        sendable(ChannelOpen.encode(message), `The request for a channel of ${printable(type)}`),
+      );
+      return opening;
+    } catch (error) {
+      this.#channels.release(opening);
+      throw error;
+    }
+  }
+
   #confirmed(payload: Uint8Array): void {
     const answer = ChannelOpenConfirmation.decode(payload);
     const opening = this.#channels.opening(answer.recipient);
-    const channel = this.#create(opening.type, answer.recipient, answer);
+    const channel = this.#create(opening, answer, "us");
     if (opening.abandoned) channel.close();
     else opening.promise.resolve(channel);
   }
@@ -360,7 +370,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   #refused(payload: Uint8Array): void {
     const { recipient, reason, description } = ChannelOpenFailure.decode(payload);
     const opening = this.#channels.opening(recipient);
-    this.#channels.release(recipient, opening);
+    this.#channels.release(opening);
     const text = printable(description) || `reason ${reason}`;
     opening.promise.reject(
       new ChannelOpenError(reason, `The peer refused a ${opening.type} channel: ${text}`),
@@ -381,24 +391,24 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
       if (this.#error) throw this.#closedError();
       // Others may have been opened since the peer asked; the table throws then.
       if (this.channelCount >= MAX_CHANNELS) full();
-      const id = this.#channels.add({ type, promise: Promise.withResolvers(), abandoned: false });
+      const opening = this.#channels.add(type);
       this.send(ChannelOpenConfirmation.encode({
         recipient: sender,
-        sender: id,
-        window: this.#window,
+        sender: opening.id,
+        window: opening.window,
         maxPacket: MAX_CHANNEL_PACKET,
         data: extra,
       }));
-      this.#confirmedAt.set(id, performance.now());
-      return this.#create(type, id, request);
+      this.#confirmedAt.set(opening.id, performance.now());
+      return this.#create(opening, request, "peer");
     };
     this.#incoming.receive({ type, data, accept, refuse });
   }
 
   #create(
-    type: string,
-    id: number,
+    { type, id, window }: Opening,
     theirs: { sender: number; window: number; maxPacket: number; data: Uint8Array },
+    openedBy: "us" | "peer",
   ): Channel {
     const { maxPacket } = theirs;
     const core = new ChannelCore(this, {
@@ -408,7 +418,8 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
       sendWindow: maxPacket === 0 ? 0 : theirs.window,
       extra: theirs.data,
       maxSend: Math.min(maxPacket, MAX_SENT_PACKET),
-      receiveWindow: this.#window,
+      receiveWindow: window,
+      openedBy,
       budget: this.#budget,
       maxReceive: MAX_CHANNEL_PACKET,
     });

@@ -46,15 +46,17 @@ export class SendWindow {
 
 /** What lets the receive windows of one connection grow. */
 export interface WindowBudget {
+  /** What windows may grow to on any path: those that had to start with less, since there were many. */
+  readonly initial: number;
   /**
    * The shortest round trip seen, in milliseconds, or null. It must come from an answer that nothing
    * queues before: one that waits behind bulk data takes as long as a window, and windows that
    * follow it grow for ever.
    */
   readonly roundTrip: number | null;
-  /** Takes bytes out of what all windows together may grow by; returns how many there were. */
+  /** Takes bytes by which a window grows; returns how many there were. */
   take(bytes: number): number;
-  /** Gives bytes back. */
+  /** Gives bytes of a window back. */
   give(bytes: number): void;
 }
 
@@ -65,13 +67,14 @@ export interface WindowBudget {
  *
  * With a budget the window follows the path: a peer that fills half of it within a round trip is held
  * back by it, so it doubles; where half of it takes many round trips, it is larger than it need be
- * and gives an eighth back.
+ * and gives an eighth back. The size that it starts with has been taken from the budget already.
  */
 export class ReceiveWindow {
   readonly #initial: number;
   readonly #budget: WindowBudget | null;
   #size: number;
   #available: number;
+  #isClosed = false;
   #consumed = 0;
   #sinceLook = 0;
   #lastLook = 0;
@@ -101,6 +104,7 @@ export class ReceiveWindow {
 
   /** The reader took bytes; returns the credit to send now, or 0. */
   consume(bytes: number): number {
+    if (this.#isClosed) return this.#giveBack(bytes);
     this.#consumed += bytes;
     if (this.#consumed < this.#size / 8) return 0;
     const credit = this.#consumed + this.#tune(this.#consumed);
@@ -109,10 +113,21 @@ export class ReceiveWindow {
     return credit;
   }
 
-  /** The window is not needed any more. */
-  close(): void {
-    this.#budget?.give(this.#size - this.#initial);
-    this.#size = this.#initial;
+  /**
+   * The peer sends no more.
+   *
+   * @param unread Bytes that still count until the reader takes them, or this is called again
+   */
+  close(unread: number = 0): void {
+    this.#isClosed = true;
+    this.#giveBack(this.#size - unread);
+  }
+
+  #giveBack(bytes: number): number {
+    const back = Math.min(bytes, this.#size);
+    this.#budget?.give(back);
+    this.#size -= back;
+    return 0;
   }
 
   /** By how much the window grows now; negative if it shrinks. Looks once for half a window. */
@@ -126,7 +141,8 @@ export class ReceiveWindow {
     this.#lastLook = now;
     const { roundTrip } = this.#budget;
     if (roundTrip === null) return 0;
-    if (elapsed < roundTrip && roundTrip > SHORT_ROUND_TRIP_MS) {
+    const mayGrow = roundTrip > SHORT_ROUND_TRIP_MS || this.#size < this.#budget.initial;
+    if (elapsed < roundTrip && mayGrow) {
       const more = this.#budget.take(this.#size);
       this.#size += more;
       return more;

@@ -225,7 +225,7 @@ Deno.test("After our EOF writes fail, and one EOF is sent; after the peer's EOF 
 });
 
 /** A channel without a connection, and how often it was released. */
-function bareChannel(budget: ConnectionBudget) {
+function bareChannel(budget: ConnectionBudget, openedBy: "us" | "peer" = "us") {
   let released = 0;
   const host: ChannelHost = {
     send: () => {},
@@ -242,8 +242,9 @@ function bareChannel(budget: ConnectionBudget) {
     },
   };
   const numbers = { type: "session", id: 0, remoteId: 0, extra: none };
-  const windows = { sendWindow: 10, maxSend: 10, maxReceive: 1000, receiveWindow: 1000, budget };
-  const core = new ChannelCore(host, { ...numbers, ...windows });
+  const receiveWindow = budget.open();
+  const windows = { sendWindow: 10, maxSend: 10, maxReceive: 1000, receiveWindow, budget };
+  const core = new ChannelCore(host, { ...numbers, ...windows, openedBy });
   return { core, released: () => released };
 }
 
@@ -258,15 +259,33 @@ const ends: Record<string, (core: ChannelCore) => unknown> = {
   },
 };
 for (const [name, end] of Object.entries(ends)) {
-  Deno.test(`What a window grew by is given back, once, when ${name}`, () => {
-    const growth = 100_000;
-    const budget = new ConnectionBudget(growth, 1e9);
+  Deno.test(`What a window takes is given back, once, when ${name}`, () => {
+    const all = 100_000;
+    const budget = new ConnectionBudget({ least: 1000, initial: 1000, max: all }, 1e9);
     const { core } = bareChannel(budget);
     core.stdout.discard();
     for (let i = 0; i < 1000; i++) core.receiveData(0, new Uint8Array(100));
     assert(core.state.receiveWindow > 50_000);
     end(core);
-    assertEquals(budget.take(Infinity), growth);
+    assertEquals(budget.take(Infinity), all);
+  });
+}
+
+for (const [openedBy, counted] of [["us", 0], ["peer", 700]] as const) {
+  const name = counted
+    ? "What a peer sent on its channel counts after its end until it is read"
+    : "What a peer sent on a channel of ours does not count after its end";
+  Deno.test(name, async () => {
+    const budget = new ConnectionBudget({ least: 1000, initial: 1000, max: 8000 }, null);
+    const { core } = bareChannel(budget, openedBy);
+    core.receiveData(0, new Uint8Array(500));
+    core.receiveData(1, new Uint8Array(200));
+    core.receiveClose();
+    assertEquals(budget.take(Infinity), 8000 - counted);
+    assertEquals((await core.stdout.readChunk())!.length, 500);
+    assertEquals(budget.take(Infinity), counted && 500);
+    core.abort(ABORTED);
+    assertEquals(budget.take(Infinity), counted && 200);
   });
 }
 

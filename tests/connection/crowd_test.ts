@@ -5,6 +5,9 @@ import { connectedPair } from "../../lib/testing/connected_pair.ts";
 import { inBothRoles, sessionPair } from "./session_pair.ts";
 import { until } from "./until.ts";
 
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 Deno.test("A thousand channels on one connection, all of them at work", async () => {
@@ -60,6 +63,33 @@ Deno.test("A hundred stalled channels hold their windows at most, and others go 
   assertEquals([sum, await stalled[50]!.recvExitStatus()], [1_000_000, 0]);
   for (const channel of stalled) channel.abort();
 });
+
+inBothRoles(
+  "A hundred channels are granted little more than the connection's windows at either end",
+  async (ours, theirs, role) => {
+    const opens = theirs.connection.incoming[Symbol.asyncIterator]();
+    const both = async (): Promise<[Channel, Channel]> => {
+      const opening = ours.connection.openChannel("bulk@example.com");
+      const taken = (await opens.next()).value!.accept();
+      return [await opening, taken];
+    };
+    const channels = await Promise.all(Array.from({ length: 100 }, both));
+    const [client, server] = role === "client" ? [0, 1] as const : [1, 0] as const;
+    for (const [end, least] of [[client, 128 * KIB], [server, 32 * KIB]] as const) {
+      const granted = channels.map((pair) => pair[end].state.receiveWindow);
+      assertEquals(channels.map((pair) => pair[1 - end]!.state.sendWindow), granted);
+      assertEquals([granted[0], granted[99]], [2 * MIB, least]);
+      assert(granted.reduce((sum, window) => sum + window) < 40 * MIB + 100 * least);
+    }
+    await Promise.all(channels.map(([channel]) => channel.close()));
+    for (let i = 0; i < 10; i++) { // refused ones take nothing
+      const refused = ours.connection.openChannel("bulk@example.com");
+      (await opens.next()).value!.reject();
+      await refused.catch(() => {});
+    }
+    for (const channel of await both()) assertEquals(channel.state.receiveWindow, 2 * MIB);
+  },
+);
 
 inBothRoles("A peer that reads one channel no more stalls it, and none of nine others", async (
   ours,

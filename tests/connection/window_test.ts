@@ -1,6 +1,7 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ReceiveWindow, SendWindow } from "../../lib/connection/window.ts";
 import { ConnectionBudget, windowsOf } from "../../lib/connection/window_budget.ts";
+import { MAX_CHANNELS } from "../../lib/defaults.ts";
 import { ProtocolError } from "../../lib/errors.ts";
 import { FakeTime } from "../support/fake_time.ts";
 
@@ -39,8 +40,9 @@ Deno.test("SendWindow grows to 2^32 - 1 and no further", () => {
 });
 
 /** A path of a given round trip, on which the peer always uses the whole window at once. */
-function tuned(roundTrip: number | null, left: number) {
+function tuned(roundTrip: number | null, left: number, size = 8000) {
   const budget = {
+    initial: 8000,
     roundTrip: roundTrip as number | null,
     left,
     take(bytes: number) {
@@ -52,7 +54,7 @@ function tuned(roundTrip: number | null, left: number) {
       budget.left += bytes;
     },
   };
-  return { budget, window: new ReceiveWindow(8000, budget) };
+  return { budget, window: new ReceiveWindow(size, budget) };
 }
 
 function flow(window: ReceiveWindow, bytes: number): void {
@@ -70,7 +72,30 @@ Deno.test("ReceiveWindow doubles while a round trip is longer than half a window
   // No more than the budget, however long the path.
   assertEquals([window.size, budget.left], [108_000, 0]);
   window.close();
-  assertEquals(budget.left, 100_000);
+  assertEquals(budget.left, 108_000);
+});
+
+Deno.test("ReceiveWindow that had to start small grows on a short path, up to what others start with", () => {
+  using time = new FakeTime();
+  const { budget, window } = tuned(0.1, 100_000, 1000);
+  time.skip(1000);
+  flow(window, 100_000);
+  assertEquals([window.size, budget.left], [8000, 93_000]);
+});
+
+Deno.test("ReceiveWindow that is closed gives back what is read, and the rest when it is closed again", () => {
+  const { budget, window } = tuned(1e9, 0);
+  window.receive(6000);
+  assertEquals([window.consume(500), window.consume(500)], [0, 1000]);
+  window.close(5000);
+  assertEquals(budget.left, 3000);
+  assertEquals([window.consume(2000), budget.left], [0, 5000]);
+  window.consume(-500); // put back by the reader
+  assertEquals(budget.left, 4500);
+  window.close();
+  window.close();
+  assertEquals(budget.left, 8000);
+  assertEquals([window.consume(3500), budget.left], [0, 8000]);
 });
 
 const paths: [roundTrip: number | null, grows: boolean][] = [
@@ -136,23 +161,55 @@ Deno.test("ReceiveWindow shrinks again when half of it takes many round trips", 
 
 Deno.test("windowsOf takes 1024 to 2^31 - 1 bytes, and lets a window grow to what is allowed", () => {
   for (const bytes of [1024, 0x7fff_ffff]) {
-    assertEquals(windowsOf(bytes, null), { initial: bytes, budget: null });
-    assertEquals(windowsOf({ initial: 1024, max: bytes }, null).initial, 1024);
+    assertEquals(windowsOf(bytes, null, "server"), { initial: bytes, budget: null });
+    assertEquals(windowsOf({ initial: 1024, max: bytes }, null, "server").initial, 1024);
   }
   for (const bytes of [1023, 0x8000_0000, 1024.5, NaN]) {
-    assertThrows(() => windowsOf(bytes, null), RangeError, "1024 to 2^31 - 1");
+    assertThrows(() => windowsOf(bytes, null, "server"), RangeError, "1024 to 2^31 - 1");
   }
-  assertThrows(() => windowsOf({ initial: 1024, max: 0x8000_0000 }, null), RangeError);
-  const { budget } = windowsOf({ initial: 1024, max: 1030 }, 7);
-  assertEquals([budget!.roundTrip, budget!.take(100), budget!.take(100)], [7, 6, 0]);
-  assertEquals(windowsOf({ initial: 2000, max: 2000 }, 7).budget, null);
+  assertThrows(() => windowsOf({ initial: 1024, max: 0x8000_0000 }, null, "server"), RangeError);
+  const { budget } = windowsOf({ initial: 1024, max: 1030 }, 7, "server");
+  assertEquals([budget!.roundTrip, budget!.open()], [7, 1024]);
+  assertEquals([budget!.take(100), budget!.take(100)], [6, 0]);
+  assertEquals(windowsOf({ initial: 2000, max: 2000 }, 7, "server").budget, null);
 });
 
 Deno.test("ConnectionBudget keeps the shortest round trip", () => {
-  const budget = new ConnectionBudget(0, null);
+  const budget = new ConnectionBudget({ least: 1, initial: 1024, max: 2048 }, null);
   const seen = [30, 40, 20].map((milliseconds) => {
     budget.sawRoundTrip(milliseconds);
     return budget.roundTrip;
   });
   assertEquals(seen, [30, 30, 20]);
+});
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+for (const [role, least] of [["server", 32 * KIB], ["client", 128 * KIB]] as const) {
+  Deno.test(`A dozen channels of a ${role} start with 2 MiB; those after them share what is left`, () => {
+    const { budget } = windowsOf({}, null, role);
+    const windows = Array.from({ length: MAX_CHANNELS }, () => budget!.open());
+    assertEquals(windows.slice(0, 13), Array(13).fill(2 * MIB));
+    assert(windows.every((window, i) => window <= (windows[i - 1] ?? Infinity)), "none grows");
+    assertEquals(windows.slice(50), Array(MAX_CHANNELS - 50).fill(least));
+    // 40 MiB, and what each channel has at least: it was 8 GiB.
+    const sum = windows.reduce((sum, window) => sum + window, 0);
+    assert(sum <= 40 * MIB + MAX_CHANNELS * least, `${sum}`);
+    for (const window of windows) budget!.give(window);
+    assertEquals(budget!.take(Infinity), 32 * MIB);
+  });
+}
+
+Deno.test("A window that has grown to everything leaves the next channels a start", () => {
+  const { budget } = windowsOf({}, null, "server");
+  assertEquals(budget!.open() + budget!.take(Infinity), 32 * MIB);
+  assertEquals([budget!.open(), budget!.take(1)], [MIB, 0]);
+  assertEquals(budget!.open(), 7 / 8 * MIB);
+});
+
+Deno.test("A single channel has the whole window that was asked for, whatever the maximum", () => {
+  for (const [initial, max] of [[4 * MIB, 5 * MIB], [1024, 1025], [2 * MIB, 32 * MIB]] as const) {
+    assertEquals(windowsOf({ initial, max }, null, "server").budget!.open(), initial);
+  }
 });
