@@ -34,8 +34,8 @@ export async function declarations(
   const { default: ts } = await import(TYPESCRIPT) as { default: Compiler };
   const denoTypes = await denoDeclarations();
   try {
-    const files = [...entrypoints.map((path) => join(root, path)), denoTypes];
-    const program = ts.createProgram(files, {
+    const sources = [...entrypoints.map((path) => join(root, path)), denoTypes];
+    const program = ts.createProgram(sources, {
       allowImportingTsExtensions: true,
       declaration: true,
       emitDeclarationOnly: true,
@@ -52,10 +52,8 @@ export async function declarations(
     });
     const made = new Map<string, string>();
     program.emit(undefined, (file, text) => made.set(relative("/", file), text), undefined, true);
-    // What is declared by hand, the compiler does not write again.
-    const core = "wasm/pkg/core.d.ts";
-    made.set(core, await Deno.readTextFile(join(root, core)));
-    return withoutDeno(reachable(made, entrypoints.map(declarationOf)));
+    const files = reachable(made, entrypoints.map(declarationOf));
+    return forAnyCompiler(withoutDeno(files), entrypoints.map(declarationOf));
   } finally {
     await Deno.remove(denoTypes);
   }
@@ -107,6 +105,25 @@ function withoutDeno(files: ReadonlyMap<string, string>): Map<string, string> {
       ? `import type { Deno } from "${types.startsWith(".") ? "" : "./"}${types}";\n`
       : "";
     changed.set(path, named + imports);
+  }
+  return changed;
+}
+
+/**
+ * Declarations that compile whatever a program chose to know: `Disposable` is newer than the libraries of
+ * many, and those for browsers lack the types of Node. Only `nodeSocket()` returns one of those.
+ */
+function forAnyCompiler(
+  files: ReadonlyMap<string, string>,
+  entrypoints: readonly string[],
+): Map<string, string> {
+  const changed = new Map<string, string>();
+  for (const [path, text] of files) {
+    const start = entrypoints.includes(path) ? '/// <reference lib="esnext.disposable" />\n' : "";
+    changed.set(
+      path,
+      start + text.replace(/^(?! \*).*"node:/gm, "// @ts-ignore: without Node's types\n$&"),
+    );
   }
   return changed;
 }

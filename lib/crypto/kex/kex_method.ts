@@ -2,7 +2,7 @@ import { ProtocolError } from "../../errors.ts";
 import type { MessageLayout } from "../../wire/message.ts";
 import { KexEcdhInit, KexEcdhReply } from "../../wire/messages.ts";
 import { Writer } from "../../wire/writer.ts";
-import { core, type Initiator } from "../wasm.ts";
+import { core } from "../wasm.ts";
 import { wiping } from "../wiping.ts";
 
 /**
@@ -92,12 +92,19 @@ export function coreMethod(
 /** Most methods leave nothing to be settled. */
 export const NOTHING: Uint8Array = new Uint8Array();
 
+/** An initiator in WebAssembly. The package's declarations do without the core's, so it is described here. */
+interface CoreInitiator {
+  public_value(): Uint8Array;
+  finish(peer: Uint8Array): Uint8Array | undefined;
+  free(): void;
+}
+
 /** An initiator in WebAssembly; it is gone when it is disposed. */
 export function initiator(
-  started: Initiator,
+  started: CoreInitiator,
   encode: (secret: Uint8Array) => Uint8Array,
 ): KexInitiator {
-  let held: Initiator | null = started;
+  let held: CoreInitiator | null = started;
   return {
     publicValue: started.public_value(),
     finish: (peer) => wiping(held?.finish(peer) ?? refuse(), encode),

@@ -71,6 +71,9 @@ export type Peer =
   | "node24"
   | "bun"
   | "npm"
+  | "typescript"
+  | "typescript5"
+  | "types-node"
   | "own-machine";
 
 const found = new Map<Peer, Promise<string | null>>();
@@ -171,6 +174,11 @@ import asyncssh; assert asyncssh.__version__.startswith("2.10.")`);
       return await existing(`${cacheFolder}/${peer}/node_modules/node-linux-${CPU}/bin/node`);
     case "bun":
       return await existing(`${cacheFolder}/bun/node_modules/@oven/bun-linux-${CPU}/bin/bun`);
+    case "typescript":
+    case "typescript5":
+      return await existing(`${cacheFolder}/${peer}/node_modules/typescript/bin/tsc`);
+    case "types-node":
+      return await existing(`${cacheFolder}/${peer}/node_modules/@types/node/index.d.ts`);
     case "weed":
       return await existing(`${cacheFolder}/venv/bin/weed`) ?? await which("weed");
     default:
