@@ -10,7 +10,7 @@ import { cli, startServe } from "./world.ts";
 
 for (
   const [args, why] of [
-    [["me@host"], "nothing to do"],
+    [["me@host"], "give -L, -R or -D"],
     [["-L", "db:1"], "no gateway"],
     [["-L", "x", "me@host"], "bad local forwarding"],
     [["-R", "db:1", "me@host"], "bad remote forwarding"],
