@@ -19,6 +19,7 @@ async function over(
 
 Deno.test("A deadline passes when its time is up, and tells the limit", async () => {
   assertEquals(await over(100), [100, "100 ms"]);
+  assertEquals(await over(1), [1, "1 ms"]);
 });
 
 Deno.test("A deadline of 0 or less does not pass", async () => {

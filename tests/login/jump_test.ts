@@ -18,7 +18,11 @@ function hop(name: string, log: string[], dial = () => Promise.resolve({} as Den
       log.push(`${name} dials ${target.hostname}:${target.port} ${signal.aborted}`);
       return dial();
     },
-    close: () => Promise.resolve(void log.push(`close ${name}`)),
+    async close() {
+      log.push(`close ${name}`);
+      await new Promise((resolve) => setTimeout(resolve));
+      log.push(`closed ${name}`);
+    },
   } satisfies JumpHostClient;
 }
 
@@ -30,7 +34,7 @@ Deno.test("Hosts are connected to one through the other, and closed from the far
   });
   assertEquals(log.splice(0), ["a through nothing", "b through a", "c through b"]);
   await closeHops(clients);
-  assertEquals(log, ["close c", "close b", "close a"]);
+  assertEquals(log, ["close c", "closed c", "close b", "closed b", "close a", "closed a"]);
   assertEquals(await connectHops([], () => Promise.reject(new Error("never"))), []);
 });
 
@@ -42,7 +46,7 @@ Deno.test("A host that cannot be connected to closes those before it, and is the
     (name) => name === "c" ? Promise.reject(failure) : Promise.resolve(hop(name, log)),
   );
   assertEquals(await assertRejects(() => connecting), failure);
-  assertEquals(log, ["close b", "close a"]);
+  assertEquals(log, ["close b", "closed b", "close a", "closed a"]);
 });
 
 Deno.test("A host that another one does not reach is a ConnectError that names both", async () => {
