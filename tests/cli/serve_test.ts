@@ -12,6 +12,7 @@ import {
   connect,
   password,
   publicKey,
+  SftpError,
 } from "../../mod.ts";
 import { importPrivateKey, issueCertificate, withCertificate } from "../../lib/keys/mod.ts";
 import { WAIT } from "../support/commands.ts";
@@ -150,6 +151,24 @@ Deno.test("serve logs no passwords", async () => {
   assert(!/hunter2|'s password/.test(server.program.log), server.program.log);
 });
 
+Deno.test("serve holds its folder to --quota and --quota-files", async () => {
+  await using folder = await tempFolder();
+  await folder.write("here", "x".repeat(1000));
+  const limits = ["--quota", "3K", "--quota-files", "4"];
+  await using server = await startServe(["--root", folder.path, ...limits]);
+  await using host = await login(server, "tester", publicKey(await privateKey("ed25519", "user")));
+  await using sftp = await host.sftp();
+  const { blocks, blockSize, files } = await sftp.statvfs("/");
+  assertEquals([blocks * blockSize, files], [3072, 4]);
+  await sftp.writeFile("/fits", new Uint8Array(2072));
+  await assertRejects(() => sftp.writeFile("/more", new Uint8Array(1)), SftpError, "quota");
+  // The empty file that was made counts; one more name is allowed.
+  await sftp.mkdir("/last");
+  await assertRejects(() => sftp.mkdir("/over"), SftpError, "too many files");
+});
+
+const FILES = ["--port=0", "--host-key=k", "--authorized-keys=k", "--root", "."];
+
 for (
   const [name, args, message] of [
     ["no port", ["--host-key", "k"], "--port needs a number"],
@@ -158,6 +177,14 @@ for (
     ["nobody to let in", ["--port", "0", "--host-key", "k"], "no way to log in"],
     ["an unknown flag", ["--port", "0", "--nonsense"], "unknown option -- nonsense"],
     ["an unknown option", ["--port=0", "--host-key=k", "-oX=1"], "Bad configuration option: X"],
+    ["a quota of 5 X", [...FILES, "--quota", "5X"], "--quota needs a number of bytes"],
+    [
+      "a quota beyond 2^53 bytes",
+      [...FILES, "--quota", "9999T"],
+      "--quota needs a number of bytes",
+    ],
+    ["half a file", [...FILES, "--quota-files", "1.5"], "--quota-files needs a number"],
+    ["a quota of nothing", [...FILES.slice(0, -2), "--quota", "1G"], "need --root"],
     ["an argument", ["--port", "0", "extra"], 'unexpected argument "extra"'],
   ] as const
 ) {

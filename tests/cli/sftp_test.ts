@@ -19,13 +19,16 @@ Deno.test("An sftp batch", async (t) => {
     assertEquals([ran.stderr, ran.code], ['File "nothing" not found.\n', 1]);
   });
 
-  await t.step("continues after a failing command with a dash, and does not echo commands with an at sign", async () => {
-    const lines = ["-rm nothing", "@pwd", "-@rm nothing", "# a comment", ""];
-    const ran = await sftpHere(server, lines);
-    assertEquals(ran.code, 0);
-    const shown = "sftp> -rm nothing\nRemote working directory: /\nsftp> # a comment\n";
-    assertEquals(ran.text, shown);
-  });
+  await t.step(
+    "continues after a failing command with a dash, and does not echo commands with an at sign",
+    async () => {
+      const lines = ["-rm nothing", "@pwd", "-@rm nothing", "# a comment", ""];
+      const ran = await sftpHere(server, lines);
+      assertEquals(ran.code, 0);
+      const shown = "sftp> -rm nothing\nRemote working directory: /\nsftp> # a comment\n";
+      assertEquals(ran.text, shown);
+    },
+  );
 
   await t.step("may be a file, and ends with quit", async () => {
     const batch = await folder.write("batch", "pwd\nbye\nnonsense\n");

@@ -9,6 +9,7 @@ import { serve, type SshServer } from "../../server/serve.ts";
 import { systemShell } from "../../server/system_shell.ts";
 import type { Session, SessionHandler } from "../../session/session.ts";
 import { localFiles } from "../../sftp/server/local_files.ts";
+import type { SftpQuota } from "../../sftp/server/quota.ts";
 import { messageOf } from "../shared/failure.ts";
 import { allValues, hasFlag, lastValue, parseMixed, UsageError } from "../shared/flags.ts";
 import { Log } from "../shared/log.ts";
@@ -22,15 +23,18 @@ import { onSignals } from "../../terminal/signals.ts";
 
 /** What `serve --help` prints. */
 export const SERVE_HELP = `usage: serve --port N --host-key FILE… [--authorized-keys FILE]
-             [--password-file FILE] [--root DIR] [--exec] [--bind ADDR]
-             [--strict] [--parallel N] [--proxies LIST] [-o Key=Value]…
-             [-v] [-q]
+             [--password-file FILE] [--root DIR] [--quota SIZE]
+             [--quota-files N] [--exec] [--bind ADDR] [--strict]
+             [--parallel N] [--proxies LIST] [-o Key=Value]… [-v] [-q]
 
   --port N                port to listen on; 0 for a free one
   --host-key FILE         a host key; give several for several types
   --authorized-keys FILE  public keys that may log in, as any user
   --password-file FILE    users that may log in, as lines of user:password
   --root DIR              serve the files in DIR by SFTP
+  --quota SIZE            the most bytes that DIR may hold, such as 500M or 2G;
+                          commands that --exec runs are not held to it
+  --quota-files N         the most files, folders and links that DIR may hold
   --exec                  run commands, with the rights of this process
   --bind ADDR             address to listen on, 127.0.0.1 unless given
   --strict                do not offer algorithms that only old clients need
@@ -54,6 +58,8 @@ const FLAGS = {
     "authorized-keys:",
     "password-file:",
     "root:",
+    "quota:",
+    "quota-files:",
     "exec",
     "bind:",
     "strict",
@@ -69,6 +75,7 @@ interface ServeArguments {
   readonly authorizedKeys: string | null;
   readonly passwords: string | null;
   readonly root: string | null;
+  readonly quota: SftpQuota | null;
   readonly exec: boolean;
   readonly strict: boolean;
   /** The number of processes; 1 means only this one. */
@@ -135,6 +142,7 @@ function parse(args: readonly string[]): ServeArguments {
     hostKeys,
     ...given,
     root: last("root"),
+    quota: quotaOf(last("quota"), last("quota-files"), last("root")),
     exec: hasFlag(flags, "exec"),
     strict: hasFlag(flags, "strict"),
     parallel: parallelOf(last("parallel")),
@@ -164,6 +172,21 @@ function parallelOf(text: string | null): number {
   return Number(text);
 }
 
+/** @throws {UsageError} If a limit is invalid, or there is no folder for it */
+function quotaOf(size: string | null, files: string | null, root: string | null): SftpQuota | null {
+  if (size === null && files === null) return null;
+  if (root === null) throw new UsageError("--quota and --quota-files need --root");
+  const [, digits, unit] = /^(\d{1,15})([kmgt]?)$/i.exec(size ?? "0") ?? [];
+  const bytes = Number(digits) * 1024 ** " kmgt".indexOf(unit?.toLowerCase() || " ");
+  if (!Number.isSafeInteger(bytes)) {
+    throw new UsageError("--quota needs a number of bytes such as 1000000, 500M or 2G");
+  }
+  if (files !== null && !/^\d{1,15}$/.test(files)) {
+    throw new UsageError("--quota-files needs a number");
+  }
+  return { ...(size !== null && { bytes }), ...(files !== null && { files: Number(files) }) };
+}
+
 function hostKey(file: string): Promise<PrivateKey> {
   const passphrase = async () =>
     await ask(`Enter passphrase for key '${file}': `, { echo: false }) ?? "";
@@ -171,7 +194,7 @@ function hostKey(file: string): Promise<PrivateKey> {
 }
 
 async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Promise<SshServer> {
-  const { port, hostname, root, options, authorizedKeys, passwords, log } = job;
+  const { port, hostname, root, quota, options, authorizedKeys, passwords, log } = job;
   const { Banner } = options;
   // They are read again at each login; here only to report missing ones at the start.
   for (const file of [authorizedKeys, passwords]) {
@@ -204,7 +227,7 @@ async function start(job: ServeArguments, hostKeys: readonly PrivateKey[]): Prom
     reusePort: job.parallel > 1,
     pty: options.PermitTTY ?? true,
     ...(job.proxies !== null && { proxies: job.proxies }),
-    ...(root !== null && { sftp: localFiles({ root }) }),
+    ...(root !== null && { sftp: localFiles({ root, ...(quota && { quota }) }) }),
     forward: forwardPolicy(options),
     onError: (error, address) =>
       log.verbose(`${addressText(address)}: ${printable(messageOf(error), 1000)}`),

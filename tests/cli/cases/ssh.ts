@@ -12,10 +12,13 @@ const LARGE = new Uint8Array(3 * 1024 * 1024).map((_, i) => RANDOM[i % 65521]! ^
 
 /** Cases of our `ssh` and commands with any server. */
 export async function runsCommands(t: Deno.TestContext, server: Endpoint): Promise<void> {
-  await t.step("ssh passes on the command's standard output, standard error and exit code", async () => {
-    const ran = await cliSsh(server, ["echo out; echo err >&2; exit 7"]);
-    assertEquals([ran.text, ran.stderr, ran.code], ["out\n", "err\n", 7]);
-  });
+  await t.step(
+    "ssh passes on the command's standard output, standard error and exit code",
+    async () => {
+      const ran = await cliSsh(server, ["echo out; echo err >&2; exit 7"]);
+      assertEquals([ran.text, ran.stderr, ran.code], ["out\n", "err\n", 7]);
+    },
+  );
 
   await t.step("the words of the command are joined with spaces", async () => {
     assertEquals((await cliSsh(server, ["echo", "a  b", "'c  d'"])).text, "a b c  d\n");
