@@ -1,4 +1,4 @@
-/** What a client does over its one connection, with a server of ours at the other end. */
+/** A client and our server on one connection. */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
   CommandError,
@@ -33,7 +33,7 @@ Deno.test("Client.closed resolves when we disconnect, and rejects when the serve
   assertStrictEquals((used as Error).cause instanceof DisconnectError, true);
 });
 
-Deno.test("Client.info tells what was agreed on", async () => {
+Deno.test("Client.info has the negotiated algorithms", async () => {
   const algorithms = {
     kex: "curve25519-sha256",
     cipher: "aes128-ctr",
@@ -54,7 +54,7 @@ Deno.test("Client.info tells what was agreed on", async () => {
   assertEquals(pair.host.settings, null);
 });
 
-Deno.test("A connection's environment is every command's, whose own wins", async () => {
+Deno.test("A connection's environment applies to every command; the command's own overrides it", async () => {
   const seen: Record<string, string>[] = [];
   const handler = (session: Session) => void seen.push({ ...session.env });
   await using pair = await connectedPair({ connect: { env: { A: "1", B: "2" } }, handler });
@@ -66,7 +66,7 @@ Deno.test("A connection's environment is every command's, whose own wins", async
   assertEquals(seen, [{ A: "1", B: "3", C: "4" }, { A: "1", B: "2" }, {}]);
 });
 
-Deno.test("A shell has a terminal unless it is to have none, and a command has none", async () => {
+Deno.test("By default a shell has a terminal, and a command has none", async () => {
   const terms: (string | undefined)[] = [];
   const handler = ({ pty }: Session) => void terms.push(pty?.term);
   await using pair = await connectedPair({ handler });
@@ -79,7 +79,7 @@ Deno.test("A shell has a terminal unless it is to have none, and a command has n
   assertEquals(terms, ["xterm-256color", undefined, "vt100", undefined, "xterm-256color"]);
 });
 
-Deno.test("A shell's streams may be merged or thrown away", async () => {
+Deno.test("A shell's streams may be merged or discarded", async () => {
   await using pair = await connectedPair({
     handler: async (session) => {
       await session.print("out");
@@ -118,7 +118,7 @@ for (const [what, ask, request] of refusals) {
     await using pair = await connectedPair({ serve: { maxSessions: 1 } });
     const error = await assertRejects(() => ask(pair.host), RequestDeniedError);
     assertEquals(error.request, request);
-    // With extra data a session waits for no other one to end.
+    // A session opened with extra data is not queued.
     const extra = new Uint8Array(0);
     const next = () => pair.host.openChannel("session", { extra });
     await pair.host.request("keepalive@openssh.com");
@@ -133,7 +133,7 @@ Deno.test("A command that fails is an error of run(), and no error of output()",
   assertEquals(error.exitCode, 3);
 });
 
-Deno.test("Global requests go both ways, with and without an answer", async () => {
+Deno.test("Global requests work in both directions, with and without an answer", async () => {
   const heard: string[] = [];
   const notified = Promise.withResolvers<void>();
   await using pair = await connectedPair({
@@ -180,7 +180,7 @@ Deno.test("Client.rekey exchanges keys, and open channels continue", async () =>
   await channel.close();
 });
 
-Deno.test("SFTP goes over the same connection", async () => {
+Deno.test("SFTP uses the same connection", async () => {
   await using folder = await tempFolder();
   await using pair = await connectedPair({ serve: { sftp: localFiles({ root: folder.path }) } });
   await using sftp = await pair.host.sftp();
@@ -211,7 +211,7 @@ for (const [what, options, message] of contradictions) {
   });
 }
 
-Deno.test("connect needs a user, and takes that of the system", async () => {
+Deno.test("connect needs a user; the default is the system's", async () => {
   const common = { auth: [none()], config: false, user: undefined } as never as ConnectOptions;
   const users: [string | undefined, string | undefined, string | null][] = [
     [undefined, undefined, null],
@@ -231,7 +231,7 @@ Deno.test("connect needs a user, and takes that of the system", async () => {
   }
 });
 
-Deno.test("A server whose host key is not accepted never hears who would log in", async () => {
+Deno.test("A server whose host key is refused never learns the user name", async () => {
   const [near, far] = memoryPair();
   const heard: string[] = [];
   const { serveStreams } = await import("@denossh/ssh/server");
@@ -257,7 +257,7 @@ Deno.test("A server whose host key is not accepted never hears who would log in"
   assert(!heard.includes("received SERVICE_REQUEST"), heard.join());
 });
 
-Deno.test("connect that is late says so, and how long it waited", async () => {
+Deno.test("connect's time-out error tells how long it waited", async () => {
   const [near] = memoryPair();
   const error = await assertRejects(
     () =>
@@ -277,7 +277,7 @@ Deno.test("connect that is late says so, and how long it waited", async () => {
   assertEquals(error.code, "timeout");
 });
 
-Deno.test("The user's own keys come after none, in one flight where nothing is compressed", async () => {
+Deno.test("The user's keys are offered after none, in one flight unless compression is used", async () => {
   await using folder = await tempFolder();
   using key = await generateKey();
   const path = await folder.write("key", key.export());
@@ -298,7 +298,7 @@ Deno.test("The user's own keys come after none, in one flight where nothing is c
       ...algorithms,
     } as unknown as ConnectOptions;
     await using pair = await connectedPair({ connect: mine, serve: { auth, ...algorithms } });
-    await pair.host.rekey(); // the connection is a good one
+    await pair.host.rekey(); // the connection works
     return sent;
   };
   const letsIn: ServerAuthPolicy = { none: () => true, publicKey: () => false };

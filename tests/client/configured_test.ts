@@ -1,4 +1,4 @@
-/** What `connect()` does with settings of a configuration. */
+/** `connect()` with settings of a configuration. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { ConfigError, connect, none } from "@denossh/ssh";
 import { Config } from "@denossh/ssh/config";
@@ -14,7 +14,7 @@ Deno.test("RefuseConnection fails connect with its reason, before anything is op
   );
 });
 
-Deno.test("VersionAddendum is sent after the name of the software, and is part of the hash", async () => {
+Deno.test("VersionAddendum is sent after the software name, and is part of the hash", async () => {
   const config = Config.parse("VersionAddendum  for %n # team\n");
   const [mine, theirs] = memoryPair();
   const connecting = connect({
@@ -29,7 +29,7 @@ Deno.test("VersionAddendum is sent after the name of the software, and is part o
   await theirs.writable.close();
   await connecting;
 
-  // The server signs what it has read: a login shows that both ends hashed the same line.
+  // The server signs the hash: a login proves that both ends hashed the same line.
   await using pair = await connectedPair({ connect: { versionAddendum: "of the tests" } });
   await pair.host.rekey();
 });

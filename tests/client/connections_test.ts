@@ -1,4 +1,4 @@
-/** Files over several connections: logged in to once, to one host key, and ended with the client. */
+/** Files over several connections: one prompt, the same host key, and all close with the client. */
 import {
   assert,
   assertEquals,
@@ -45,7 +45,7 @@ const methods: Record<string, AuthMethod> = {
 };
 
 for (const [name, method] of Object.entries(methods)) {
-  Deno.test(`files go over three connections, and ${name} is asked for once`, async () => {
+  Deno.test(`files use three connections, and ${name} is asked for once`, async () => {
     asked = 0;
     await using root = await folder();
     await using there = server(root.path);
@@ -81,11 +81,11 @@ for (const [name, method] of Object.entries(methods)) {
   });
 }
 
-Deno.test("a further connection that leads to another host key is not used", async () => {
+Deno.test("a further connection with a different host key is not used", async () => {
   await using root = await folder();
   await using right = server(root.path);
   await using wrong = server(root.path, { hostKeys: [await generateKey()] });
-  // The first connection is to one server, and later ones to the other.
+  // The first connection reaches one server, and later ones another.
   using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const ends: Promise<unknown>[] = [];
   const relay = async () => {
@@ -120,7 +120,7 @@ Deno.test("a further connection that leads to another host key is not used", asy
   await Promise.all(ends);
 });
 
-Deno.test("a client that is closed gives up a further connection that is being opened", async () => {
+Deno.test("closing a client aborts a further connection that is being opened", async () => {
   await using root = await folder();
   await using there = server(root.path);
   using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
@@ -162,7 +162,7 @@ Deno.test("a client that is closed gives up a further connection that is being o
 
 for (const lost of [false, true]) {
   const what = lost ? "all of them arrive if one connection is lost" : "in turns";
-  Deno.test(`small files go over several connections, ${what}`, async () => {
+  Deno.test(`small files use several connections, ${what}`, async () => {
     await using root = await folder();
     await using here = await folder();
     await using there = server(root.path);
@@ -232,7 +232,7 @@ for (const lost of [false, true]) {
   });
 }
 
-Deno.test("a transport of one's own is one connection", async () => {
+Deno.test("a given transport is only one connection", async () => {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const transport = { readable, writable };
   await assertRejects(() => connect({ transport, connections: 2 }), TypeError, "one connection");

@@ -1,4 +1,4 @@
-/** `controlPath:` against masters that keep to the protocol, and others. */
+/** `controlPath:` with correct and faulty masters. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   type Client,
@@ -28,7 +28,7 @@ import { FakeTime } from "../support/fake_time.ts";
 import { tempFolder } from "../support/temp.ts";
 import { CONTROL, control, fakeMaster, type MasterEnd } from "./fake_master.ts";
 
-/** Connects to a port where nothing listens, unless a master has the connection. */
+/** Connects to a closed port, so that it succeeds only through a master. */
 function share(controlPath: string, options: ConnectOptions = {}): Promise<Client> {
   return connect({
     hostname: "127.0.0.1",
@@ -42,7 +42,7 @@ function share(controlPath: string, options: ConnectOptions = {}): Promise<Clien
   });
 }
 
-/** Speaks for the server: each command prints itself, and succeeds. */
+/** Acts as the server: each command prints itself, and succeeds. */
 async function echoCommands(end: MasterEnd): Promise<void> {
   const none = new Uint8Array(0);
   let theirs = 0;
@@ -70,7 +70,7 @@ async function echoCommands(end: MasterEnd): Promise<void> {
 }
 
 Deno.test("A master's connection is used without a login", async () => {
-  // An IGNORE comes with the answer, in the same write.
+  // An IGNORE follows the answer in the same write.
   const ignore = Ignore.encode({ data: new Uint8Array(3) });
   const packet = new Uint8Array([0, 0, 0, ignore.length + 1, 0, ...ignore]);
   await using master = await fakeMaster(async (end) => {
@@ -130,7 +130,7 @@ for (
     ["closes instead of an answer", "was closed by the master", (end) => ask(end, () => NO_BYTES)],
   ] as [string, string, (end: MasterEnd) => Promise<void>][]
 ) {
-  Deno.test(`A master that ${what} is told and passed over`, async () => {
+  Deno.test(`A master that ${what} is reported and skipped`, async () => {
     await using master = await fakeMaster(script);
     const notes: string[] = [];
     const onNote = (text: string) => notes.push(text);
@@ -141,7 +141,7 @@ for (
   });
 }
 
-/** Greets, and answers the one request. */
+/** Greets, and answers one request. */
 async function ask(end: MasterEnd, answer: (request: number) => Uint8Array): Promise<void> {
   await end.control();
   await end.send(control(CONTROL.HELLO, 4));
@@ -185,7 +185,7 @@ Deno.test("A master that closes ends the commands on its connection", async () =
   await assertRejects(() => host.closed, ConnectError);
 });
 
-Deno.test("A master that says nothing is passed over after a while", async () => {
+Deno.test("A silent master is skipped after a while", async () => {
   const { promise: told, resolve } = Promise.withResolvers<void>();
   await using master = await fakeMaster(async (end) => {
     await end.control();
@@ -213,7 +213,7 @@ Deno.test("Waiting for a master ends with the signal", async () => {
   await assertRejects(() => sharing, Error, "enough");
 });
 
-Deno.test("A stale control socket is told and passed over; none is no news", async () => {
+Deno.test("A stale control socket is reported and skipped; a missing one is not reported", async () => {
   await using folder = await tempFolder();
   const listener = Deno.listen({ transport: "unix", path: folder.join("socket") });
   await Deno.rename(folder.join("socket"), folder.join("stale"));
@@ -258,7 +258,7 @@ for (
   });
 }
 
-Deno.test("A socket in a sticky folder is used, as in /tmp", async () => {
+Deno.test("A socket in a sticky folder, such as /tmp, is used", async () => {
   await using master = await fakeMaster(async (end) => {
     await end.grant();
     await echoCommands(end);
@@ -268,7 +268,7 @@ Deno.test("A socket in a sticky folder is used, as in /tmp", async () => {
   assertEquals(await host.run("used"), "used");
 });
 
-Deno.test("ControlMaster and ControlPath say whether a connection is shared", () => {
+Deno.test("ControlMaster and ControlPath decide whether a connection is shared", () => {
   for (
     const [settings, path] of [
       [{}, undefined],

@@ -1,4 +1,4 @@
-/** A server in memory whose connections can be cut, and a client that connects again. */
+/** A server in memory whose connections can be cut, and a client that reconnects. */
 import { type Client, connect, type ConnectOptions, none } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import {
@@ -11,7 +11,7 @@ import { type ByteStreams, memoryPair } from "@denossh/ssh/testing";
 
 const ownKey = await generateKey();
 
-/** What is unusual. */
+/** Options of the world. */
 export interface CutOptions {
   readonly connect?: ConnectOptions;
   readonly serve?: Partial<ServeOptions>;
@@ -20,13 +20,13 @@ export interface CutOptions {
   readonly cutAfter?: () => number;
 }
 
-/** The server, and what has become of its connections. */
+/** The server and its connections. */
 export class CutWorld implements AsyncDisposable {
-  /** Connections that have been made. */
+  /** The number of connections made. */
   made = 0;
-  /** Connections that were cut. */
+  /** The number of connections cut. */
   cuts = 0;
-  /** What a new connection fails with. */
+  /** The error of new connections. */
   refusal: Error | null = null;
   readonly #options: CutOptions;
   readonly #served: ServedConnection[] = [];
@@ -37,7 +37,7 @@ export class CutWorld implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** The options of a client, which is told no pauses. */
+  /** The options of a client that reconnects without pauses. */
   get way(): ConnectOptions {
     return {
       transport: () => this.#open(),
@@ -54,12 +54,12 @@ export class CutWorld implements AsyncDisposable {
     return connect(this.way);
   }
 
-  /** Cuts the connection that was made last. */
+  /** Cuts the newest connection. */
   cut(): void {
     this.#cut();
   }
 
-  /** Swallows what goes over the connection from now on. */
+  /** Drops all data of the connection from now on. */
   silence(): void {
     this.#isSilent = true;
   }
@@ -85,7 +85,7 @@ export class CutWorld implements AsyncDisposable {
   }
 }
 
-/** Streams that end with an error at both ends once `fate` says so of what passes, or they are cut. */
+/** Streams that fail at both ends once `fate` decides so for a chunk, or when they are cut. */
 function cuttable(
   { readable, writable }: ByteStreams,
   fate: (bytes: number) => "passed" | "cut" | "swallowed",

@@ -1,4 +1,4 @@
-/** Cuts of a resilient host's connections while much is under way. */
+/** Cuts a resilient host's connections during many operations. */
 import { assert, assertEquals } from "@std/assert";
 import { type Client, type SftpClient, SshError } from "@denossh/ssh";
 import { localFiles } from "@denossh/ssh/server";
@@ -11,12 +11,12 @@ const CUTS = 200 * LONG;
 const DATA = noise(150_000);
 const NAMES = Array.from({ length: 250 }, (_, at) => `entry ${at}`).sort();
 
-/** What a worker has at hand. */
+/** The objects that a worker uses. */
 interface Load {
   readonly host: Client;
   readonly sftp: SftpClient;
   readonly root: string;
-  /** A name that no other worker has. */
+  /** A unique name. */
   readonly own: string;
   readonly port: number;
   readonly random: Random;
@@ -24,7 +24,7 @@ interface Load {
   readonly ran: ReadonlyMap<string, number>;
 }
 
-/** Operations that have to succeed, whatever is cut. */
+/** Operations that must succeed despite cuts. */
 const SURVIVING: Record<string, (load: Load) => Promise<void>> = {
   async stat({ sftp }) {
     assertEquals((await sftp.stat("/data")).size, DATA.length);
@@ -114,7 +114,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 fuzzTest(
-  "every operation is right or fails with a typed error, whatever is cut",
+  "every operation gives the right result or a typed error despite cuts",
   async (random) => {
     await using files = await folder();
     const root = files.path;

@@ -1,4 +1,4 @@
-/** The time limit and the signal of `connect()` reach whatever it waits for, from its first line on. */
+/** The time limit and the signal of `connect()` apply to everything that it waits for. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connect, ConnectError, type ConnectOptions, none } from "@denossh/ssh";
 import { Config } from "@denossh/ssh/config";
@@ -11,7 +11,7 @@ import { knownHostsCommand } from "../../lib/login/known_hosts_command.ts";
 
 const hostKey = await generateKey("ed25519");
 
-/** What hangs, and the signals that it was given. */
+/** Functions that hang, and the signals passed to them. */
 type Hanging = (signals: (AbortSignal | undefined)[]) => Partial<ConnectOptions>;
 
 const never = () => new Promise<never>(() => {});
@@ -80,7 +80,7 @@ for (const [what, options] of Object.entries(hanging)) {
   }
 }
 
-Deno.test("connect() that hangs in a Match exec ends by its time limit, and the command is told", async () => {
+Deno.test("connect() that hangs in a Match exec ends by its time limit, and the error names the command", async () => {
   const config = Config.parse('Match exec "is it here"\n  Port 2222\n');
   const signals: (AbortSignal | undefined)[] = [];
   const lookup = config.lookup.bind(config);
@@ -100,10 +100,10 @@ Deno.test("connect() that hangs in a Match exec ends by its time limit, and the 
   assertEquals(signals.map((signal) => signal?.aborted), [true]);
 });
 
-Deno.test("Commands of the configuration are killed when nothing waits for them any more", async () => {
+Deno.test("Commands of the configuration are killed when nothing waits for them", async () => {
   const leaving = new AbortController();
   const { signal } = leaving;
-  // They ignore what asks them to end.
+  // They ignore their signals.
   const stubborn = "trap '' TERM HUP INT; exec sleep 600";
   const matching = thisSide.run(stubborn, { signal });
   const source = knownHostsCommand(`/bin/sh -c "${stubborn}"`, null);

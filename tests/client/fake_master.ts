@@ -1,4 +1,4 @@
-/** A control master without a server behind it: a script speaks for it. */
+/** A scripted control master without a server. */
 import { PlainOpener, PlainSealer } from "../../lib/transport/plain_packets.ts";
 import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";
@@ -14,7 +14,7 @@ export const CONTROL = {
   PROXIED: 0x8000000f,
 } as const;
 
-/** One message of the control socket, its length before it. */
+/** One message of the control socket, with its length prefix. */
 export function control(type: number, ...fields: (number | string)[]): Uint8Array {
   const body = new Writer().u32(type);
   for (const field of fields) {
@@ -48,7 +48,7 @@ export class MasterEnd {
     await this.send(bytes);
   }
 
-  /** The next message of the control socket: its type, and a reader behind that. */
+  /** The next message of the control socket: its type, and a reader of the rest. */
   async control(): Promise<[type: number, rest: Reader]> {
     const length = new Reader(await this.#exactly(4)).u32();
     const message = new Reader(await this.#exactly(length));
@@ -67,7 +67,7 @@ export class MasterEnd {
     }
   }
 
-  /** Greets, and grants the proxy mode; `more` follows in the same write. */
+  /** Greets, and accepts proxy mode; `more` follows in the same write. */
   async grant(...more: Uint8Array[]): Promise<void> {
     await this.control();
     await this.send(control(CONTROL.HELLO, 4, "info", "0"));
@@ -96,7 +96,7 @@ export interface FakeMaster extends AsyncDisposable {
   readonly path: string;
 }
 
-/** Starts a master that runs the script for each client; what the script throws is the test's failure. */
+/** Starts a master that runs the script for each client; an error of the script fails the test. */
 export async function fakeMaster(script: (end: MasterEnd) => Promise<void>): Promise<FakeMaster> {
   const folder = await tempFolder();
   const path = folder.join("control");

@@ -1,4 +1,4 @@
-/** Options that cannot be meant are refused at the call, with what to write instead. */
+/** Invalid options are refused at the call, and the error says what to write instead. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { connect, type ConnectOptions, none } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
@@ -44,14 +44,14 @@ const wrong: [unknown, string][] = [
   [{ transport: {} }, "transport must be a pair of streams"],
 ];
 for (const [options, expected] of wrong) {
-  Deno.test(`connect() refuses what cannot be meant: ${expected}`, async () => {
+  Deno.test(`connect() refuses invalid options: ${expected}`, async () => {
     const asked = options as ConnectOptions;
     const error = await assertRejects(() => connect("nowhere.invalid", asked), TypeError, expected);
     assert(!error.message.includes(SECRET));
   });
 }
 
-Deno.test("connect() takes options that are undefined, and keys in every form", async () => {
+Deno.test("connect() accepts undefined options, and keys in every form", async () => {
   await using pair = await connectedPair({
     connect: { env: undefined, hostKeyAlias: undefined } as never,
   });
@@ -73,7 +73,7 @@ const commands: [unknown, string][] = [
   [{ pty: "xterm" }, "pty must be an object"],
 ];
 for (const [options, expected] of commands) {
-  Deno.test(`command() refuses what cannot be meant: ${expected}`, async () => {
+  Deno.test(`command() refuses invalid options: ${expected}`, async () => {
     await using pair = await connectedPair({ handler: () => 0 });
     assertThrows(() => pair.host.command("x", options as never), TypeError, expected);
     await assertRejects(() => pair.host.run("x", options as never), TypeError, expected);
@@ -90,7 +90,7 @@ const servers: [unknown, string][] = [
   [{ penalties: "no" }, "penalties must be an object or false"],
 ];
 for (const [options, expected] of servers) {
-  Deno.test(`serve() refuses what cannot be meant: ${expected}`, () => {
+  Deno.test(`serve() refuses invalid options: ${expected}`, () => {
     const usual = { port: 0, hostKeys: [key], auth: { none: () => true } };
     assertThrows(() => serve({ ...usual, ...options as ServeOptions }), TypeError, expected);
   });
@@ -105,7 +105,7 @@ Deno.test("The nearest name is one that differs little, or none", () => {
   assertEquals(nearest("x", []), null);
 });
 
-Deno.test("A value in an error is short, and tells of its kind", () => {
+Deno.test("A value in an error is shortened, and shows its type", () => {
   assertEquals(shown("x".repeat(50)), `the text "${"x".repeat(40)}…"`);
   assertEquals([shown(null), shown([]), shown(new Map()), shown(() => {})], [
     "null",

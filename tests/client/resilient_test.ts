@@ -1,4 +1,4 @@
-/** Clients that connect again: what waits, what fails, what comes back, and when they give up. */
+/** Clients that reconnect: which operations wait, fail or resume, and when the client gives up. */
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import {
   ClosedError,
@@ -50,11 +50,11 @@ Deno.test("a command that was running fails, and the next one uses the next conn
   await assertRejects(() => host.run("late"), ClosedError);
 });
 
-Deno.test("what is asked for while there is no connection waits, and can be given up", async () => {
+Deno.test("requests without a connection wait, and can be aborted", async () => {
   await using world = new CutWorld({ handler: (session) => session.print("done") });
   await using host = await world.connect();
   world.refusal = new ConnectError("no route");
-  const channel = host.openSession(); // asked for before the loss is known
+  const channel = host.openSession(); // requested before the loss is detected
   world.cut();
   await until(() => host.state === "reconnecting");
   const abort = new AbortController();
@@ -74,7 +74,7 @@ Deno.test("what is asked for while there is no connection waits, and can be give
   (await channel).abort();
 });
 
-Deno.test("another host key is not accepted, and ends the client", async () => {
+Deno.test("a different host key is refused, and ends the client", async () => {
   const serve = { hostKeys: [await generateKey()] };
   await using world = new CutWorld({ serve, connect: { hostKeys: () => true } });
   const host = await world.connect();
@@ -86,7 +86,7 @@ Deno.test("another host key is not accepted, and ends the client", async () => {
   await host.close();
 });
 
-Deno.test("the answers that let in are given again, and a refusal of them is final", async () => {
+Deno.test("the accepted answers are repeated, and their refusal is final", async () => {
   let asked = 0;
   let right = "open sesame";
   await using world = new CutWorld({
@@ -104,7 +104,7 @@ Deno.test("the answers that let in are given again, and a refusal of them is fin
   await host.close();
 });
 
-Deno.test("a client gives up after its tries, and says what the last one failed with", async () => {
+Deno.test("a client gives up after its attempts, with the error of the last one", async () => {
   const told: unknown[] = [];
   const backoff = (attempt: number, cause: unknown) => {
     told.push(attempt, (cause as Error).message);
@@ -131,7 +131,7 @@ Deno.test("a client gives up after its tries, and says what the last one failed 
   await host.close();
 });
 
-Deno.test("tries count from anew once a connection has lasted, and the usual pauses double", async () => {
+Deno.test("attempts are counted from zero once a connection has lasted, and the default pauses double", async () => {
   using time = new FakeTime();
   const states: unknown[] = [];
   await using world = new CutWorld({
@@ -163,7 +163,7 @@ Deno.test("tries count from anew once a connection has lasted, and the usual pau
   await host.close();
 });
 
-Deno.test("a client that is closed does not connect again, and gives up what it waits for", async () => {
+Deno.test("a closed client does not reconnect, and pending requests fail", async () => {
   const never = new Promise<never>(() => {});
   const stuck: [string, ConnectOptions, boolean][] = [
     ["a pause", { resilient: { backoff: () => 1e9 } }, false],
@@ -191,7 +191,7 @@ Deno.test("a client that is closed does not connect again, and gives up what it 
   }
 });
 
-Deno.test("a server that is silent counts as lost, unless that is not wanted", async () => {
+Deno.test("a silent server counts as lost, unless keepalives are disabled", async () => {
   for (
     const [keepaliveInterval, state] of [[undefined, "reconnecting"], [0, "connected"]] as const
   ) {
@@ -246,7 +246,7 @@ Deno.test("tunnels of all kinds survive, on their ports", async () => {
   assertEquals([...ports(), listener.addr.port], before);
   assertEquals(errors, []);
 
-  // A port that the server refuses at first is asked for until it does not.
+  // A port that the server refuses at first is requested until it is granted.
   permits.remote = false;
   const { made } = world;
   world.cut();
@@ -258,7 +258,7 @@ Deno.test("tunnels of all kinds survive, on their ports", async () => {
   assertEquals(await ask(ports()[1]!, "through"), "through");
 });
 
-Deno.test("hosts on the way are logged in to once, and survive, too", async () => {
+Deno.test("jump hosts are logged in to once, and also reconnect", async () => {
   let asked = 0;
   await using inner = serve({ port: 0, hostname: "127.0.0.1", hostKeys: [hostKey], auth }, () => 0);
   await using gateway = new CutWorld({
@@ -289,7 +289,7 @@ Deno.test("hosts on the way are logged in to once, and survive, too", async () =
   await until(() => inner.connections === 0);
 });
 
-Deno.test("channels that the server opens, and global requests, come on each connection", async () => {
+Deno.test("channels that the server opens, and global requests, arrive on each connection", async () => {
   await using world = new CutWorld({
     handler: async (session) => {
       const { connection } = session.channel;
@@ -317,7 +317,7 @@ Deno.test("channels that the server opens, and global requests, come on each con
   await reading;
 });
 
-Deno.test("options of resilient that cannot be meant are refused", async () => {
+Deno.test("invalid options of resilient are refused", async () => {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const cases: [ConnectOptions, string][] = [
     [{ transport: { readable, writable }, resilient: true }, "resilient must be false"],

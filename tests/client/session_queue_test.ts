@@ -17,7 +17,7 @@ function limited(limit: number) {
   });
 }
 
-Deno.test("30 commands at once all run on a server of 10 sessions", async () => {
+Deno.test("30 parallel commands all run on a server of 10 sessions", async () => {
   await using pair = await limited(10);
   const ran = Array.from({ length: 30 }, (_, i) => pair.host.run(`${i}`));
   assertEquals(await Promise.all(ran), Array.from({ length: 30 }, (_, i) => `${i}`));
@@ -28,7 +28,7 @@ Deno.test("60 commands, one after the other, run on a server of one session", as
   for (let i = 0; i < 60; i++) assertEquals(await pair.host.run(`${i}`), `${i}`);
 });
 
-Deno.test("sessions that wait are opened in the order of asking", async () => {
+Deno.test("queued sessions are opened in the order of their requests", async () => {
   await using pair = await limited(2);
   const order: number[] = [];
   const running: Process[] = [];
@@ -45,7 +45,7 @@ Deno.test("sessions that wait are opened in the order of asking", async () => {
   assertEquals(order, [0, 1, 2, 3, 4, 5]);
 });
 
-Deno.test("a session that waits is given up with the caller's reason, and the next one gets its place", async () => {
+Deno.test("a queued session rejects with the abort reason, and the next one gets its place", async () => {
   await using pair = await limited(1);
   const first = await pair.host.command("first").spawn();
   const controller = new AbortController();
@@ -58,7 +58,7 @@ Deno.test("a session that waits is given up with the caller's reason, and the ne
   assertEquals(await third, "third");
 });
 
-Deno.test("sessions that wait fail when the connection closes", async () => {
+Deno.test("queued sessions fail when the connection closes", async () => {
   const pair = await limited(1);
   const first = await pair.host.command("first").spawn();
   const others = [pair.host.openSession(), pair.host.openSession()];
@@ -69,7 +69,7 @@ Deno.test("sessions that wait fail when the connection closes", async () => {
   await pair[Symbol.asyncDispose]();
 });
 
-/** A server made by hand: it opens a session if it feels like it. */
+/** A scripted server, which decides whether a session opens. */
 function fakeServer(allows: (open: number) => boolean) {
   const open = new Set<() => void>();
   let asked = 0;
@@ -93,13 +93,13 @@ function fakeServer(allows: (open: number) => boolean) {
   };
 }
 
-Deno.test("a session that is refused while none is open fails at once", async () => {
+Deno.test("a session that is refused while none is open fails immediately", async () => {
   const server = fakeServer(() => false);
   await assertRejects(() => server.queue.open(), ChannelOpenError, "open failed");
   assertEquals(server.asked, 1);
 });
 
-Deno.test("a refusal just after a session ended is tried again for a moment", async () => {
+Deno.test("a refusal just after a session ended is retried for a moment", async () => {
   using time = new FakeTime();
   let counted = 0;
   const server = fakeServer(() => ++counted === 1 || counted > 4);
@@ -109,7 +109,7 @@ Deno.test("a refusal just after a session ended is tried again for a moment", as
   assertEquals(server.asked, 5);
 });
 
-Deno.test("refusals without end after a session ended are given up", async () => {
+Deno.test("repeated refusals after a session ended fail in the end", async () => {
   using time = new FakeTime();
   let first = true;
   const server = fakeServer(() => first && !(first = false));
@@ -120,7 +120,7 @@ Deno.test("refusals without end after a session ended are given up", async () =>
   assert(server.asked < 25, `${server.asked} requests`);
 });
 
-Deno.test("a session that waits too long is told how many the server allows", async () => {
+Deno.test("the error of a session queued too long tells how many the server allows", async () => {
   using time = new FakeTime();
   const server = fakeServer((open) => open < 3);
   for (let i = 0; i < 3; i++) await server.queue.open();
@@ -130,7 +130,7 @@ Deno.test("a session that waits too long is told how many the server allows", as
   assertEquals(server.asked, 4);
 });
 
-Deno.test("a spare session is opened only if there is room, and does not wait", async () => {
+Deno.test("a spare session is opened only if there is room, and is not queued", async () => {
   const server = fakeServer((open) => open < 2);
   const ended = () => {};
   const [first, second] = [
@@ -140,11 +140,11 @@ Deno.test("a spare session is opened only if there is room, and does not wait", 
   assert(first !== null && second !== null);
   assertEquals(await server.queue.openSpare(ended), null);
   assertEquals(server.asked, 3);
-  assertEquals(await server.queue.openSpare(ended), null); // known without asking
+  assertEquals(await server.queue.openSpare(ended), null); // known without a request
   assertEquals(server.asked, 3);
 });
 
-Deno.test("spare sessions give way to callers that wait, one to each", async () => {
+Deno.test("spare sessions are closed for queued callers, one for each", async () => {
   const server = fakeServer((open) => open < 3);
   const asked: number[] = [];
   for (let i = 0; i < 3; i++) await server.queue.openSpare(() => void asked.push(i));
@@ -157,7 +157,7 @@ Deno.test("spare sessions give way to callers that wait, one to each", async () 
   assertEquals(asked, [0, 1]);
 });
 
-Deno.test("a spare session that is opened while a caller waits gives way at once", async () => {
+Deno.test("a spare session that is opened while a caller waits is closed immediately", async () => {
   const gate = Promise.withResolvers<Channel>();
   const closed = Promise.withResolvers<void>();
   let asked = 0;
@@ -179,7 +179,7 @@ Deno.test("a spare session that is opened while a caller waits gives way at once
   await needed;
 });
 
-Deno.test("a spare session that is refused for what it is fails", async () => {
+Deno.test("a spare session that is refused for another reason fails", async () => {
   const queue = new SessionQueue(() => Promise.reject(new ChannelOpenError(3, "unknown type")));
   await assertRejects(() => queue.openSpare(() => {}), ChannelOpenError, "unknown type");
 });

@@ -1,4 +1,4 @@
-/** SFTP over several channels of one connection: what it takes of the server's sessions. */
+/** SFTP over several channels of one connection: its share of the server's sessions. */
 import { assert, assertEquals } from "@std/assert";
 import { localFiles } from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
@@ -8,7 +8,7 @@ import { folder, same } from "../sftp/world.ts";
 const DATA = noise(8 * 1024 * 1024);
 
 for (const sessions of [1, 2, 3]) {
-  Deno.test(`a put over four channels leaves a command its place among ${sessions} sessions`, async () => {
+  Deno.test(`a put over four channels leaves room for a command among ${sessions} sessions`, async () => {
     await using root = await folder();
     await using pair = await connectedPair({
       serve: { sftp: localFiles({ root: root.path }), maxSessions: sessions },
@@ -26,7 +26,7 @@ for (const sessions of [1, 2, 3]) {
     });
     assert(same(await Deno.readFile(`${root.path}/file`), DATA));
     assertEquals(notes[0], "Spreading over 4 channels: as asked for");
-    // With others there, one of them may have given way to the command by then.
+    // With several channels, one may have been closed for the command by then.
     assert(notes.some((note) => note.endsWith("there is no room for another session")), `${notes}`);
     if (sessions === 1) await sftp.close();
     assertEquals(await running, "ran");

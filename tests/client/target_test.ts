@@ -17,7 +17,7 @@ const TARGETS: [target: string, hostname: string, port: number | null, user: str
   ["root@[fe80::1]", "fe80::1", null, "root"],
 ];
 for (const [target, hostname, port, user] of TARGETS) {
-  Deno.test(`parseTarget takes "${target}" apart`, () => {
+  Deno.test(`parseTarget parses "${target}"`, () => {
     assertEquals(parseTarget(target), { hostname, port, user });
   });
 }
@@ -42,7 +42,7 @@ for (
   });
 }
 
-Deno.test("connect refuses bad arguments at once", async () => {
+Deno.test("connect refuses invalid arguments immediately", async () => {
   const auth = [none()];
   const hostKeys = () => true;
   await assertRejects(() => connect("me@host:70000", { auth, hostKeys }), RangeError, "65535");

@@ -1,4 +1,4 @@
-/** `transport:` takes anything with a readable and a writable. */
+/** `transport:` accepts anything with a readable and a writable. */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   type ByteStreams,
@@ -16,7 +16,7 @@ import { noise } from "../support/random.ts";
 
 const hostKey = await generateKey();
 
-/** A client over the streams, whose server is at their other end. */
+/** A client over the streams to a server. */
 function over(transport: ByteStreams, more: ConnectOptions = {}): Promise<Client> {
   return connect({
     transport,
@@ -27,7 +27,7 @@ function over(transport: ByteStreams, more: ConnectOptions = {}): Promise<Client
   });
 }
 
-/** Serves what a stream brings, until it ends. */
+/** Serves the connections of a stream until it ends. */
 async function serveOn(streams: ByteStreams): Promise<void> {
   await using served = serveStreams(streams, {
     hostKeys: [hostKey],
@@ -65,7 +65,7 @@ Deno.test("transport: a unix socket", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("transport: a channel of another connection, and a channel of that one", async () => {
+Deno.test("transport: a channel of another connection, nested twice", async () => {
   await using outer = await connectedPair({ handler: ({ channel }) => serveOn(channel) });
   await using channel = await outer.host.openSession();
   await channel.shell();
@@ -88,7 +88,7 @@ Deno.test("transport: a WebSocket", async () => {
   await Promise.all(sessions);
 });
 
-Deno.test("transport: one that ends, breaks or says nothing is a ConnectError", async () => {
+Deno.test("transport: one that ends, fails or is silent is a ConnectError", async () => {
   const ended = () => ({ readable: ReadableStream.from([]), writable: new WritableStream() });
   await assertRejects(() => over(ended()), ConnectError);
   const broken = new ReadableStream({ start: (c) => c.error(new Error("the cable")) });
@@ -97,7 +97,7 @@ Deno.test("transport: one that ends, breaks or says nothing is a ConnectError", 
   await assertRejects(() => over(silent, { timeout: 20 }), ConnectError, "timed out");
 });
 
-Deno.test("transport: a time-out quotes what a peer said that is no SSH server", async () => {
+Deno.test("transport: a time-out quotes the output of a peer that is not an SSH server", async () => {
   const readable = new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(new TextEncoder().encode("220 mail ESMTP\r\n")),
   });
@@ -106,7 +106,7 @@ Deno.test("transport: a time-out quotes what a peer said that is no SSH server",
   assertStringIncludes(error.message, 'the server said "220 mail ESMTP"');
 });
 
-/** A WebSocket as a pair of byte streams, one message a chunk. */
+/** A WebSocket as a pair of byte streams, one message per chunk. */
 async function streamsOf(socket: WebSocket): Promise<ByteStreams> {
   let cancelled = false;
   socket.binaryType = "arraybuffer";

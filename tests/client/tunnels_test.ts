@@ -1,4 +1,4 @@
-/** sshtunnel's rows: start, stop, restart, several binds, is-up checks, a gateway that comes and goes. */
+/** sshtunnel's features: start, stop, restart, several binds, checks, and a gateway that reconnects. */
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import {
   type Client,
@@ -78,7 +78,7 @@ Deno.test("Tunnels: several binds of every kind, start, stop and restart on the 
   assertEquals(states, ["starting", "up", "stopped", "starting", "up", "stopped"]);
 });
 
-Deno.test("Tunnels: a check tells the tunnel that leads nowhere from those that work", async () => {
+Deno.test("Tunnels: a check finds the tunnel without a reachable target", async () => {
   await using server = gateway();
   await using here = echo();
   await using tunnels = await openTunnels(way(server.addr.port), {
@@ -94,7 +94,7 @@ Deno.test("Tunnels: a check tells the tunnel that leads nowhere from those that 
   await assertRejects(() => tunnels.check({ signal: AbortSignal.abort(reason) }), Error, "no time");
 });
 
-Deno.test("Tunnels: they come back with the gateway, on their ports", async () => {
+Deno.test("Tunnels: they resume with the gateway, on the same ports", async () => {
   const first = gateway();
   const { port } = first.addr;
   await using here = echo();
@@ -107,7 +107,7 @@ Deno.test("Tunnels: they come back with the gateway, on their ports", async () =
   });
   const [own] = ports(tunnels);
   await first.shutdown();
-  // Tried in vain at least once more.
+  // At least one more attempt has failed.
   await until(() => states.filter((state) => state === "down").length > 2);
   assertEquals([tunnels.state, tunnels.forwarders.length], ["down", 0]);
   assertEquals((await tunnels.check())[0]!.up, false);
@@ -117,7 +117,7 @@ Deno.test("Tunnels: they come back with the gateway, on their ports", async () =
   assertEquals(await ask(own!, "again"), "again");
 });
 
-Deno.test("Tunnels: without reconnect the loss of the gateway is their end, and its error", async () => {
+Deno.test("Tunnels: without reconnect the loss of the gateway ends them with its error", async () => {
   const server = gateway();
   await using tunnels = await openTunnels(way(server.addr.port), {
     socks: [{ port: 0 }],
@@ -129,7 +129,7 @@ Deno.test("Tunnels: without reconnect the loss of the gateway is their end, and 
   assertEquals(tunnels.state, "failed");
 });
 
-Deno.test("Tunnels: a gateway that comes back with another host key is not tried again", async () => {
+Deno.test("Tunnels: a gateway that returns with a different host key is not retried", async () => {
   const first = gateway();
   const { port } = first.addr;
   await using tunnels = await openTunnels(way(port), { socks: [{ port: 0 }], retryDelay: 1 });
@@ -140,7 +140,7 @@ Deno.test("Tunnels: a gateway that comes back with another host key is not tried
   assertEquals(tunnels.state, "failed");
 });
 
-Deno.test("Tunnels: what cannot start is an error, leaves nothing behind, and can be tried again", async () => {
+Deno.test("Tunnels: a failed start is an error, releases everything, and can be repeated", async () => {
   const port = deadPort();
   await using tunnels = new Tunnels(way(port), { socks: [{ port: 0 }] });
   await assertRejects(() => tunnels.start(), ConnectError);
@@ -160,7 +160,7 @@ Deno.test("Tunnels: what cannot start is an error, leaves nothing behind, and ca
   assertThrows(() => new Tunnels(way(port), {}), TypeError, "No tunnel");
 });
 
-Deno.test("Tunnels: an abort stops them at any time: connecting, up and waiting", async () => {
+Deno.test("Tunnels: an abort stops them at any time: while connecting, up or waiting", async () => {
   const server = gateway();
   const { port } = server.addr;
   const started = async (when: "starting" | "up" | "down"): Promise<Tunnels> => {
@@ -187,7 +187,7 @@ Deno.test("Tunnels: an abort stops them at any time: connecting, up and waiting"
   await started("down");
 });
 
-Deno.test("Tunnels: a gateway behind others, or any client, is given as a function", async () => {
+Deno.test("Tunnels: a function can provide the client, for example through jump hosts", async () => {
   await using outer = gateway();
   await using inner = gateway();
   await using here = echo();
@@ -203,7 +203,7 @@ Deno.test("Tunnels: a gateway behind others, or any client, is given as a functi
   assert(outer.connections === 0 || (await until(() => outer.connections === 0), true));
 });
 
-Deno.test("Tunnels: one connection's error is told, and hurts no tunnel", async () => {
+Deno.test("Tunnels: a connection's error is reported, and ends no tunnel", async () => {
   await using server = gateway();
   await using here = echo();
   const errors: unknown[] = [];

@@ -6,7 +6,7 @@ const LIB = new URL("../../lib/", import.meta.url);
 /** Directives that the look-up itself acts on. */
 const OF_LOOKUP = ["CanonicalDomains", "IgnoreUnknown", "Tag"];
 
-Deno.test("the documentation lists the directives that are not acted on", async () => {
+Deno.test("the documentation lists the directives without effect", async () => {
   const words = new Set<string>();
   for (const path of sources(LIB)) {
     if (path.pathname.startsWith(`${LIB.pathname}config/`)) continue;

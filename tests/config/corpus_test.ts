@@ -5,7 +5,10 @@ import { tempFolder } from "../support/temp.ts";
 
 const CORPUS = new URL("corpus/", import.meta.url);
 
-/** Begins the line that says how tests/interop/config/corpus_test.ts asks `ssh -G` about the file. */
+/**
+ * The prefix of the line with the arguments that tests/interop/config/corpus_test.ts passes to `ssh
+ * -G`.
+ */
 const QUESTION = /^#\? /m;
 
 Deno.test("Every configuration of the corpus gives settings or a ConfigError", async () => {

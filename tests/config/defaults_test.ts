@@ -11,7 +11,7 @@ const local: LocalSide = {
   resolve: () => Promise.resolve(null),
 };
 
-// Which of them the ssh of a machine has otherwise, tests/interop/config reports.
+// tests/interop/config reports which defaults differ in the installed ssh.
 Deno.test("Without a configuration every setting has the default of defaults.txt", async () => {
   const expected = await Deno.readTextFile(new URL("defaults.txt", import.meta.url));
   const shown = await Config.parse("").show("db1", { local });

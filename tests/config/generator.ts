@@ -1,4 +1,4 @@
-/** Configurations by chance. */
+/** Generates random configurations. */
 import { Arguments } from "../../lib/config/arguments.ts";
 import type { Directive } from "../../lib/config/directive.ts";
 import { DIRECTIVES } from "../../lib/config/directives.ts";
@@ -6,9 +6,9 @@ import { ALIASES, WITHOUT_EFFECT } from "../../lib/config/ignored_keywords.ts";
 import type { Random } from "../support/random.ts";
 
 /**
- * ssh 9.2 takes the first two from blocks that are about other hosts, refuses the next without a command,
- * looks for the agent's socket because of the fourth, asks the DNS because of the next two, and does not
- * know Tag yet. Of IPQoS, which acts on nothing here, only the usual spellings of numbers are read.
+ * Left out: ssh 9.2 applies the first two even in blocks for other hosts, refuses the next without a
+ * command, looks for the agent's socket for the fourth, queries the DNS for the next two, and lacks
+ * Tag. IPQoS has no effect here, and only its usual spellings of numbers are read.
  */
 const QUIRKS = [
   "StreamLocalBindMask",
@@ -51,7 +51,7 @@ const VALUES = [
 const CRITERIA = ("host originalhost user localuser all final canonical !host !user labelled " +
   "tagged localnetwork version sessiontype !command host=db1 user= sessiontype=shell").split(" ");
 
-/** A configuration that looks like one. */
+/** A plausible configuration. */
 export function plausible(roll: Random): string {
   const one = (of: readonly string[]) => of[roll(of.length)]!;
   const lines = Array.from({ length: 1 + roll(8) }, () => {
@@ -68,7 +68,7 @@ export function plausible(roll: Random): string {
   return lines.join("\n") + one(["", "\n"]);
 }
 
-/** Arguments that mostly make sense: else no configuration got beyond its first mistake. */
+/** Mostly valid arguments: otherwise every configuration would stop at its first mistake. */
 function argumentsFor(keyword: string, roll: Random): string[] {
   if (keyword in WITHOUT_EFFECT) return ["yes"]; // their values are not read, not even their quotes
   const row = DIRECTIVES[keyword as keyof typeof DIRECTIVES] as Directive<unknown> | undefined;
@@ -91,7 +91,7 @@ function isFine(row: Directive<unknown>, text: string): boolean {
   }
 }
 
-/** Text that looks like nothing, keywords among it. */
+/** Random text with some keywords. */
 export function implausible(roll: Random): string {
   const bytes = Uint8Array.from({ length: 1 + roll(400) }, () => roll(256));
   const text = new TextDecoder("latin1").decode(bytes);

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { ConfigError } from "../../lib/errors.ts";
 import { Config, type HostSettings, type LocalSide } from "../../lib/config/mod.ts";
 
-/** A side with a few names in its DNS, which remembers what it was asked to run. */
+/** A fake system with a few names in its DNS that records the commands it is asked to run. */
 function side(names: Readonly<Record<string, string>> = {}): LocalSide & { ran: string[] } {
   const ran: string[] = [];
   return {
@@ -24,11 +24,11 @@ function lookup(text: string, alias = "db1", local: LocalSide = side()): Promise
   return Config.parse(text).lookup(alias, { local });
 }
 
-Deno.test("A setting that nobody gives is missing", async () => {
+Deno.test("A setting that is not configured is missing", async () => {
   assertEquals(await lookup("Host other\n  Port 1\n"), { HostName: "db1" });
 });
 
-Deno.test("Names of files come ready to be opened", async () => {
+Deno.test("File names are returned ready to be opened", async () => {
   const settings = await lookup(`
     IdentityFile ~/.ssh/%r_%n
     IdentityFile \${KEYS}/%h
@@ -51,7 +51,7 @@ Deno.test("Names of files come ready to be opened", async () => {
   });
 });
 
-Deno.test("What a token stands for is not expanded again", async () => {
+Deno.test("The value of a token is not expanded again", async () => {
   const settings = await lookup('User "%%h$${KEYS}"\nIdentityFile /keys/%r');
   assertEquals(settings.IdentityFile, ["/keys/%h$/keys"]);
 });
@@ -84,7 +84,7 @@ Deno.test("A home folder alone ends with a slash, as in ssh", async () => {
   assertEquals(IdentityFile, ["/home/ann/", "/home/bob/", "/home/ann/k"]);
 });
 
-Deno.test("Arguments of KnownHostsCommand are settled one by one, but for the host key", async () => {
+Deno.test("Arguments of KnownHostsCommand are expanded one by one, except the host key", async () => {
   const { KnownHostsCommand } = await lookup(
     'KnownHostsCommand /bin/%h "%u 100%%" %H a\\ b ${KEYS}/%k # %t ""',
     "we%ird",
@@ -94,14 +94,14 @@ Deno.test("Arguments of KnownHostsCommand are settled one by one, but for the ho
   await assertRejects(() => unset, ConfigError, "UNSET");
 });
 
-Deno.test("Tunnels are sorted by what they are", async () => {
+Deno.test("Tunnels are grouped by kind", async () => {
   const settings = await lookup("DynamicForward 1080\nLocalForward 1 a:2\nRemoteForward 3");
   assertEquals(settings.DynamicForward, [{ from: { hostname: null, port: 1080 }, to: null }]);
   assertEquals(settings.LocalForward?.length, 1);
   assertEquals(settings.RemoteForward, [{ from: { hostname: null, port: 3 }, to: null }]);
 });
 
-Deno.test("Match exec runs a command with its tokens replaced, and only if the rest holds", async () => {
+Deno.test("Match exec runs a command with its tokens replaced, and only if the other criteria match", async () => {
   const local = side();
   const text = `
     Match host other exec "true never"
@@ -115,7 +115,7 @@ Deno.test("Match exec runs a command with its tokens replaced, and only if the r
   assertEquals(local.ran, ["true db1 22 ann", "false"]);
 });
 
-Deno.test("Match exec is not run in a file that is included where nothing counts", async () => {
+Deno.test("Match exec is not run in a file included by a block that does not match", async () => {
   const local = side();
   const source = {
     find: () => Promise.resolve(["inner"]),
@@ -152,7 +152,7 @@ Deno.test("An alias in the DNS is followed where the rules permit it", async () 
   assertEquals((await lookup(text, "db1", to("real.c.example."))).HostName, "db1.a.example");
 });
 
-Deno.test("A proxied host is completed only if that is always wanted", async () => {
+Deno.test("A proxied host is completed only with CanonicalizeHostname always", async () => {
   const local = side({ "db1.a.example.": "db1.a.example." });
   const text = (when: string) =>
     `CanonicalizeHostname ${when}\nCanonicalDomains a.example\nProxyJump gate`;
@@ -160,7 +160,7 @@ Deno.test("A proxied host is completed only if that is always wanted", async () 
   assertEquals((await lookup(text("always"), "db1", local)).HostName, "db1.a.example");
 });
 
-Deno.test("All mistakes of a file are told, each with its place", async () => {
+Deno.test("All mistakes of a file are reported, each with its place", async () => {
   const error = await assertRejects(
     () => lookup("Prot 22\nPort x\n# fine\nUser\nMatch nothing\n"),
     ConfigError,
@@ -213,7 +213,7 @@ Deno.test("Control characters of a file do not get into messages", async () => {
 
 const EVIL = ["$(touch x)", "a`b`", "a;b", "a|b", "a&b", "-oProxyCommand=x", "a -b", "a\nb", "a\\"];
 
-Deno.test("a user name that a shell could act on is refused however it was given", async () => {
+Deno.test("a user name with shell syntax is refused from every source", async () => {
   const config = Config.parse("Host db1\n  ProxyCommand nc %r");
   for (const name of EVIL) {
     const ways: Parameters<Config["lookup"]>[1][] = [
@@ -240,14 +240,14 @@ for (
     ["Match exec %k", 'HostKeyAlias a;b\nMatch exec "true %k"\n  Port 1'],
   ] as const
 ) {
-  Deno.test(`a name of a file that a shell could act on does not reach ${what}`, async () => {
+  Deno.test(`a file name with shell syntax does not reach ${what}`, async () => {
     const local = side();
     await assertRejects(() => lookup(text, "db1", local), ConfigError, "invalid characters");
     assertEquals(local.ran, []);
   });
 }
 
-Deno.test("such a user of a file is fine where no shell sees it", async () => {
+Deno.test("such a user name from a file is accepted if no shell gets it", async () => {
   assertEquals((await lookup('User "$(touch x)"')).User, "$(touch x)");
 });
 

@@ -5,7 +5,7 @@ import { ConfigError } from "../../lib/errors.ts";
 import { run } from "../support/run.ts";
 import { tempFolder } from "../support/temp.ts";
 
-Deno.test("Several files are read one after the other, and the first value counts", async () => {
+Deno.test("Several files are read in order, and the first value wins", async () => {
   await using folder = await tempFolder();
   const first = await folder.write("first", "Port 1\n");
   const second = await folder.write("second", "Port 2\nUser two\n");
@@ -15,7 +15,7 @@ Deno.test("Several files are read one after the other, and the first value count
   assertEquals(same, "two");
 });
 
-Deno.test("A file that is named must be there", async () => {
+Deno.test("A named file must exist", async () => {
   await assertRejects(() => readConfig("/nonexistent/config"), ConfigError, "No such file");
 });
 
@@ -26,14 +26,14 @@ Deno.test("Files that include each other are refused", async () => {
   await assertRejects(() => readConfig(a), ConfigError, "Too many recursive");
 });
 
-Deno.test("Files that include ever more others are refused before long", async () => {
+Deno.test("Files that include endlessly more files are refused", async () => {
   await using folder = await tempFolder();
   const line = (depth: number) => `Include ${`${folder.join(`f${depth + 1}`)} `.repeat(8)}\n`;
   for (let depth = 0; depth < 12; depth++) await folder.write(`f${depth}`, line(depth));
   await assertRejects(() => readConfig(folder.join("f0")), ConfigError, "Too many recursive");
 });
 
-Deno.test("An included file that others may write to is refused", async () => {
+Deno.test("An included file that is writable by others is refused", async () => {
   await using folder = await tempFolder();
   const inner = await folder.write("inner", "Port 1\n");
   const outer = await folder.write("outer", `Include ${inner}\n`);
@@ -43,7 +43,7 @@ Deno.test("An included file that others may write to is refused", async () => {
   await assertRejects(() => readConfig(outer), ConfigError, "Bad owner or permissions");
 });
 
-Deno.test("~/.ssh/config is the user's, and what it includes is beside it", async () => {
+Deno.test("~/.ssh/config is read by default, and its relative includes are in ~/.ssh", async () => {
   await using folder = await tempFolder();
   await Deno.mkdir(folder.join(".ssh/conf.d"), { recursive: true });
   await folder.write(".ssh/config", "Include conf.d/*.conf ~/more\nHost *\n  User last\n");
@@ -68,7 +68,7 @@ Deno.test("~/.ssh/config is the user's, and what it includes is beside it", asyn
   );
 });
 
-Deno.test("What may not be read is told, and nobody is asked", async () => {
+Deno.test("A file without read permission is reported, without a permission prompt", async () => {
   await using folder = await tempFolder();
   await Deno.mkdir(folder.join(".ssh"), { mode: 0o700 });
   await folder.write(".ssh/config", "Include ~/elsewhere/*.conf\n", 0o600);
@@ -101,7 +101,7 @@ const globs: [string, string, boolean][] = [
 ];
 
 for (const [pattern, name, wanted] of globs) {
-  Deno.test(`The pattern ${pattern} ${wanted ? "is" : "is not"} about ${name}`, () => {
+  Deno.test(`The pattern ${pattern} ${wanted ? "matches" : "does not match"} ${name}`, () => {
     assertEquals(globMatcher(pattern)(name), wanted);
   });
 }

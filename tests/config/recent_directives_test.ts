@@ -1,4 +1,4 @@
-/** What OpenSSH 9.3 to 10.5 added to ssh_config(5). */
+/** The additions of OpenSSH 9.3 to 10.5 to ssh_config(5). */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConfigError } from "../../lib/errors.ts";
 import { Config, type LocalSide, type LookupOptions } from "../../lib/config/mod.ts";
@@ -14,7 +14,7 @@ const local: LocalSide = {
   resolve: () => Promise.resolve(null),
 };
 
-/** The lines of `-G` for the keywords that the text has. */
+/** The lines of `-G` for the keywords in the text. */
 async function shown(text: string): Promise<string[]> {
   const keywords = [...text.matchAll(/^\s*(\w+)/gm)].map(([, word]) => word!.toLowerCase());
   const lines = (await Config.parse(text).show("db1", { local, user: "ops" })).split("\n");
@@ -51,7 +51,7 @@ Deno.test("recent directives are shown as OpenSSH 10.5 shows them", async () => 
   for (const [text, lines] of cases) assertEquals(await shown(text), lines, text);
 });
 
-Deno.test("recent directives with values that make no sense are refused with their line", async () => {
+Deno.test("recent directives with invalid values are refused with their line", async () => {
   const cases = [
     "ObscureKeystrokeTiming",
     "ObscureKeystrokeTiming interval:0",
@@ -85,7 +85,7 @@ Deno.test("recent directives with values that make no sense are refused with the
   assertEquals((await ignored.lookup("db1", { local })).IgnoreUnknown, "tele*");
 });
 
-Deno.test("RefuseConnection ends the look-up with its reason, where it counts", async () => {
+Deno.test("RefuseConnection ends the look-up with its reason if its block matches", async () => {
   const config = Config.parse(
     'Match user root\n  RefuseConnection "use a name \\"of yours\\""\nHost *\n  Port 24\n',
     "/x/config",
@@ -98,7 +98,7 @@ Deno.test("RefuseConnection ends the look-up with its reason, where it counts", 
   assertEquals((await config.lookup("db1", { local, user: "ann" })).Port, 24);
 });
 
-Deno.test("Match is about networks, versions, sessions, commands and tags", async () => {
+Deno.test("Match tests networks, versions, sessions, commands and tags", async () => {
   const cases: [criteria: string, holds: boolean, options?: LookupOptions][] = [
     ["localnetwork 192.0.2.0/24", true],
     ["localnetwork=203.0.113.0/24,192.0.2.64/26", true],
@@ -132,7 +132,7 @@ Deno.test("Match is about networks, versions, sessions, commands and tags", asyn
   }
 });
 
-Deno.test("Match localnetwork asks for addresses only where the answer counts", async () => {
+Deno.test("Match localnetwork reads the addresses only if they can change the result", async () => {
   let asked = 0;
   const counting = { ...local, addresses: () => (asked++, ["192.0.2.1"]) };
   const text = "Match host other localnetwork 192.0.2.0/24\n  Port 1\n";
@@ -142,13 +142,13 @@ Deno.test("Match localnetwork asks for addresses only where the answer counts", 
   assertEquals(asked, 1);
 });
 
-Deno.test("Match final with a negation asks for no second pass", async () => {
+Deno.test("Match with a negated final causes no second pass", async () => {
   const { Port } = await Config.parse("Match !final\n  HostName db2\nHost db2\n  Port 9\n")
     .lookup("db1", { local });
   assertEquals(Port, undefined);
 });
 
-Deno.test("User has tokens and variables in files, and none on the command line", async () => {
+Deno.test("User is expanded in files, but not on the command line", async () => {
   const config = Config.parse("User ${TEAM}-%n-%p-%u\nIdentityFile /k/%r\n");
   const { User, IdentityFile } = await config.lookup("db1", { local });
   assertEquals([User, IdentityFile], ["blue-db1-22-ann", ["/k/blue-db1-22-ann"]]);
@@ -160,7 +160,7 @@ Deno.test("User has tokens and variables in files, and none on the command line"
   }
 });
 
-Deno.test("%j is the jump host, and %C differs with it", async () => {
+Deno.test("%j is the jump host, and is part of %C", async () => {
   const { ControlPath } = await Config.parse("ProxyJump a@b,c@d:9\nControlPath /s/%j").lookup(
     "db1",
     { local },
@@ -172,7 +172,7 @@ Deno.test("%j is the jump host, and %C differs with it", async () => {
   assertEquals(await hash("ProxyJump none"), await hash(""));
 });
 
-Deno.test("Include has tokens and variables, settled for each host", async () => {
+Deno.test("Include expands tokens and variables for each host", async () => {
   const files: Record<string, string> = {
     "conf/db1": "Port 1001\n",
     "conf/db2": "Port 1002\n",

@@ -1,4 +1,4 @@
-/** Abort in the middle of every operation: it rejects with the reason as it is, and the rest goes on. */
+/** Aborts every operation in the middle: it rejects with the same reason, and the rest continues. */
 import { assert, assertEquals } from "@std/assert";
 import { Client } from "../../lib/client/client.ts";
 import { liveConnection } from "../../lib/client/current_connection.ts";
@@ -19,7 +19,7 @@ type Operation = (world: World, signal: AbortSignal) => Promise<unknown>;
 const buffer = () => new Uint8Array(8);
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** Operations that wait for a peer that says nothing, and takes nothing. */
+/** Operations that wait for a peer that neither sends nor receives. */
 const ON_CHANNEL: Readonly<Record<string, Operation>> = {
   "read": ({ channel }, signal) => channel.read(buffer(), { signal }),
   "readStderr": ({ channel }, signal) => channel.readStderr(buffer(), { signal }),
@@ -81,11 +81,11 @@ const ON_CONNECTION: Readonly<Record<string, Operation>> = {
   },
 };
 
-/** What the operation rejects with, aborted once it waits. */
+/** The rejection of an operation that is aborted while it waits. */
 async function aborted(world: World, operation: Operation, reason: unknown): Promise<unknown> {
   const aborter = new AbortController();
   const running = operation(world, aborter.signal).then(() => "it ended", (error) => error);
-  // A round trip: whatever it sends has been sent, and it waits.
+  // A round trip, after which the operation has sent everything and waits.
   world.host.notify("tick@example.com");
   await world.raw.next(MSG.GLOBAL_REQUEST);
   aborter.abort(reason);
@@ -102,12 +102,12 @@ async function silentWorld(): Promise<World & AsyncDisposable> {
 }
 
 for (const [name, operation] of Object.entries(ON_CHANNEL)) {
-  Deno.test(`Channel: ${name} can be given up while it waits, and the channel goes on`, async () => {
+  Deno.test(`Channel: ${name} can be aborted while it waits, and the channel continues`, async () => {
     await using world = await silentWorld();
     const { channel, raw } = world;
     const reason = { why: "whatever one likes" };
     assert(await aborted(world, operation, reason) === reason);
-    // Given up before it began, it sends nothing.
+    // An operation aborted before it starts sends nothing.
     const early = await operation(world, AbortSignal.abort(reason)).catch((error) => error);
     assert(early === reason);
     raw.send(data(channel.id, 3));
@@ -117,7 +117,7 @@ for (const [name, operation] of Object.entries(ON_CHANNEL)) {
 }
 
 for (const [name, operation] of Object.entries(ON_CONNECTION)) {
-  Deno.test(`Client: ${name} can be given up while it waits, and the connection goes on`, async () => {
+  Deno.test(`Client: ${name} can be aborted while it waits, and the connection continues`, async () => {
     await using world = await silentWorld();
     const reason = { why: "whatever one likes" };
     assert(await aborted(world, operation, reason) === reason);
@@ -128,7 +128,7 @@ for (const [name, operation] of Object.entries(ON_CONNECTION)) {
   });
 }
 
-Deno.test("A session that is granted after it was given up is closed, and its number free again", async () => {
+Deno.test("A session that is granted after an abort is closed, and its number is free again", async () => {
   await using world = await silentWorld();
   const { host, raw } = world;
   const reason = new Error("too late");
@@ -145,7 +145,7 @@ Deno.test("A session that is granted after it was given up is closed, and its nu
   assertEquals(m.ChannelClose.decode(await raw.next(MSG.CHANNEL_CLOSE)).recipient, 9);
   raw.send(m.ChannelClose.encode({ recipient: open.sender }));
   raw.send(m.GlobalRequest.encode({ type: "tick@example.com", wantReply: true, data: none }));
-  await raw.next(MSG.REQUEST_FAILURE); // it has heard of the CLOSE
+  await raw.next(MSG.REQUEST_FAILURE); // it has received the CLOSE
   const again = host.openSession().catch(() => {});
   assertEquals(m.ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN)).sender, open.sender);
   await host.close();

@@ -13,13 +13,13 @@ Deno.test("ByteQueue joins packets that arrived together, and no others", async 
   assertEquals((await queue.readChunk())?.length, 32 * 1024);
 });
 
-Deno.test("ByteQueue keeps no room behind little data", async () => {
+Deno.test("ByteQueue keeps no large buffer for little data", async () => {
   const queue = new ByteQueue(() => {});
   queue.append(new Uint8Array(20), 200_000);
   assertEquals((await queue.readChunk())?.buffer.byteLength, 20);
 });
 
-Deno.test("ByteQueue gives back what went in, however it is taken, and leaves taken chunks alone", async () => {
+Deno.test("ByteQueue returns the bytes in order by every method, and does not change returned chunks", async () => {
   let seed = 0xfeed;
   const random = (below: number) =>
     ((seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) >>> 8) % below;
@@ -34,7 +34,7 @@ Deno.test("ByteQueue gives back what went in, however it is taken, and leaves ta
       for (let at = 0; at < data.length; at++) data[at] = put + at;
       put += data.length;
       queue.append(data, random(300_000));
-      data.fill(0xff); // borrowed: the queue must have copied it
+      data.fill(0xff); // a borrowed buffer, which the queue must have copied
     }
     if (queue.size === 0) continue;
     if (random(2) === 0) {
@@ -59,7 +59,7 @@ Deno.test("ByteQueue gives back what went in, however it is taken, and leaves ta
   assertEquals(at, put);
 });
 
-Deno.test("ByteQueue.read takes all that comes before it wakes, and the queue the rest", async () => {
+Deno.test("ByteQueue.read returns all data that arrives before it wakes, and the queue keeps the rest", async () => {
   let consumed = 0;
   const queue = new ByteQueue((bytes) => consumed += bytes);
   const into = new Uint8Array(5);
@@ -70,7 +70,7 @@ Deno.test("ByteQueue.read takes all that comes before it wakes, and the queue th
   assertEquals([await queue.read(into), [...into.subarray(0, 2)], consumed], [2, [6, 7], 7]);
 });
 
-Deno.test("ByteQueue.read that is told of data and of its limit at once gives the data", async () => {
+Deno.test("ByteQueue.read whose data and time limit arrive together returns the data", async () => {
   const queue = new ByteQueue(() => {});
   const abort = new AbortController();
   using limit = limitOf({ signal: abort.signal });
@@ -84,7 +84,7 @@ Deno.test("ByteQueue.read that is told of data and of its limit at once gives th
   assertEquals([await queue.read(into), into[0]], [1, 8]);
 });
 
-Deno.test("ByteQueue.read whose buffer is taken away loses nothing", async () => {
+Deno.test("ByteQueue.read whose buffer was transferred loses no data", async () => {
   const queue = new ByteQueue(() => {});
   const into = new Uint8Array(4);
   const reading = queue.read(into);
@@ -94,7 +94,7 @@ Deno.test("ByteQueue.read whose buffer is taken away loses nothing", async () =>
   assertEquals([await reading, await queue.read(other), other[1]], [0, 2, 2]);
 });
 
-Deno.test("ByteQueue.read by two at once gives each its own bytes", async () => {
+Deno.test("Two parallel calls of ByteQueue.read get separate bytes", async () => {
   const queue = new ByteQueue(() => {});
   const [a, b] = [new Uint8Array(2), new Uint8Array(2)];
   const readings = [queue.read(a), queue.read(b)];
@@ -103,10 +103,10 @@ Deno.test("ByteQueue.read by two at once gives each its own bytes", async () => 
   assertEquals([[...a], b[0]], [[1, 2], 3]);
 });
 
-Deno.test("ByteQueue.consume gives credit for data whose memory is gone afterwards", () => {
+Deno.test("ByteQueue.consume credits data whose memory was detached meanwhile", () => {
   let consumed = 0;
   const queue = new ByteQueue((bytes) => consumed += bytes);
-  // As memory of WebAssembly that grows while the taker sends.
+  // Like WebAssembly memory that grows while the consumer sends.
   const consuming = queue.consume((bytes) => {
     structuredClone(bytes.buffer, { transfer: [bytes.buffer as ArrayBuffer] });
   });
@@ -116,7 +116,7 @@ Deno.test("ByteQueue.consume gives credit for data whose memory is gone afterwar
   return consuming;
 });
 
-Deno.test("ByteQueue.consume hands over what was there and what comes, and resolves at the end", async () => {
+Deno.test("ByteQueue.consume passes on queued and later data, and resolves at the end", async () => {
   let consumed = 0;
   const queue = new ByteQueue((bytes) => consumed += bytes);
   queue.append(new Uint8Array([1, 2]), 0);
@@ -146,7 +146,7 @@ Deno.test("ByteQueue.consume rejects with what goes wrong in it, and throws the 
   await assertRejects(() => over, Error, "lost");
 });
 
-Deno.test("ByteQueue.consume hands over what is there and what comes, and all of it is credited", async () => {
+Deno.test("ByteQueue.consume passes on queued and later data, and credits all of it", async () => {
   let credited = 0;
   const queue = new ByteQueue((bytes) => credited += bytes);
   queue.append(new Uint8Array([1, 2]), 0);
@@ -162,7 +162,7 @@ Deno.test("ByteQueue.consume hands over what is there and what comes, and all of
 
 for (const ended of [false, true]) {
   const when = ended ? "after the end" : "before the end";
-  Deno.test(`ByteQueue.consume tells what its taker throws, ${when} has come`, async () => {
+  Deno.test(`ByteQueue.consume rejects with its consumer's error, ${when} has arrived`, async () => {
     let credited = 0;
     const queue = new ByteQueue((bytes) => credited += bytes);
     queue.push(new Uint8Array(10));
@@ -172,12 +172,12 @@ for (const ended of [false, true]) {
       throw new Error("no room");
     };
     await assertRejects(() => queue.consume(refuse), Error, "no room");
-    queue.append(new Uint8Array(5), 0); // thrown away
+    queue.append(new Uint8Array(5), 0); // discarded
     assertEquals([credited, queue.size], [35, 0]);
   });
 }
 
-Deno.test("ByteQueue.consume can be given up, and leaves what comes then to others", async () => {
+Deno.test("ByteQueue.consume can be aborted, and leaves later data to others", async () => {
   const queue = new ByteQueue(() => {});
   const aborter = new AbortController();
   using limit = limitOf({ signal: aborter.signal });
@@ -189,7 +189,7 @@ Deno.test("ByteQueue.consume can be given up, and leaves what comes then to othe
   assertEquals((await queue.readChunk())?.length, 4);
 });
 
-Deno.test("ByteQueue reads nothing into no memory, and waits for nothing", async () => {
+Deno.test("ByteQueue reads 0 bytes into an empty buffer without waiting", async () => {
   const queue = new ByteQueue(() => {});
   const [none, one] = [new Uint8Array(0), new Uint8Array(1)];
   assertEquals([await queue.read(none), queue.tryRead(none)], [0, 0]);
@@ -202,7 +202,7 @@ Deno.test("ByteQueue reads nothing into no memory, and waits for nothing", async
   assertEquals([await queue.read(one), queue.tryRead(one)], [null, null]);
 });
 
-Deno.test("ByteQueue takes back as not consumed what is put back", async () => {
+Deno.test("ByteQueue does not count data as consumed that is put back", async () => {
   let consumed = 0;
   const queue = new ByteQueue((bytes) => consumed += bytes);
   queue.append(Uint8Array.of(1, 2, 3), 0);

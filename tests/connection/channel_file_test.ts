@@ -1,9 +1,9 @@
-/** Buffered files on a channel that a test plays: what they read into, and when they write. */
+/** Buffered files on a scripted channel: the buffers that they read into, and when they write. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClosedError } from "../../lib/errors.ts";
 import { ChannelFile, type ChannelFileOptions } from "../../lib/connection/channel_file.ts";
 
-/** A file whose channel gives these pieces, and what happens to it. */
+/** A file whose channel returns these pieces, and records the calls. */
 function fileOf(options: ChannelFileOptions, ...pieces: string[]) {
   const memory = new Set<ArrayBufferLike>();
   const calls: string[] = [];
@@ -33,7 +33,7 @@ Deno.test("ChannelFile reads lines into the same memory until it is full", async
   assertEquals(long.memory.size, 2);
 });
 
-Deno.test("ChannelFile gives what is left of a line's piece to the next read, and asks for more then", async () => {
+Deno.test("ChannelFile returns the rest of a line's chunk in the next read, and then reads more", async () => {
   const { file } = fileOf({}, "one\ntwo", "three");
   assertEquals(await file.readLine(), "one");
   const into = new Uint8Array(2);
@@ -45,7 +45,7 @@ Deno.test("ChannelFile gives what is left of a line's piece to the next read, an
   assertEquals([await read(), await file.readLine()], ["th", null]);
 });
 
-Deno.test("ChannelFile writes when as much as its buffer takes has come, and not before", async () => {
+Deno.test("ChannelFile writes once its buffer is full, and not before", async () => {
   const { file, calls } = fileOf({ mode: "w", bufferSize: 4 });
   await file.flush();
   await file.write("abc");
@@ -61,7 +61,7 @@ Deno.test("ChannelFile writes when as much as its buffer takes has come, and not
   assertEquals(calls.slice(1), ["ef", "g", "closed"]);
 });
 
-Deno.test("ChannelFile writes whole lines with a buffer of 1, and at once with none", async () => {
+Deno.test("ChannelFile writes whole lines with a buffer of 1, and immediately with none", async () => {
   const lined = fileOf({ mode: "w", bufferSize: 1 });
   for (const part of ["ab", "c\nd", "e", "\n"]) await lined.file.write(part);
   assertEquals(lined.calls, ["abc\nd", "e\n"]);
@@ -70,7 +70,7 @@ Deno.test("ChannelFile writes whole lines with a buffer of 1, and at once with n
   assertEquals(direct.calls, ["a", "bc"]);
 });
 
-Deno.test("ChannelFile that is closed neither reads nor writes", async () => {
+Deno.test("A closed ChannelFile neither reads nor writes", async () => {
   const { file, calls } = fileOf({ mode: "r+" }, "one\n");
   assertEquals(file.closed, false);
   await file.close();

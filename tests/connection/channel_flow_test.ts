@@ -1,4 +1,4 @@
-/** Windows of channels: what is sent under them, what is given back, and what their end means. */
+/** Windows of channels: the data sent, the credit returned, and the end. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Channel, IncomingOpen } from "../../lib/connection/channel.ts";
 import { ChannelCore, type ChannelHost } from "../../lib/connection/channel_core.ts";
@@ -17,20 +17,20 @@ import { FakeTime } from "../support/fake_time.ts";
 import { adjust, data, none, openChannel, receiveBytes } from "./raw_channel.ts";
 import { type RawWorld, rawWorld } from "./raw_world.ts";
 
-/** Returns when everything that the raw end has sent was handled. */
+/** Returns when everything sent by the raw end has been handled. */
 async function handled({ raw }: RawWorld): Promise<void> {
   raw.send(m.GlobalRequest.encode({ type: "are you there", wantReply: true, data: none }));
   await raw.next(MSG.REQUEST_FAILURE);
 }
 
-/** The window adjusts that the raw end has got, added up. */
+/** The sum of the window adjusts that the raw end has received. */
 function credited({ raw }: RawWorld): number {
   return raw.received.filter(([number]) => number === MSG.CHANNEL_WINDOW_ADJUST)
     .reduce((sum, payload) => sum + peek32(payload, 5), 0);
 }
 
 for (const maxPacket of [MAX_SENT_PACKET + 1, 1_000_000, 0xffff_ffff]) {
-  Deno.test(`Packets have MAX_SENT_PACKET bytes of data at most, where the peer takes ${maxPacket}`, async () => {
+  Deno.test(`Packets have at most MAX_SENT_PACKET bytes of data if the peer accepts ${maxPacket}`, async () => {
     await using world = await rawWorld("client");
     const channel = await openChannel(world, { maxPacket, window: 1_000_000 });
     await channel.writeAll(new Uint8Array(2 * MAX_SENT_PACKET + 1));
@@ -98,7 +98,7 @@ const waysToTake: Record<string, (channel: Channel) => Promise<unknown>> = {
 for (const [name, take] of Object.entries(waysToTake)) {
   for (const waits of [false, true]) {
     const when = waits ? "before it comes" : "after it came";
-    Deno.test(`What is taken by ${name} is credited once, ${when}`, async () => {
+    Deno.test(`Data consumed by ${name} is credited once, ${when}`, async () => {
       await using world = await rawWorld("client", { window: WINDOW });
       const channel = await openChannel(world);
       const taking = waits ? take(channel) : null;
@@ -113,7 +113,7 @@ for (const [name, take] of Object.entries(waysToTake)) {
   }
 }
 
-Deno.test("tryWrite sends standard output, at once", async () => {
+Deno.test("tryWrite sends standard output immediately", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world);
   assertEquals(channel.tryWrite(new Uint8Array(3)), 3);
@@ -121,7 +121,7 @@ Deno.test("tryWrite sends standard output, at once", async () => {
   assertEquals([sent[0], sent.length], [MSG.CHANNEL_DATA, 12]);
 });
 
-Deno.test("A peer that takes packets of one byte is sent one for each byte of its window", async () => {
+Deno.test("A peer with a maximum packet of one byte gets one packet for each byte of its window", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world, { window: 1, maxPacket: 1 });
   const writing = channel.write(new Uint8Array(3));
@@ -141,7 +141,7 @@ Deno.test("A connection counts the bytes that its open channels carry, both ways
   assertEquals(world.connection.carried, 7);
   world.raw.send(data(one.id, 100));
   world.raw.send(data(one.id, 20, 1));
-  world.raw.send(data(other.id, 3, 9)); // of a type that is not known
+  world.raw.send(data(other.id, 3, 9)); // of an unknown type
   world.raw.send(m.ChannelRequest.encode({
     ...{ recipient: one.id, type: "are you there", wantReply: true, data: none },
   }));
@@ -152,7 +152,7 @@ Deno.test("A connection counts the bytes that its open channels carry, both ways
   assertEquals(world.connection.carried, 3);
 });
 
-Deno.test("After the peer's EOF, what is read is not credited any more", async () => {
+Deno.test("After the peer's EOF, reads are not credited any more", async () => {
   await using world = await rawWorld("client", { window: WINDOW });
   const channel = await openChannel(world);
   world.raw.send(data(channel.id, WINDOW));
@@ -164,7 +164,7 @@ Deno.test("After the peer's EOF, what is read is not credited any more", async (
 });
 
 for (const closer of ["the peer", "this end"]) {
-  Deno.test(`After CLOSE of ${closer}, nothing is credited and nothing sent`, async () => {
+  Deno.test(`After CLOSE by ${closer}, nothing is credited or sent`, async () => {
     await using world = await rawWorld("client", { window: WINDOW });
     const channel = await openChannel(world);
     world.raw.send(data(channel.id, WINDOW, closer === "the peer" ? 0 : 77));
@@ -177,7 +177,7 @@ for (const closer of ["the peer", "this end"]) {
     } else {
       channel.abort();
       channel.abort();
-      // It is under way, and dropped; the window holds for it still.
+      // Data in flight is dropped, but still limited by the window.
       for (const type of [0, 1, 77]) world.raw.send(data(channel.id, 2000, type));
       world.raw.send(adjust(channel.id, 5));
       world.raw.send(m.ChannelEof.encode({ recipient: channel.id }));
@@ -199,7 +199,7 @@ for (const closer of ["the peer", "this end"]) {
   });
 }
 
-Deno.test("After our CLOSE the peer's window still holds for what is under way", async () => {
+Deno.test("After our CLOSE the window still limits the peer's data in flight", async () => {
   await using world = await rawWorld("client", { window: WINDOW });
   const channel = await openChannel(world);
   channel.abort();
@@ -218,7 +218,7 @@ Deno.test("After our EOF writes fail, and one EOF is sent; after the peer's EOF 
   await Promise.all([channel.closeWrite(), channel.closeWrite(), channel.shutdown("write")]);
   await assertRejects(() => channel.write(new Uint8Array(1)), ClosedError, "for writing");
   assertThrows(() => channel.tryWrite(new Uint8Array(1)), ClosedError, "for writing");
-  world.raw.send(adjust(channel.id, 20)); // under way when we said EOF
+  world.raw.send(adjust(channel.id, 20)); // in flight when we sent EOF
   await handled(world);
   const eofs = world.raw.received.filter(([number]) => number === MSG.CHANNEL_EOF);
   assertEquals([eofs.length, channel.state.bytesSent], [1, 30]);
@@ -289,7 +289,7 @@ for (const [openedBy, counted] of [["us", 0], ["peer", 700]] as const) {
   });
 }
 
-/** A socket that takes a write only when a test lets it. */
+/** A socket that accepts a write only when a test allows it. */
 function slowSink(): { sink: PacketSink; takeOne: () => Promise<void> } {
   let taken = Promise.withResolvers<void>();
   const sink = new PacketSink(
@@ -338,13 +338,13 @@ Deno.test("Bulk writers get the same share of bytes, whatever the size of their 
   await Promise.allSettled(writing);
   sink.close(error);
   await takeOne();
-  // A turn fills what one write has emptied, at most.
+  // A turn fills at most the room that one write has emptied.
   const turn = Math.max(SOCKET_WRITE_BYTES, OUTBOX_HIGH_WATER - SOCKET_WRITE_BYTES) + 32_768;
   assert(Math.min(...sent) > 4 * turn, `${sent}`);
   assert(Math.max(...sent) - Math.min(...sent) <= turn, `${sent}`);
 });
 
-Deno.test("A server takes the time until a channel's first request for a round trip", async () => {
+Deno.test("A server uses the time until a channel's first request as the round trip", async () => {
   using time = new FakeTime();
   const { sawRoundTrip } = ConnectionBudget.prototype;
   const seen: number[] = [];

@@ -1,4 +1,4 @@
-/** The numbers of channels: how many there are, and when one is free again. */
+/** Channel numbers: their limit, and when one is free again. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Channel, IncomingOpen } from "../../lib/connection/channel.ts";
 import { MAX_CHANNELS } from "../../lib/defaults.ts";
@@ -43,7 +43,7 @@ for (const [name, endAgain] of Object.entries(waysToEndAgain)) {
   });
 }
 
-Deno.test("The number of a channel that was refused, or not asked for, is used again", async () => {
+Deno.test("The number of a channel that was refused, or not requested, is reused", async () => {
   await using world = await rawWorld("client");
   const opening = world.connection.open("session");
   const { sender } = m.ChannelOpen.decode(await world.raw.next(MSG.CHANNEL_OPEN));
@@ -54,7 +54,7 @@ Deno.test("The number of a channel that was refused, or not asked for, is used a
   assertEquals((await openChannel(world)).id, sender);
 });
 
-Deno.test("A connection is busy with what is open or not answered, or may be opened by the peer", async () => {
+Deno.test("A connection is busy with open channels, pending requests, and channels that the peer may open", async () => {
   await using world = await rawWorld("client");
   const { connection, raw } = world;
   assertEquals(connection.busy, false);
@@ -75,7 +75,7 @@ Deno.test("A connection is busy with what is open or not answered, or may be ope
   assertEquals(connection.busy, true);
 });
 
-Deno.test("The number of an open that was given up is used again once it is refused or closed", async () => {
+Deno.test("The number of an aborted open is reused once it is refused or closed", async () => {
   await using world = await rawWorld("client");
   for (const answer of ["closed", "refused"]) {
     const aborter = new AbortController();
@@ -93,7 +93,7 @@ Deno.test("The number of an open that was given up is used again once it is refu
       world.raw.send(m.ChannelClose.encode({ recipient: sender }));
     }
     const next = await openChannel(world);
-    // Answers are handled in order, so what comes after finds the number free.
+    // Answers are handled in order, so the number is free for later ones.
     const again = await openChannel(world);
     assertEquals([next.id, again.id].includes(sender), true);
     for (const { id } of [next, again]) world.raw.send(m.ChannelClose.encode({ recipient: id }));
@@ -103,7 +103,7 @@ Deno.test("The number of an open that was given up is used again once it is refu
 });
 
 for (const role of ["client", "server"] as const) {
-  Deno.test(`A connection asks for MAX_CHANNELS channels at most (${role})`, async () => {
+  Deno.test(`A connection opens at most MAX_CHANNELS channels (${role})`, async () => {
     await using world = await rawWorld(role);
     const { connection, raw } = world;
     const openings = Array.from({ length: MAX_CHANNELS }, () => connection.open("session"));
@@ -121,7 +121,7 @@ for (const role of ["client", "server"] as const) {
     assertEquals(connection.channelCount, MAX_CHANNELS);
   });
 
-  Deno.test(`A connection accepts MAX_CHANNELS channels at most (${role})`, async () => {
+  Deno.test(`A connection accepts at most MAX_CHANNELS channels (${role})`, async () => {
     const accepted: Channel[] = [];
     let asked = 0;
     const accept = (open: IncomingOpen) => {

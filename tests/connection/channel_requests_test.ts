@@ -1,4 +1,4 @@
-/** Requests of channels and connections: how many may wait, and what the end of a channel means for them. */
+/** Requests of channels and connections: how many may wait, and the end of their channel. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_PENDING_REQUESTS } from "../../lib/defaults.ts";
 import { AnswerQueue } from "../../lib/connection/answer_queue.ts";
@@ -16,20 +16,20 @@ const ask = (recipient: number, type: string, wantReply = true, data = none) =>
 const askGlobally = (type: string, wantReply = true) =>
   m.GlobalRequest.encode({ type, wantReply, data: none });
 
-/** Returns when everything that the raw end has sent was handled. */
+/** Returns when everything sent by the raw end has been handled. */
 async function handled({ raw }: RawWorld): Promise<void> {
   raw.send(askGlobally("are you there"));
   await raw.next(MSG.REQUEST_FAILURE);
 }
 
-/** Lets everything run that can. */
+/** Lets all pending work run. */
 async function turns(): Promise<void> {
   for (let i = 0; i < 50; i++) await new Promise((resolve) => setTimeout(resolve));
 }
 
 for (const wantReply of [true, false]) {
   const kind = wantReply ? "answered" : "that want no answer";
-  Deno.test(`Any number of channel requests, ${kind}, may come one after the other`, async () => {
+  Deno.test(`Any number of sequential channel requests, ${kind}, is allowed`, async () => {
     await using world = await rawWorld("server");
     const channel = await openChannel(world);
     let count = 0;
@@ -43,7 +43,7 @@ for (const wantReply of [true, false]) {
     assert(count >= MANY);
   });
 
-  Deno.test(`Any number of global requests, ${kind}, may come one after the other`, async () => {
+  Deno.test(`Any number of sequential global requests, ${kind}, is allowed`, async () => {
     let count = 0;
     const globals = new Map([["x", () => (count++, none)]]);
     await using world = await rawWorld("server", { globals });
@@ -57,7 +57,7 @@ for (const wantReply of [true, false]) {
   });
 }
 
-Deno.test("Requests whose handler throws are answered, and counted back too", async () => {
+Deno.test("Requests whose handler throws are answered, and no longer counted", async () => {
   const fail = () => {
     throw new Error("the policy broke");
   };
@@ -73,7 +73,7 @@ Deno.test("Requests whose handler throws are answered, and counted back too", as
 });
 
 for (const answer of [1, "yes", {}, 0, "", null, undefined, NaN]) {
-  Deno.test(`A request is accepted for true, and not for ${JSON.stringify(answer)}`, async () => {
+  Deno.test(`A request is accepted with true, and not with ${JSON.stringify(answer)}`, async () => {
     const globals = new Map([["x", () => answer as Uint8Array], ["y", () => none]]);
     await using world = await rawWorld("server", { globals });
     const channel = await openChannel(world);
@@ -98,7 +98,7 @@ for (const answer of [1, "yes", {}, 0, "", null, undefined, NaN]) {
   });
 }
 
-Deno.test("A peer with too many unanswered requests waits, and loses none of them", async () => {
+Deno.test("A peer with too many unanswered requests is paused, and loses none of them", async () => {
   const kinds = [
     { of: "channel", success: MSG.CHANNEL_SUCCESS },
     { of: "connection", success: MSG.REQUEST_SUCCESS },
@@ -122,7 +122,7 @@ Deno.test("A peer with too many unanswered requests waits, and loses none of the
       world.raw.send(of === "channel" ? ask(channel.id, "think") : askGlobally("think"));
     for (let i = 0; i < MAX_PENDING_REQUESTS; i++) send();
     world.raw.send(ask(other.id, "x"));
-    await world.raw.next(MSG.CHANNEL_FAILURE); // as many as may wait do not hold up the others
+    await world.raw.next(MSG.CHANNEL_FAILURE); // requests up to the limit do not delay others
     for (let i = 0; i < 1000; i++) send();
     world.raw.send(ask(other.id, "y"));
     await turns();
@@ -135,7 +135,7 @@ Deno.test("A peer with too many unanswered requests waits, and loses none of the
   }
 });
 
-Deno.test("A peer waits no longer than one request too many is unanswered", async () => {
+Deno.test("A paused peer resumes once the number of requests is within the limit", async () => {
   const queue = new AnswerQueue();
   const answers: (() => void)[] = [];
   const replies: boolean[] = [];
@@ -159,7 +159,7 @@ Deno.test("A peer waits no longer than one request too many is unanswered", asyn
   queue.close();
 });
 
-Deno.test("A queue of answers that is closed asks nothing any more", () => {
+Deno.test("A closed queue of answers runs no more handlers", () => {
   const queue = new AnswerQueue();
   const asked: boolean[] = [];
   const take = () => queue.take(() => asked.push(true) > 0, false, () => {});
@@ -169,7 +169,7 @@ Deno.test("A queue of answers that is closed asks nothing any more", () => {
   assertEquals(asked, [true]);
 });
 
-Deno.test("The end of a channel or connection ends the wait for its requests", async () => {
+Deno.test("The end of a channel or connection ends the pause for its requests", async () => {
   for (const end of ["channel", "connection"]) {
     await using world = await rawWorld("server");
     const [channel, other] = [await openChannel(world), await openChannel(world)];
@@ -187,7 +187,7 @@ Deno.test("The end of a channel or connection ends the wait for its requests", a
   }
 });
 
-Deno.test("Requests that a handler answers at once are no burst, however many are read at once", async () => {
+Deno.test("Requests that a handler answers immediately never pause the peer", async () => {
   await using world = await rawWorld("server");
   const channel = await openChannel(world);
   channel.handleRequests(() => true);
@@ -197,7 +197,7 @@ Deno.test("Requests that a handler answers at once are no burst, however many ar
   await world.raw.next(MSG.CHANNEL_SUCCESS);
 });
 
-Deno.test("Requests that wait fail when the peer closes the channel, and others do not", async () => {
+Deno.test("Pending requests fail when the peer closes their channel, and others do not", async () => {
   await using world = await rawWorld("client");
   const [channel, other] = [await openChannel(world), await openChannel(world)];
   const waiting = [channel.request("one"), channel.request("two")].map((request) =>
@@ -238,7 +238,7 @@ const lastWords: Record<string, (id: number) => Uint8Array> = {
   "an exit status alone": exitStatus,
 };
 for (const [name, word] of Object.entries(lastWords)) {
-  Deno.test(`Disposing of a channel does not wait for a peer that has said ${name}`, async () => {
+  Deno.test(`Disposing of a channel does not wait for a peer that has sent ${name}`, async () => {
     await using world = await rawWorld("client");
     const channel = await openChannel(world);
     world.raw.send(word(channel.id));
@@ -249,7 +249,7 @@ for (const [name, word] of Object.entries(lastWords)) {
   });
 }
 
-Deno.test("What came before the end of the connection is kept: data, EOF and exit status", async () => {
+Deno.test("Data, EOF and exit status received before the end of the connection are kept", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world);
   const cut = await openChannel(world);
@@ -265,7 +265,7 @@ Deno.test("What came before the end of the connection is kept: data, EOF and exi
   assertEquals([await channel.read(buffer), await channel.read(buffer)], [3, null]);
   assertEquals(await channel.readStderr(buffer), null);
   assertEquals((await channel.exitStatus).code, 9);
-  // A stream that was cut off is no stream that has ended.
+  // A stream that was cut off must not look like one that ended.
   assertEquals(await cut.read(buffer), 3);
   await assertRejects(() => cut.read(buffer), Error, "good night");
   await assertRejects(() => cut.readStderr(buffer), Error, "good night");

@@ -24,7 +24,7 @@ import { Writer } from "../../lib/wire/writer.ts";
 import { adjust, data, none, openChannel, receiveBytes } from "./raw_channel.ts";
 import { rawWorld } from "./raw_world.ts";
 
-Deno.test("Channel sends no more than the window and goes on when it grows", async () => {
+Deno.test("Channel sends no more than the window and continues when it grows", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world, { window: 1000 });
   const writing = channel.writeAll(new Uint8Array(2500));
@@ -43,7 +43,7 @@ Deno.test("Channel splits what it sends at the peer's maximum packet size", asyn
   assertEquals(await receiveBytes(world, 700), [300, 300, 100]);
 });
 
-Deno.test("A peer that takes packets of no length gets no data, and its own is read", async () => {
+Deno.test("A peer with a maximum packet of 0 gets no data, and its data is read", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world, { maxPacket: 0 });
   world.raw.send(data(channel.id, 5));
@@ -57,26 +57,26 @@ Deno.test("A peer that takes packets of no length gets no data, and its own is r
   assertEquals(world.raw.received.filter(([number]) => number === MSG.CHANNEL_DATA), []);
 });
 
-Deno.test("Channel.write returns the number of bytes that the window took", async () => {
+Deno.test("Channel.write returns the number of bytes that fitted into the window", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world, { window: 10 });
   assertEquals(await channel.write(new Uint8Array(25)), 10);
 });
 
-Deno.test("Channel returns credit only as the reader consumes", async () => {
+Deno.test("Channel returns credit only when the reader consumes", async () => {
   await using world = await rawWorld("client", { window: 8192 });
   const channel = await openChannel(world);
   world.raw.send(data(channel.id, 8192));
   const buffer = new Uint8Array(1000);
   assertEquals(await channel.read(buffer), 1000);
-  // An eighth of the window is not reached: nothing goes back yet, so an adjust of 1000 never comes.
+  // Less than an eighth of the window: no credit is sent yet, so there is no adjust of 1000.
   assertEquals(await channel.read(buffer), 1000);
   const credit = await world.raw.next(MSG.CHANNEL_WINDOW_ADJUST);
   assertEquals(peek32(credit, 1), 7);
   assertEquals(peek32(credit, 5), 2000);
 });
 
-Deno.test("A paused reader holds exactly its window, and another channel goes on", async () => {
+Deno.test("A paused reader holds exactly its window, and another channel continues", async () => {
   await using world = await rawWorld("client", { window: 4096 });
   const paused = await openChannel(world);
   const busy = await openChannel(world);
@@ -105,7 +105,7 @@ Deno.test("Standard error shares the window and arrives on its own stream", asyn
   assert(await world.transport.closed instanceof ProtocolError);
 });
 
-Deno.test("Channel.readable ends at EOF, and what was sent before it is read first", async () => {
+Deno.test("Channel.readable ends at EOF, after all earlier data", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world);
   world.raw.send(data(channel.id, 5));
@@ -128,7 +128,7 @@ Deno.test("Channel.readable serves BYOB readers", async () => {
   assertEquals((await reader.read(new Uint8Array(3))).done, true);
 });
 
-Deno.test("Cancelling Channel.readable goes on granting window", async () => {
+Deno.test("A cancelled Channel.readable still grants window", async () => {
   await using world = await rawWorld("client", { window: 1024 });
   const channel = await openChannel(world);
   await channel.readable.cancel();
@@ -138,7 +138,7 @@ Deno.test("Cancelling Channel.readable goes on granting window", async () => {
   }
 });
 
-Deno.test("Closing Channel.writable sends EOF after the data, and reading goes on", async () => {
+Deno.test("Closing Channel.writable sends EOF after the data, and reading continues", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world);
   const writer = channel.writable.getWriter();
@@ -151,7 +151,7 @@ Deno.test("Closing Channel.writable sends EOF after the data, and reading goes o
   await assertRejects(() => channel.writeAll(new Uint8Array(1)), ClosedError, "for writing");
 });
 
-Deno.test("Channel.close flushes what is being written first", async () => {
+Deno.test("Channel.close first flushes pending writes", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world, { window: 10 });
   const writing = channel.writeAll(new Uint8Array(30));
@@ -165,7 +165,7 @@ Deno.test("Channel.close flushes what is being written first", async () => {
   await closing;
 });
 
-Deno.test("Channel.abort ends reads and writes that wait, with the reason", async () => {
+Deno.test("Channel.abort ends pending reads and writes with the reason", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world, { window: 10 });
   const reason = new Error("enough");
@@ -184,7 +184,7 @@ Deno.test("A channel number is used again only after CLOSE both ways", async () 
   await world.raw.next(MSG.CHANNEL_CLOSE);
   const second = await openChannel(world);
   assert(second.id !== first.id);
-  // Data that was under way when we closed is no offence.
+  // Data in flight when we closed is not a violation.
   world.raw.send(data(first.id, 5));
   world.raw.send(m.ChannelClose.encode({ recipient: first.id }));
   await closing;
@@ -204,7 +204,7 @@ Deno.test("Replies to requests are matched in order", async () => {
   await Promise.all([first, second]);
 });
 
-Deno.test("The peer's requests are answered in order, however long each takes", async () => {
+Deno.test("The peer's requests are answered in order, even if an earlier one takes longer", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world);
   const slow = Promise.withResolvers<boolean>();
@@ -214,7 +214,7 @@ Deno.test("The peer's requests are answered in order, however long each takes", 
       m.ChannelRequest.encode({ recipient: channel.id, type, wantReply: true, data: none }),
     );
   }
-  // A round trip through another channel's answer: both requests have been seen by then.
+  // Another channel's answer shows that both requests have been received.
   world.raw.send(m.GlobalRequest.encode({ type: "x", wantReply: true, data: none }));
   await world.raw.next(MSG.REQUEST_FAILURE);
   const answers = () =>
@@ -258,7 +258,7 @@ Deno.test("Channel open refused gives the reason, without control characters", a
   assertEquals(error.reason, 1);
 });
 
-Deno.test("Aborting an open rejects at once, and a late confirmation is closed", async () => {
+Deno.test("Aborting an open rejects immediately, and a late confirmation is closed", async () => {
   await using world = await rawWorld("client");
   const aborter = new AbortController();
   const opening = world.connection.open("session", none, { signal: aborter.signal });
@@ -275,7 +275,7 @@ Deno.test("Aborting an open rejects at once, and a late confirmation is closed",
   assertEquals(m.ChannelClose.decode(await world.raw.next(MSG.CHANNEL_CLOSE)).recipient, 3);
 });
 
-Deno.test("When the connection dies, everything that waits rejects with its error", async () => {
+Deno.test("When the connection dies, all pending operations reject with its error", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world, { window: 1 });
   const waits = [
@@ -312,7 +312,7 @@ for (const [stream, other] of [["stdout", "stderr"], ["stderr", "stdout"]] as co
   });
 }
 
-Deno.test("Keepalive ends the connection to a peer that answers nothing", async () => {
+Deno.test("Keepalive ends the connection to a peer that does not answer", async () => {
   await using world = await rawWorld("client");
   world.connection.keepalive(5, 2);
   const error = await world.transport.closed;
@@ -426,8 +426,8 @@ for (const role of ["client", "server"] as const) {
     raw.send(m.RequestSuccess.encode({ data: none }));
     raw.send(m.RequestFailure.encode({}));
     raw.send(data(channel.id, 1));
-    await channel.readChunk(); // all of it has come
-    const asking = channel.request("x"); // is not answered by what came before
+    await channel.readChunk(); // everything has arrived
+    const asking = channel.request("x"); // is not answered by earlier data
     await raw.next(MSG.CHANNEL_REQUEST);
     raw.send(m.ChannelFailure.encode({ recipient: channel.id }));
     await assertRejects(() => asking, RequestDeniedError);
@@ -475,7 +475,7 @@ for (const role of ["client", "server"] as const) {
       world.raw.send(m.Ignore.encode({ data: none }));
       world.raw.send(debug);
     }
-    // What is read by nobody is given back: many windows of it.
+    // Data without a reader is credited: many windows of it.
     for (let i = 0; i < 200; i++) {
       world.raw.send(data(channel.id, 32_768, 77));
       if (i % 32 === 31) await world.raw.next(MSG.CHANNEL_WINDOW_ADJUST);
@@ -507,7 +507,7 @@ const exits: [
 ];
 for (const [what, type, body, expected] of exits) {
   for (const order of ["before CLOSE", "after CLOSE", "wanting a reply"] as const) {
-    Deno.test(`The exit is told by an ${what}, ${order}`, async () => {
+    Deno.test(`The exit is known from ${what}, ${order}`, async () => {
       await using world = await rawWorld("client");
       const channel = await openChannel(world);
       const close = m.ChannelClose.encode({ recipient: channel.id });
@@ -517,12 +517,12 @@ for (const [what, type, body, expected] of exits) {
       }
       const { code, signal } = await channel.exitStatus;
       assertEquals([code, signal], expected);
-      assertEquals((await openChannel(world)).isOpen, true); // the connection lives
+      assertEquals((await openChannel(world)).isOpen, true); // the connection continues
     });
   }
 }
 
-Deno.test("Channel opens by the thousand are bounded while the policy thinks", async () => {
+Deno.test("Thousands of channel opens are limited while the policy decides", async () => {
   const opens: IncomingOpen[] = [];
   const think = (open: IncomingOpen) => {
     opens.push(open);
@@ -570,7 +570,7 @@ Deno.test("An unknown message is answered with UNIMPLEMENTED and its sequence nu
   await using world = await rawWorld("client");
   const sequence = world.raw.transport.sink.sealer.sequence;
   let told: Uint8Array | null = null;
-  // UNIMPLEMENTED is the transport's own message, so it is looked at on its way out.
+  // UNIMPLEMENTED is sent by the transport, so the test reads it from the output.
   const send = world.transport.sink.send.bind(world.transport.sink);
   const seen = Promise.withResolvers<void>();
   world.transport.sink.send = (payload) => {
@@ -583,7 +583,7 @@ Deno.test("An unknown message is answered with UNIMPLEMENTED and its sequence nu
   assertEquals(m.Unimplemented.decode(told!).sequence, sequence);
 });
 
-Deno.test("Channel.consume hands over memory that what its taker sends does not touch", async () => {
+Deno.test("Channel.consume passes on memory that its consumer's sends do not overwrite", async () => {
   const sent = noise(100_000);
   await using pair = await connectedPair({
     handler: async ({ channel }) => {

@@ -5,7 +5,7 @@ import { FakeTime } from "../support/fake_time.ts";
 
 const REASON = new Error("over");
 
-/** A writer on a socket that has room for so many bytes. */
+/** A writer on a socket with room for this many bytes. */
 function writerWith(options: { room: number; window: number }) {
   let { room } = options;
   let waiting: (() => void)[] = [];
@@ -31,15 +31,15 @@ function writerWith(options: { room: number; window: number }) {
   return { writer, sent, drain, waiting: () => waiting.length };
 }
 
-Deno.test("A write that waits for the socket sends while the socket offers its room", async () => {
+Deno.test("A write waiting for the socket sends as soon as the socket has room", async () => {
   const { writer, sent, drain } = writerWith({ room: 0, window: 100 });
   const writing = writer.write(new Uint8Array(20), 0, null);
   drain(10);
-  assertEquals(sent, [8, 8]); // at once, not some microtasks later
+  assertEquals(sent, [8, 8]); // immediately, not some microtasks later
   assertEquals(await writing, 16);
 });
 
-Deno.test("A write that waits for the socket and has been given up sends nothing", async () => {
+Deno.test("An aborted write waiting for the socket sends nothing", async () => {
   const { writer, sent, drain, waiting } = writerWith({ room: 0, window: 100 });
   const controller = new AbortController();
   using limit = limitOf({ signal: controller.signal });
@@ -47,12 +47,12 @@ Deno.test("A write that waits for the socket and has been given up sends nothing
   controller.abort(REASON);
   await assertRejects(() => writing, Error, "over");
   const next = writer.write(new Uint8Array(6), 0, null);
-  assertEquals(waiting(), 1); // it takes the place of the one before
+  assertEquals(waiting(), 1); // it replaces the previous one
   drain(10);
   assertEquals([await next, sent], [6, [6]]);
 });
 
-Deno.test("Room that comes after the last write was given up is left to others", async () => {
+Deno.test("Room offered after the last write was aborted is left to others", async () => {
   const { writer, sent, drain } = writerWith({ room: 0, window: 100 });
   const controller = new AbortController();
   using limit = limitOf({ signal: controller.signal });
@@ -63,7 +63,7 @@ Deno.test("Room that comes after the last write was given up is left to others",
   assertEquals([sent, writer.sent], [[], 0]);
 });
 
-Deno.test("A write that waits sends nothing after its channel has ended", async () => {
+Deno.test("A pending write sends nothing after its channel has ended", async () => {
   for (const room of [0, 50]) {
     const { writer, sent, drain } = writerWith({ room, window: room === 0 ? 100 : 0 });
     const writing = writer.writeAll([new Uint8Array(5)], 0, null);
@@ -75,7 +75,7 @@ Deno.test("A write that waits sends nothing after its channel has ended", async 
   }
 });
 
-Deno.test("A write that sent before its limit was over tells how much", async () => {
+Deno.test("A write that reached its time limit tells how much it sent", async () => {
   const { writer, drain } = writerWith({ room: 0, window: 100 });
   const controller = new AbortController();
   using limit = limitOf({ signal: controller.signal });
@@ -85,7 +85,7 @@ Deno.test("A write that sent before its limit was over tells how much", async ()
   assertEquals(await writing, 5);
 });
 
-Deno.test("A write whose buffer was transferred while it waited ends", async () => {
+Deno.test("A pending write ends if its buffer is transferred", async () => {
   const { writer, sent, drain } = writerWith({ room: 0, window: 100 });
   const data = new Uint8Array(5);
   const writing = writer.write(data, 0, null);
@@ -106,7 +106,7 @@ Deno.test("ChannelWriter.ready waits for the socket and the window", async () =>
   assertEquals(writer.writableBytes, 3);
 });
 
-Deno.test("tryWrite takes nothing while a write is under way, though the window has room", async () => {
+Deno.test("tryWrite sends nothing during another write, even if the window has room", async () => {
   const { writer, sent } = writerWith({ room: 100, window: 0 });
   const writing = writer.writeAll([new Uint8Array(3), new Uint8Array(4)], 0, null);
   writer.grow(50);
@@ -119,7 +119,7 @@ Deno.test("tryWrite takes nothing while a write is under way, though the window 
   assertEquals(sent, [3, 4, 5]);
 });
 
-Deno.test("tryWrite takes what window, packet and socket have room for", () => {
+Deno.test("tryWrite sends as much as window, packet and socket have room for", () => {
   const { writer, sent } = writerWith({ room: 12, window: 100 });
   assertEquals(writer.tryWrite(new Uint8Array(0), 0), 0);
   assertEquals(writer.tryWrite(new Uint8Array(50), 0), 16); // the socket is asked before each packet
@@ -129,7 +129,7 @@ Deno.test("tryWrite takes what window, packet and socket have room for", () => {
   assertEquals([small.writer.tryWrite(new Uint8Array(50), 0), small.sent], [9, [8, 1]]);
 });
 
-Deno.test("the time that writes wait for the window is counted, that for the socket is not", async () => {
+Deno.test("only the time that writes wait for the window is counted, not for the socket", async () => {
   using time = new FakeTime();
   const { writer, drain } = writerWith({ room: 0, window: 10 });
   const first = writer.writeAll([new Uint8Array(20)], 0, null);
@@ -138,7 +138,7 @@ Deno.test("the time that writes wait for the window is counted, that for the soc
   await time.advance(0);
   assertEquals(writer.waitedForWindow, 0);
   time.skip(30);
-  assertEquals(writer.waitedForWindow, 30); // also while one waits
+  assertEquals(writer.waitedForWindow, 30); // also while another one waits
   writer.grow(4);
   time.skip(5);
   assertEquals(writer.waitedForWindow, 30);
@@ -158,7 +158,7 @@ Deno.test("the time that writes wait for the window is counted, that for the soc
   assertEquals(writer.waitedForWindow, 39);
 });
 
-Deno.test("the largest window is what there was room for at once", () => {
+Deno.test("the largest window is the most room that there was at one time", () => {
   const { writer } = writerWith({ room: 100, window: 0 });
   assertEquals(writer.largestWindow, 0);
   writer.grow(20);
@@ -169,7 +169,7 @@ Deno.test("the largest window is what there was room for at once", () => {
   assertEquals(writer.largestWindow, 25);
 });
 
-Deno.test("The last word is said at once, or after the write under way", async () => {
+Deno.test("The final message is sent immediately, or after the current write", async () => {
   const said: string[] = [];
   const { writer } = writerWith({ room: 100, window: 100 });
   const finishing = writer.finish("shut", () => said.push("free"));
@@ -187,7 +187,7 @@ Deno.test("The last word is said at once, or after the write under way", async (
   assertEquals(busy.sent, [5]);
 });
 
-Deno.test("Writes that wait send in the order of asking, one after the other", async () => {
+Deno.test("Pending writes are sent in the order of their calls", async () => {
   const { writer, sent, drain } = writerWith({ room: 0, window: 100 });
   const first = writer.write(new Uint8Array(5), 0, null);
   const second = writer.write(new Uint8Array(6), 0, null);
@@ -197,7 +197,7 @@ Deno.test("Writes that wait send in the order of asking, one after the other", a
   assertEquals([await second, sent], [6, [5, 6]]);
 });
 
-Deno.test("What has room is sent before a write returns, and nothing takes no time", async () => {
+Deno.test("Data that fits is sent before write returns, and an empty write does not wait", async () => {
   const { writer, sent } = writerWith({ room: 100, window: 100 });
   const writes = [
     writer.write(new Uint8Array(3), 0, null),

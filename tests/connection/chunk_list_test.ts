@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { ChunkList } from "../../lib/connection/chunk_list.ts";
 import { CHUNK_BYTES, ChunkMemory } from "../../lib/connection/chunk_memory.ts";
 
-Deno.test("ChunkList gives back every byte in its order, over many chunks and both ends", () => {
+Deno.test("ChunkList returns all bytes in order, over many chunks and from both ends", () => {
   const list = new ChunkList(new ChunkMemory());
   const expected: number[] = [];
   const taken: number[] = [];
@@ -18,7 +18,7 @@ Deno.test("ChunkList gives back every byte in its order, over many chunks and bo
   assertEquals([taken, list.bytes, list.takeAll()], [expected, 0, []]);
 });
 
-Deno.test("ChunkList takes the memory of chunks that were copied out again", () => {
+Deno.test("ChunkList reuses the memory of chunks that were copied out", () => {
   const memory = new ChunkMemory();
   const list = new ChunkList(memory);
   const bulk = new Uint8Array(32 * 1024);
@@ -33,7 +33,7 @@ Deno.test("ChunkList takes the memory of chunks that were copied out again", () 
   assertEquals(list.shift().buffer === buffer, true);
 });
 
-Deno.test("ChunkList appends to no chunk that was pushed, though the one before it has room", () => {
+Deno.test("ChunkList never appends to a pushed chunk, even if the previous chunk has room", () => {
   const list = new ChunkList(new ChunkMemory());
   const bulk = new Uint8Array(9000).fill(1);
   list.append(bulk, 9000);

@@ -1,4 +1,4 @@
-/** Many channels at once: stalled ones, closing ones, and those beside them. */
+/** Many parallel channels: some stall or close while others work. */
 import { assert, assertEquals } from "@std/assert";
 import type { Channel } from "@denossh/ssh";
 import { connectedPair } from "../../lib/testing/connected_pair.ts";
@@ -10,7 +10,7 @@ const MIB = 1024 * KIB;
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("A thousand channels on one connection, all of them at work", async () => {
+Deno.test("A thousand channels work in parallel on one connection", async () => {
   await using pair = await connectedPair({
     connect: { window: 4096 },
     serve: { maxSessions: 1000, window: 4096 },
@@ -34,7 +34,7 @@ Deno.test("A thousand channels on one connection, all of them at work", async ()
   assertEquals(channels[0]!.connection.channelCount, 0);
 });
 
-Deno.test("A hundred stalled channels hold their windows at most, and others go on at full speed", async () => {
+Deno.test("A hundred stalled channels hold at most their windows, and others continue unhindered", async () => {
   const WINDOW = 16 * 1024;
   await using pair = await connectedPair({
     connect: { window: WINDOW },
@@ -57,7 +57,7 @@ Deno.test("A hundred stalled channels hold their windows at most, and others go 
     assertEquals([stdout.length, code], [200_000, 0]);
   }
   for (const channel of stalled) assertEquals(channel.readableBytes, WINDOW);
-  // One that is read again goes on where it was; the rest may be left as they are.
+  // One that is read again resumes; the others may stay stalled.
   let sum = 0;
   for await (const chunk of stalled[50]!) sum += chunk.length;
   assertEquals([sum, await stalled[50]!.recvExitStatus()], [1_000_000, 0]);
@@ -132,7 +132,7 @@ inBothRoles(
   },
 );
 
-Deno.test("close race: a hundred times in every order, and the numbers are free again", async () => {
+Deno.test("close race: after every order of closing, the numbers are free again", async () => {
   await using pair = await sessionPair();
   const { connection } = pair.client;
   const opens = pair.server.connection.incoming[Symbol.asyncIterator]();
@@ -151,7 +151,7 @@ Deno.test("close race: a hundred times in every order, and the numbers are free 
       () => ours.writeAll(bytes("x")).catch(() => {}),
       () => theirs.request("x").catch(() => {}),
     ];
-    // Each time another order, the same every time that the test runs.
+    // A different order each time, but reproducible.
     const order = ends.map((end, at) => [(i * 7919 + at * 104729) % 97, end] as const)
       .sort((a, b) => a[0] - b[0]);
     await Promise.allSettled(order.map(([, end]) => end()));

@@ -9,7 +9,7 @@ import { Config } from "../../lib/config/mod.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { rawWorld } from "./raw_world.ts";
 
-/** A channel that counts what it carries and notes when it is closed. */
+/** A channel that counts its data and records when it is closed. */
 class Carrier {
   readonly opening: { readonly type: string };
   carried = 0;
@@ -28,7 +28,10 @@ class Carrier {
   }
 }
 
-/** When channels of some types are closed, in seconds; the first of them carries a byte every 2 s until 10 s. */
+/**
+ * The seconds at which channels of some types are closed; the first carries a byte every 2 s until 10
+ * s.
+ */
 async function closings(timeouts: ChannelTimeouts, types: string[]): Promise<(number | null)[]> {
   using time = new FakeTime();
   const channels = types.map((type) => new Carrier(time, type));
@@ -82,7 +85,7 @@ Deno.test("a session without data fails with the reason, and the connection stay
   }
 });
 
-Deno.test("ChannelTimeout becomes limits, the first for a type", async () => {
+Deno.test("ChannelTimeout becomes limits; the first one for a type wins", async () => {
   const timeouts = async (text: string) =>
     configuredConnection(await Config.parse(text).lookup("db1")).channelTimeouts;
   assertEquals(await timeouts("ChannelTimeout session=5m *=0 session=1"), {
@@ -92,7 +95,7 @@ Deno.test("ChannelTimeout becomes limits, the first for a type", async () => {
   assertEquals(await timeouts("ChannelTimeout none\nChannelTimeout session=1"), undefined);
 });
 
-Deno.test("A connection looks for idle channels by one timer, until it ends", async () => {
+Deno.test("A connection checks for idle channels with one timer, until it ends", async () => {
   using time = new FakeTime();
   {
     await using world = await rawWorld("client");

@@ -1,4 +1,4 @@
-/** What a peer asks for waits for a loop, up to a bound, and is refused where none will come. */
+/** A peer's requests wait for a loop, up to a limit, and are refused if there is none. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { IncomingQueue } from "../../lib/connection/incoming_queue.ts";
 
@@ -9,7 +9,7 @@ function queueOf(backlog: number) {
   return { queue: new IncomingQueue<number>((item) => refused.push(item), backlog), refused };
 }
 
-Deno.test("IncomingQueue keeps as many as its backlog, in their order", async () => {
+Deno.test("IncomingQueue holds up to its backlog, in order", async () => {
   const { queue, refused } = queueOf(2);
   const loop = queue[Symbol.asyncIterator]();
   assertEquals([queue.offer(1), queue.offer(2), queue.offer(3)], [true, true, false]);
@@ -20,7 +20,7 @@ Deno.test("IncomingQueue keeps as many as its backlog, in their order", async ()
   await loop.return!();
 });
 
-Deno.test("IncomingQueue refuses what waits when its last loop is left", async () => {
+Deno.test("IncomingQueue refuses queued items when its last loop ends", async () => {
   const { queue, refused } = queueOf(5);
   assertEquals(queue.awaited, false);
   const [one, other] = [queue[Symbol.asyncIterator](), queue[Symbol.asyncIterator]()];
@@ -38,7 +38,7 @@ Deno.test("IncomingQueue refuses what waits when its last loop is left", async (
   assertEquals([queue.awaited, refused], [false, [4]]);
 });
 
-Deno.test("IncomingQueue ends its loops, with the error if there is one, and takes nothing more", async () => {
+Deno.test("IncomingQueue ends its loops, with the error if given, and accepts nothing more", async () => {
   for (const error of [undefined, new Error("lost")]) {
     const { queue, refused } = queueOf(5);
     const loop = queue[Symbol.asyncIterator]();

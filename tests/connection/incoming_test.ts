@@ -1,4 +1,4 @@
-/** The seed's rows about the connection: Transport.accept, custom channels, global requests. */
+/** The seed's features of the connection: Transport.accept, custom channels, global requests. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { toText } from "@std/streams";
 import {
@@ -54,7 +54,7 @@ async function ownersPair(
   };
 }
 
-/** The next open of a loop that goes on. */
+/** The next open of a loop that continues. */
 async function next(opens: AsyncIterator<IncomingOpen, undefined>): Promise<IncomingOpen> {
   const { value } = await opens.next();
   assert(value !== undefined);
@@ -157,7 +157,7 @@ Deno.test("accept: the loop ends with the connection, in order or with its error
   assertEquals((await loop.next()).done, true);
 });
 
-Deno.test("accept: opens by the thousand are refused beyond the backlog, and the loop goes on", async () => {
+Deno.test("accept: thousands of opens are refused beyond the backlog, and the loop continues", async () => {
   await using world = await rawWorld("server");
   const opens = world.connection.incoming[Symbol.asyncIterator]();
   const wish = { type: CUSTOM, window: 1024, maxPacket: 1024, data: new Uint8Array(0) };
@@ -205,10 +205,10 @@ inBothRoles("global_request: who gives up waiting hears no more of it", async (o
     "no patience",
   );
   first.resolve(bytes("first"));
-  assertEquals(text(await kept), "second"); // in its place: replies carry no id
+  assertEquals(text(await kept), "second"); // in order, since replies have no id
 });
 
-Deno.test("A server's onConnection that throws is told to onError, and the login lives", async () => {
+Deno.test("An error of a server's onConnection is passed to onError, and the login continues", async () => {
   const told = Promise.withResolvers<unknown>();
   await using pair = await connectedPair({
     serve: {

@@ -1,4 +1,4 @@
-/** When a silent peer is asked for a sign of life, and when it counts as dead. */
+/** When a silent peer gets a keepalive, and when it counts as dead. */
 import { assert, assertEquals } from "@std/assert";
 import { KEEPALIVE_COUNT } from "../../lib/defaults.ts";
 import { ConnectError } from "../../lib/errors.ts";
@@ -9,7 +9,7 @@ import { none } from "./raw_channel.ts";
 import { type RawWorld, rawWorld } from "./raw_world.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
-/** A world in which all that comes by itself, such as a server's first IGNORE, has come. */
+/** A world in which all initial messages, such as a server's first IGNORE, have arrived. */
 async function quietWorld(role: "client" | "server"): Promise<RawWorld> {
   const world = await rawWorld(role);
   const asking = world.connection.request("x");
@@ -19,7 +19,7 @@ async function quietWorld(role: "client" | "server"): Promise<RawWorld> {
   return world;
 }
 
-/** The questions that the raw end has got. */
+/** The keepalives that the raw end has received. */
 function asked({ raw }: RawWorld): number {
   return raw.received.filter((payload) =>
     payload[0] === MSG.GLOBAL_REQUEST &&
@@ -34,7 +34,7 @@ async function end({ transport }: RawWorld): Promise<unknown> {
 
 for (const role of ["client", "server"] as const) {
   for (const count of [1, KEEPALIVE_COUNT, undefined]) {
-    Deno.test(`A silent peer is asked ${count ?? "so many"} times, and then is dead (${role})`, async () => {
+    Deno.test(`A silent peer gets ${count ?? "the default number of"} keepalives, and then counts as dead (${role})`, async () => {
       using time = new FakeTime();
       await using world = await quietWorld(role);
       world.connection.keepalive(1000, count);
@@ -56,7 +56,7 @@ for (const role of ["client", "server"] as const) {
   }
 }
 
-Deno.test("Whatever a peer sends is a sign of life, and the questions are counted anew", async () => {
+Deno.test("Any message of the peer counts as a sign of life and resets the count", async () => {
   using time = new FakeTime();
   await using world = await quietWorld("client");
   world.connection.keepalive(1000, 2);
@@ -69,7 +69,7 @@ Deno.test("Whatever a peer sends is a sign of life, and the questions are counte
     await time.advance(2000);
     assertEquals(asked(world), 2 * round + 2);
     world.raw.send(signs[round]!);
-    await time.advance(1000); // it was heard: there is nothing to ask
+    await time.advance(1000); // it was heard, so no keepalive is needed
     assertEquals(asked(world), 2 * round + 2);
   }
   await time.advance(2000);
@@ -78,7 +78,7 @@ Deno.test("Whatever a peer sends is a sign of life, and the questions are counte
   assert(await end(world) instanceof ConnectError);
 });
 
-Deno.test("A peer that has something to say is never asked", async () => {
+Deno.test("A peer that sends regularly gets no keepalives", async () => {
   using time = new FakeTime();
   await using world = await quietWorld("client");
   world.connection.keepalive(1000, 1);
@@ -89,7 +89,7 @@ Deno.test("A peer that has something to say is never asked", async () => {
   assertEquals([asked(world), await end(world)], [0, null]);
 });
 
-Deno.test("Keepalives that are set again replace the ones before", async () => {
+Deno.test("New keepalive settings replace the previous ones", async () => {
   using time = new FakeTime();
   await using world = await quietWorld("client");
   world.connection.keepalive(1000, 1);

@@ -5,7 +5,7 @@ import { tempFolder } from "../support/temp.ts";
 
 const LARGE = "x".repeat(256 * 1024);
 
-Deno.test("what is too large for a message fails alone, and the next command runs", async () => {
+Deno.test("only a command too large for a message fails, and the next one runs", async () => {
   await using folder = await tempFolder();
   await using pair = await connectedPair({
     handler: (session) => session.print("ran"),

@@ -1,14 +1,14 @@
-/** The far side of a channel, driven by hand. */
+/** The remote side of a channel, controlled by a test. */
 import type { Channel } from "../../lib/connection/channel.ts";
 import { writeData, writeWindowAdjust } from "../../lib/wire/hot.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
 import type { RawWorld } from "./raw_world.ts";
 
-/** No bytes. */
+/** An empty array. */
 export const none = new Uint8Array(0);
 
-/** CHANNEL_DATA, or CHANNEL_EXTENDED_DATA of a type: so many times the letter A. */
+/** CHANNEL_DATA, or CHANNEL_EXTENDED_DATA of a type, of this many letters A. */
 export function data(recipient: number, length: number, type = 0): Uint8Array {
   const payload = new Uint8Array((type === 0 ? 9 : 13) + length);
   writeData(payload, recipient, type, new Uint8Array(length).fill(65));
@@ -22,7 +22,7 @@ export function adjust(recipient: number, bytes: number): Uint8Array {
   return payload;
 }
 
-/** A channel of ours that the raw end has confirmed as its number 7. */
+/** Our channel, which the raw end has confirmed as number 7. */
 export async function openChannel(
   world: RawWorld,
   { window = 100_000, maxPacket = 32_768 } = {},

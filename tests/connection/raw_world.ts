@@ -1,4 +1,4 @@
-/** One real end, and one that sends whatever a test wants, with keys and authentication behind them. */
+/** One real end, and one that sends any message, after key exchange and authentication. */
 import { Connection, type ConnectionOptions } from "../../lib/connection/connection.ts";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { generateKey } from "../../lib/keys/mod.ts";
@@ -8,7 +8,7 @@ import { streamSocket } from "../../lib/transport/socket.ts";
 import type { RekeyLimits } from "../../lib/transport/key_use.ts";
 import { Transport } from "../../lib/transport/transport.ts";
 
-/** The hand-driven end: sends payloads and records what comes. */
+/** The raw end: sends payloads and records those received. */
 export class RawEnd {
   readonly transport: Transport;
   readonly received: Uint8Array[] = [];
@@ -29,7 +29,7 @@ export class RawEnd {
     this.transport.sink.sendNow(payload);
   }
 
-  /** The first message of one of the numbers, taken out of the record; waits for it. */
+  /** Waits for a message with one of the numbers and removes it from the record. */
   async next(...numbers: number[]): Promise<Uint8Array> {
     const isOne = (payload: Uint8Array) => numbers.includes(payload[0]!);
     for (;;) {
@@ -59,9 +59,9 @@ export interface RawWorld extends AsyncDisposable {
 const hostKey = await generateKey("ed25519");
 
 /**
- * Two transports past authentication (which tests/auth covers): ours in `role`, and the raw one.
+ * Two transports after authentication (which tests/auth covers): ours in `role`, and the raw one.
  *
- * @param peer The identification that our connection is to find at the raw one; our own unless given
+ * @param peer The identification of the raw end; ours unless given
  */
 export async function rawWorld(
   role: Role,

@@ -1,4 +1,7 @@
-/** Every row of the seed, the Channel documentation that the project began with, has a test of its name. */
+/**
+ * Checks that every feature of the seed, the Channel documentation that the project began with, has a
+ * test with its name.
+ */
 import { assertEquals } from "@std/assert";
 
 const ROWS = [
@@ -11,11 +14,11 @@ const ROWS = [
   ...["set_environment_variable", "set_name", "setblocking", "settimeout", "shutdown"],
   ...["shutdown_read", "shutdown_write", "update_environment", "open_only"],
   ...["ChannelFile", "ChannelStderrFile", "ChannelStdinFile"],
-  // What the documentation takes for granted: the transport, and the server's side.
+  // Features that the documentation presupposes: the transport, and the server's side.
   ...["accept", "global_request", "check_channel_request"],
 ];
 
-Deno.test("Every row of the seed has a test that is named after it", async () => {
+Deno.test("Every feature of the seed has a test with its name", async () => {
   let names = "";
   for (const { name } of Deno.readDirSync(new URL(".", import.meta.url))) {
     if (name === "seed_rows_test.ts" || !name.endsWith("_test.ts")) continue;

@@ -1,4 +1,4 @@
-/** The seed's rows about programs: standard error, files, requests, exit status. */
+/** The seed's features of programs: standard error, files, requests, exit status. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   type Channel,
@@ -21,7 +21,7 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
 const SMALL = { window: 1024 };
 
-/** What the other end writes to standard error, in either role. */
+/** Data that the other end writes to standard error, in either role. */
 const readAll = (channel: Channel) => Array.fromAsync(channel, text).then((all) => all.join(""));
 
 inBothRoles("recv_stderr, recv_stderr_ready: a stream of its own", async (ours, theirs) => {
@@ -184,7 +184,7 @@ Deno.test("makefile_stdin, ChannelStdinFile: closing it is EOF, which the server
   await pair.server.writeAll(bytes("a reader's close is no EOF"));
 });
 
-Deno.test("get_pty and resize_pty: what the server hears", async () => {
+Deno.test("get_pty and resize_pty: the requests at the server", async () => {
   await using pair = await connectedPair({
     handler: async (session) => {
       const resized = Promise.withResolvers<void>();
@@ -208,7 +208,7 @@ Deno.test("get_pty and resize_pty: what the server hears", async () => {
   await assertRejects(() => channel.requestPty({ modes: { X: 1 } as never }), TypeError);
 });
 
-Deno.test("get_pty: a refused one leaves the channel as it was", async () => {
+Deno.test("get_pty: a refusal does not change the channel", async () => {
   await using pair = await connectedPair({
     serve: { pty: false },
     handler: (session) => session.print(`pty: ${session.pty}`),
@@ -251,7 +251,7 @@ Deno.test("update_environment: additive, and the error names the refused", async
   assertEquals(await readAll(channel), '{"A":"1","B":"2","C":"4"}');
 });
 
-Deno.test("exec_command, invoke_shell, invoke_subsystem: one program a channel", async () => {
+Deno.test("exec_command, invoke_shell, invoke_subsystem: one program per channel", async () => {
   await using pair = await connectedPair({ handler: (s) => s.print(`${s.command}`) });
   await using channel = await pair.host.openSession();
   await assertRejects(() => channel.subsystem("none"), RequestDeniedError, "subsystem");
@@ -300,7 +300,7 @@ Deno.test("exit_status_ready, recv_exit_status, send_exit_status", async () => {
   assertEquals([client.exitStatusReady, client.isOpen], [true, true]);
 });
 
-Deno.test("recv_exit_status: -1 for a signal, and for a server that says nothing", async () => {
+Deno.test("recv_exit_status: -1 for a signal, and without a status", async () => {
   await using pair = await sessionPair();
   pair.session.exitSignal("KILL", { message: "enough" });
   assertEquals(await pair.client.recvExitStatus(), -1);
@@ -311,7 +311,7 @@ Deno.test("recv_exit_status: -1 for a signal, and for a server that says nothing
   assert(silent.client.exitStatusReady);
 });
 
-Deno.test("recv_exit_status before reading output beyond the window: nothing hangs silently", async () => {
+Deno.test("recv_exit_status before reading output beyond the window: the state shows the cause", async () => {
   const output = new Uint8Array(100_000);
   await using pair = await connectedPair({
     connect: { window: 1024 },
@@ -322,7 +322,7 @@ Deno.test("recv_exit_status before reading output beyond the window: nothing han
   });
   // output() drains both streams.
   assertEquals((await pair.host.command("x").output()).code, 7);
-  // Status asked first: the state says why it does not come, and reading brings it.
+  // Waits for the status first: the state shows why it is missing, and reading resolves it.
   await using channel = await pair.host.openSession();
   await channel.exec("x");
   const status = channel.recvExitStatus();
@@ -333,7 +333,7 @@ Deno.test("recv_exit_status before reading output beyond the window: nothing han
   assertEquals([sum, await status], [100_000, 7]);
 });
 
-Deno.test("recv_exit_status: a status that is sent is there, whatever lies unread before it", async () => {
+Deno.test("recv_exit_status: a received status is available even before unread data", async () => {
   await using pair = await sessionPair({ window: 1024 });
   await pair.server.writeAll(new Uint8Array(1024));
   pair.server.sendExit({ code: 3 });
@@ -376,12 +376,12 @@ Deno.test("check_channel_request: a server's policy decides, and denies by defau
   await assertRejects(() => channel.request("x@example.com"), RequestDeniedError);
   await using few = await connectedPair({ serve: { maxSessions: 1 } });
   await using _one = await few.host.openSession();
-  // With extra data it is a channel like any other, which waits for no session to end.
+  // With extra data it is an ordinary channel, which is not queued.
   const another = few.host.openChannel("session", { extra: new Uint8Array(0) });
   await assertRejects(() => another, ChannelOpenError, "No more sessions");
 });
 
-Deno.test("request_forward_agent: a handler answers each connection of the session's", async () => {
+Deno.test("request_forward_agent: a handler answers each connection of the session", async () => {
   await using pair = await connectedPair({
     serve: { forward: { agent: () => true } },
     handler: async (session) => {
@@ -398,7 +398,7 @@ Deno.test("request_forward_agent: a handler answers each connection of the sessi
   assertEquals(await readAll(channel), "agent 1 agent 2 ");
 });
 
-Deno.test("Terminal requests of a channel are read as they were meant", () => {
+Deno.test("Terminal requests of a channel are decoded correctly", () => {
   const pty = { term: "xterm", columns: 1, rows: 2, width: 3, height: 4, modes: { ECHO: 1 } };
   assertEquals(decodePty(encodePtyRequest(pty)), pty);
 });

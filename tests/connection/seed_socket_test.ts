@@ -1,4 +1,4 @@
-/** The seed's rows about the channel as a socket, each in both roles. */
+/** The seed's features of the channel as a socket, each in both roles. */
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { toText } from "@std/streams";
 import { bytesWritten, type Channel, ChannelOpenError, ClosedError } from "@denossh/ssh";
@@ -9,7 +9,7 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
 const SMALL = { window: 1024 };
 
-/** A write beyond the window to who reads no more, and has said so. */
+/** A write beyond the window to a peer that has shut down reading. */
 async function writeInVain(channel: Channel): Promise<void> {
   const writing = channel.writeAll(new Uint8Array(50_000));
   await assertRejects(() => writing, ClosedError, "reads no more");
@@ -18,7 +18,7 @@ async function writeInVain(channel: Channel): Promise<void> {
 /** Fills the other end's window of 1024 bytes. */
 const fill = (channel: Channel) => channel.writeAll(new Uint8Array(1024));
 
-// A type test: it does not compile if a channel is no Deno.Conn.
+// A type test: compiles only if a channel is a Deno.Conn.
 const asConn: (channel: Channel) => Deno.Conn = (channel) => channel;
 
 inBothRoles("Channel: it is a Deno.Conn", async (ours, theirs) => {
@@ -82,7 +82,7 @@ inBothRoles("close: later reads and writes fail", async (ours, theirs) => {
   assertThrows(() => ours.notify("env"), ClosedError);
 });
 
-inBothRoles("close: a read that waits sees the end", async (ours) => {
+inBothRoles("close: a pending read sees the end", async (ours) => {
   const reading = ours.read(new Uint8Array(9));
   await ours.close();
   assertEquals(await reading, null);
@@ -93,7 +93,7 @@ inBothRoles("close: it flushes though the peer has filled our window", async (ou
   const flushed = ours.writeAll(bytes("last words"));
   const theirWords = theirs.writeAll(new Uint8Array(3000));
   const closing = ours.close();
-  await theirWords; // our window: nobody reads it any more, and it is granted all the same
+  await theirWords; // our window is still granted, though nothing reads
   assertEquals((await toText(theirs.readable)).slice(1024), "last words");
   await Promise.all([flushed, closing]);
 }, SMALL);
@@ -147,7 +147,7 @@ inBothRoles("sendall: aborted, it rejects with the reason as it is", async (ours
   aborter.abort(reason);
   assertEquals(await writing.catch((error) => error) === reason, true);
   assertEquals(ours.state.bytesSent, 1024);
-  // The channel goes on.
+  // The channel continues.
   await theirs.read(new Uint8Array(1024));
   await ours.writeAll(bytes("more"));
   assertEquals(await theirs.read(new Uint8Array(9)), 4);
@@ -196,7 +196,7 @@ inBothRoles("settimeout, gettimeout: reads and writes end with TimedOut", async 
   );
   assertEquals(bytesWritten(error), 1024);
   await assertRejects(() => ours.write(into), Deno.errors.TimedOut);
-  // What need not wait is not hurt.
+  // Operations that need not wait still succeed.
   await theirs.writeAll(bytes("abc"));
   await ours.ready("read");
   assertEquals(await ours.read(into), 3);
@@ -357,7 +357,7 @@ inBothRoles(
   async (ours, theirs) => {
     const reading = ours.read(new Uint8Array(9));
     await ours.shutdown("read");
-    assertEquals(await reading, null); // a read that waits sees the end
+    assertEquals(await reading, null); // a pending read sees the end
     await theirs.writeAllStderr(new Uint8Array(100)).catch(() => {});
     assertEquals([ours.readableStderrBytes, ours.isOpen], [0, true]);
   },

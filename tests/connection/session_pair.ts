@@ -1,4 +1,4 @@
-/** A session with both of its ends in this process, so that a test can play either role. */
+/** A session with both ends in this process, so that a test can take either role. */
 import type { Channel } from "../../lib/connection/channel.ts";
 import type { Session } from "../../lib/session/session.ts";
 import { connectedPair, type ConnectedPairOptions } from "../../lib/testing/connected_pair.ts";
@@ -10,7 +10,7 @@ export interface SessionPair extends AsyncDisposable {
   readonly server: Channel;
   /** The server's session. */
   readonly session: Session;
-  /** What the server's handler returns then. */
+  /** The result of the server's handler. */
   exit(code: number): void;
 }
 

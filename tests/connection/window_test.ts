@@ -5,7 +5,7 @@ import { MAX_CHANNELS } from "../../lib/defaults.ts";
 import { ProtocolError } from "../../lib/errors.ts";
 import { FakeTime } from "../support/fake_time.ts";
 
-Deno.test("ReceiveWindow gives back everything that was consumed, never more", () => {
+Deno.test("ReceiveWindow returns exactly what was consumed", () => {
   const window = new ReceiveWindow(8000);
   let seed = 12345;
   const random = (below: number) => (seed = (seed * 1103515245 + 12345) >>> 0) % below;
@@ -21,12 +21,12 @@ Deno.test("ReceiveWindow gives back everything that was consumed, never more", (
     credited += window.consume(taken);
     buffered -= taken;
     assertEquals(window.available, 8000 - sent + credited);
-    // What the peer may still send and what we hold never exceed the window.
+    // The peer's remaining window plus our unread data never exceed the window.
     if (window.available + buffered > 8000) throw new Error("window exceeded");
   }
 });
 
-Deno.test("ReceiveWindow refuses a byte too many", () => {
+Deno.test("ReceiveWindow refuses one byte too many", () => {
   const window = new ReceiveWindow(1024);
   window.receive(1024);
   assertThrows(() => window.receive(1), ProtocolError, "beyond the window");
@@ -39,7 +39,7 @@ Deno.test("SendWindow grows to 2^32 - 1 and no further", () => {
   assertThrows(() => window.grow(1), ProtocolError, "2^32 - 1");
 });
 
-/** A path of a given round trip, on which the peer always uses the whole window at once. */
+/** A path with a given round trip; the peer always sends a whole window at once. */
 function tuned(roundTrip: number | null, left: number, size = 8000) {
   const budget = {
     initial: 8000,
@@ -64,12 +64,12 @@ function flow(window: ReceiveWindow, bytes: number): void {
   }
 }
 
-Deno.test("ReceiveWindow doubles while a round trip is longer than half a window takes", () => {
+Deno.test("ReceiveWindow doubles while half a window arrives within a round trip", () => {
   const { budget, window } = tuned(1e9, 100_000);
   flow(window, 20_000);
   assertEquals(window.size > 16_000, true);
   flow(window, 400_000);
-  // No more than the budget, however long the path.
+  // At most the budget on any path.
   assertEquals([window.size, budget.left], [108_000, 0]);
   window.close();
   assertEquals(budget.left, 108_000);
@@ -108,17 +108,17 @@ const paths: [roundTrip: number | null, grows: boolean][] = [
 ];
 for (const [roundTrip, grows] of paths) {
   const path = roundTrip === null ? "that was not measured" : `of ${roundTrip} ms`;
-  Deno.test(`ReceiveWindow ${grows ? "grows" : "stays as it is"} on a path ${path}`, () => {
+  Deno.test(`ReceiveWindow ${grows ? "grows" : "does not change"} on a path ${path}`, () => {
     using time = new FakeTime();
     const { window } = tuned(roundTrip, 100_000);
     time.skip(1000);
-    // Half of the window in no time: the peer is held back by it, if by anything.
+    // Half of the window arrives immediately, so only the window can slow the peer down.
     flow(window, 100_000);
     assertEquals(window.size > 8000, grows);
   });
 }
 
-Deno.test("ReceiveWindow grows only where half of it comes within the round trip", () => {
+Deno.test("ReceiveWindow grows only if half of it arrives within a round trip", () => {
   for (const [elapsed, size] of [[99, 16_000], [100, 8000], [3199, 8000]] as const) {
     using time = new FakeTime();
     const { window } = tuned(100, 100_000);
@@ -159,7 +159,7 @@ Deno.test("ReceiveWindow shrinks again when half of it takes many round trips", 
   assertEquals([window.size, budget.left], [8000, 24_000]);
 });
 
-Deno.test("windowsOf takes 1024 to 2^31 - 1 bytes, and lets a window grow to what is allowed", () => {
+Deno.test("windowsOf accepts 1024 to 2^31 - 1 bytes, and lets a window grow up to its limit", () => {
   for (const bytes of [1024, 0x7fff_ffff]) {
     assertEquals(windowsOf(bytes, null, "server"), { initial: bytes, budget: null });
     assertEquals(windowsOf({ initial: 1024, max: bytes }, null, "server").initial, 1024);

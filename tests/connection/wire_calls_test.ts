@@ -1,4 +1,4 @@
-/** What the new calls put on the wire, and what they leave behind, seen from a hand-driven peer. */
+/** The messages of aborts, limits and disposals, and the state after them, seen from a raw peer. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { bytesWritten, DisconnectError } from "@denossh/ssh";
 import { peek32 } from "../../lib/wire/hot.ts";
@@ -9,7 +9,7 @@ import { rawWorld } from "./raw_world.ts";
 import { until } from "./until.ts";
 
 for (const role of ["client", "server"] as const) {
-  Deno.test(`Reading is given up: OpenSSH is told so once (${role})`, async () => {
+  Deno.test(`Stopping reading: OpenSSH is told once (${role})`, async () => {
     await using world = await rawWorld(role, {}, {}, "SSH-2.0-OpenSSH_9.2");
     const channel = await openChannel(world);
     await channel.readable.cancel();
@@ -24,7 +24,7 @@ for (const role of ["client", "server"] as const) {
     ]]);
   });
 
-  Deno.test(`Reading is given up: others are not told, and their data is granted (${role})`, async () => {
+  Deno.test(`Stopping reading: others are not told, and their data is granted (${role})`, async () => {
     await using world = await rawWorld(role, { window: 1024 }, {}, "SSH-2.0-dropbear");
     const channel = await openChannel(world);
     world.raw.send(data(channel.id, 500));
@@ -53,7 +53,7 @@ Deno.test("After the peer's eow, EOF can still be sent", async () => {
   await world.raw.next(MSG.CHANNEL_EOF);
 });
 
-Deno.test("Stderr that is combined is credited once, when it is read", async () => {
+Deno.test("Combined stderr is credited once, when it is read", async () => {
   await using world = await rawWorld("client", { window: 1024 });
   const channel = await openChannel(world);
   world.raw.send(data(channel.id, 1024, 1));
@@ -65,7 +65,7 @@ Deno.test("Stderr that is combined is credited once, when it is read", async () 
   assertEquals(channel.state.receiveWindow, 1024);
 });
 
-Deno.test("A request that is given up leaves its reply's place to it", async () => {
+Deno.test("An aborted request still consumes its own reply", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world);
   const aborter = new AbortController();
@@ -80,7 +80,7 @@ Deno.test("A request that is given up leaves its reply's place to it", async () 
   await second;
 });
 
-Deno.test("Replies under way when a channel is aborted are no offence", async () => {
+Deno.test("Replies in flight when a channel is aborted are not violations", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world);
   const asked = assertRejects(() => channel.request("one"), Error, "enough");
@@ -92,7 +92,7 @@ Deno.test("Replies under way when a channel is aborted are no offence", async ()
   await channel.closed;
 });
 
-Deno.test("A connection that dies tells each channel how much of its write was taken", async () => {
+Deno.test("When a connection dies, each channel learns how much of its write was sent", async () => {
   await using world = await rawWorld("client");
   const writes = [];
   for (const window of [10, 20]) {
@@ -109,7 +109,7 @@ Deno.test("A connection that dies tells each channel how much of its write was t
   assertEquals(errors.map((error) => error.by), ["peer", "peer"]);
 });
 
-Deno.test("Limited calls that wait through a rekey go on after it", async () => {
+Deno.test("Calls with a time limit that wait during a rekey continue after it", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world);
   channel.timeout = 10_000;
@@ -119,7 +119,7 @@ Deno.test("Limited calls that wait through a rekey go on after it", async () => 
   assertEquals(await receiveBytes(world, 100), [100]);
 });
 
-Deno.test("A window that opens and a limit that ends at once: what was taken is told", async () => {
+Deno.test("A write whose window opens when its time limit ends tells how much was sent", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world, { window: 10 });
   const aborter = new AbortController();
@@ -130,7 +130,7 @@ Deno.test("A window that opens and a limit that ends at once: what was taken is 
   assertEquals(await second, 5);
 });
 
-Deno.test("Disposing of a channel waits for a peer that is done, and for no other", async () => {
+Deno.test("Disposing of a channel waits only for a peer that has finished", async () => {
   await using world = await rawWorld("client");
   const busy = await openChannel(world);
   await busy[Symbol.asyncDispose]();

@@ -1,4 +1,4 @@
-/** The seed's row request_x11, and what hostile X clients and servers may try. */
+/** The seed's feature request_x11, and attacks by hostile X clients and servers. */
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { toBytes } from "@std/streams";
 import {
@@ -28,7 +28,7 @@ const MIT = "MIT-MAGIC-COOKIE-1";
 const REAL: X11Authority = { protocol: MIT, data: new Uint8Array(16).fill(7) };
 const ALLOWED = { forward: { x11: () => true } };
 
-/** What an X client says first, in either byte order. */
+/** The first message of an X client, in either byte order. */
 function hello(authority: X11Authority | null, littleEndian = true): Uint8Array<ArrayBuffer> {
   const head = new Uint8Array(12);
   head[0] = littleEndian ? 0x6c : 0x42;
@@ -64,14 +64,14 @@ async function x11Session(options: X11Options = {}, serve: Partial<ServeOptions>
   return { channel, forward, x11, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-/** An X client's connection with what it says first. */
+/** An X client's connection with its first message. */
 async function client(x11: SessionX11, first: Uint8Array): Promise<Channel> {
   const channel = await x11.connect({ transport: "tcp", hostname: "10.0.0.9", port: 4711 });
   await channel.writeAll(first);
   return channel;
 }
 
-/** The X server's words to one that is turned away. */
+/** The X server's answer to a refused client. */
 async function refusal(channel: Channel): Promise<string> {
   const words = await toBytes(channel.readable);
   assertEquals(words[0], 0);
@@ -102,7 +102,7 @@ for (const littleEndian of [true, false]) {
   });
 }
 
-Deno.test("request_x11: a wrong cookie or protocol is turned away with an X server's words", async () => {
+Deno.test("request_x11: a wrong cookie or protocol is refused with an X server's message", async () => {
   await using session = await x11Session({ handler: () => assert(false) });
   const { x11 } = session;
   const wrong = shown(x11).data.map((byte) => byte ^ 1);
@@ -120,7 +120,7 @@ Deno.test("request_x11: a wrong cookie or protocol is turned away with an X serv
   }
 });
 
-Deno.test("request_x11: what is no X client is closed, and the next one is served", async () => {
+Deno.test("request_x11: a connection that is not an X client is closed, and the next one is served", async () => {
   const served = Promise.withResolvers<void>();
   await using session = await x11Session({ handler: () => served.resolve() });
   const { x11 } = session;
@@ -138,7 +138,7 @@ Deno.test("request_x11: what is no X client is closed, and the next one is serve
   await served.promise;
 });
 
-Deno.test("request_x11: a cookie that comes byte by byte is one", async () => {
+Deno.test("request_x11: a cookie may arrive byte by byte", async () => {
   const served = Promise.withResolvers<Deno.Addr | null>();
   await using session = await x11Session({ handler: (conn) => served.resolve(conn.remoteAddr) });
   await using there = await session.x11.connect();
@@ -147,7 +147,7 @@ Deno.test("request_x11: a cookie that comes byte by byte is one", async () => {
   assertEquals(await served.promise, unnamed);
 });
 
-Deno.test("request_x11: single_connection takes one, whatever was tried before", async () => {
+Deno.test("request_x11: single_connection accepts one, after any failed attempts", async () => {
   let handled = 0;
   await using session = await x11Session({ single: true, handler: () => void handled++ });
   const { x11 } = session;
@@ -155,7 +155,7 @@ Deno.test("request_x11: single_connection takes one, whatever was tried before",
   await using bad = await client(x11, hello(null));
   await refusal(bad);
   await using good = await client(x11, hello(shown(x11)));
-  assertEquals((await toBytes(good.readable)).length, 0); // the handler ends at once
+  assertEquals((await toBytes(good.readable)).length, 0); // the handler ends immediately
   await using late = await client(x11, hello(shown(x11)));
   assertEquals(await refusal(late), "Wrong authentication for forwarded X11");
   assertEquals(handled, 1);
@@ -175,7 +175,7 @@ Deno.test("request_x11: a handler that throws ends its connection only", async (
   assertEquals(handled, 2);
 });
 
-Deno.test("request_x11: two sessions share a connection, and the cookie tells whose it is", async () => {
+Deno.test("request_x11: two sessions share a connection, and the cookie selects the session", async () => {
   const lent: SessionX11[] = [];
   const over = Promise.withResolvers<void>();
   await using pair = await connectedPair({
@@ -208,11 +208,11 @@ Deno.test("request_x11: two sessions share a connection, and the cookie tells wh
   assertEquals(came, ["second", "first"]);
   over.resolve();
   for (const channel of channels) await channel.close();
-  // Nobody has asked for X11 any more.
+  // No session has requested X11 any more.
   await assertRejects(() => lent[0]!.connect(), ChannelOpenError);
 });
 
-Deno.test("request_x11: leaving the loop, or closing it, takes no more", async () => {
+Deno.test("request_x11: after leaving or closing the loop no more are accepted", async () => {
   await using session = await x11Session();
   const { x11, forward } = session;
   await using there = await client(x11, hello(shown(x11)));
@@ -227,7 +227,7 @@ Deno.test("request_x11: leaving the loop, or closing it, takes no more", async (
   assertEquals((await forward[Symbol.asyncIterator]().next()).done, true);
 });
 
-Deno.test("request_x11: a server lends none unless its policy says exactly true", async () => {
+Deno.test("request_x11: a server forwards none unless its policy returns exactly true", async () => {
   for (const x11 of [undefined, () => false, () => 1, () => Promise.reject(new Error("no"))]) {
     await using pair = await connectedPair({
       serve: x11 ? { forward: { x11: x11 as () => boolean } } : {},
@@ -255,7 +255,7 @@ Deno.test("request_x11: after the program has started, or twice, a server refuse
   );
 });
 
-Deno.test("request_x11: what makes no sense is refused before it is sent", async () => {
+Deno.test("request_x11: invalid options are refused before anything is sent", async () => {
   await using pair = await sessionPair({ serve: ALLOWED });
   const bad: X11Options[] = [{ cookie: "xyz" }, { cookie: "" }, { cookie: "abc" }];
   for (const options of bad) {
@@ -266,7 +266,7 @@ Deno.test("request_x11: what makes no sense is refused before it is sent", async
   }
 });
 
-Deno.test("request_x11: cookies from a client that are no cookies are refused", async () => {
+Deno.test("request_x11: malformed cookies from a client are refused", async () => {
   const { X11Req } = await import("../../lib/wire/requests.ts");
   await using pair = await sessionPair({ serve: ALLOWED });
   await using channel = await pair.client.connection.openChannel("session");
@@ -286,7 +286,7 @@ Deno.test("request_x11: cookies from a client that are no cookies are refused", 
   await channel.request("x11-req", X11Req.encode(good));
 });
 
-Deno.test("A server's x11 channel is refused unless a session asked for it", async () => {
+Deno.test("A server's x11 channel is refused unless a session requested it", async () => {
   await using world = await rawWorld("client");
   const wish = (sender: number) =>
     ChannelOpen.encode({
@@ -298,7 +298,7 @@ Deno.test("A server's x11 channel is refused unless a session asked for it", asy
     });
   world.raw.send(wish(1));
   await world.raw.next(MSG.CHANNEL_OPEN_FAILURE);
-  // Asked for, and refused by the server: still none.
+  // Requested, but refused by the server: still none.
   const channel = await openChannel(world);
   const asking = channel.requestX11();
   await world.raw.next(MSG.CHANNEL_REQUEST);
@@ -307,7 +307,7 @@ Deno.test("A server's x11 channel is refused unless a session asked for it", asy
   await assertRejects(() => asking, RequestDeniedError);
   world.raw.send(wish(2));
   await world.raw.next(MSG.CHANNEL_OPEN_FAILURE);
-  // X clients without end that never show a cookie are bounded.
+  // The number of X clients that never show a cookie is limited.
   const granted = channel.requestX11();
   await world.raw.next(MSG.CHANNEL_REQUEST);
   world.raw.send(ChannelSuccess.encode({ recipient: channel.id }));
@@ -317,7 +317,7 @@ Deno.test("A server's x11 channel is refused unless a session asked for it", asy
   assertEquals(world.connection.channelCount, 65);
 });
 
-Deno.test("An X client's first words are read in any cut, and bounded", async () => {
+Deno.test("An X client's first message is read from any pieces, up to a limit", async () => {
   const whole = hello(REAL);
   let at = 0;
   const setup = await readSetup((into) => {
@@ -327,7 +327,7 @@ Deno.test("An X client's first words are read in any cut, and bounded", async ()
   assertEquals([setup.protocol, [...setup.data], at], [MIT, [...REAL.data], whole.length]);
 });
 
-Deno.test("X11 that is asked for without options is of screen 0, for any number of clients", () => {
+Deno.test("X11 without options uses screen 0, for any number of clients", () => {
   const usual = new CookieForward({ handler: () => {} });
   assertEquals([usual.screen, usual.single, usual.protocol], [0, false, MIT]);
   assertEquals(/^[0-9a-f]{32}$/.test(usual.cookie), true);
@@ -343,7 +343,7 @@ Deno.test("X11 that is asked for without options is of screen 0, for any number 
   }
 });
 
-Deno.test("What begins like no X client is none, and neither is one with too long a secret", async () => {
+Deno.test("Other first bytes, or a secret that is too long, are refused", async () => {
   const reading = (change: (bytes: Uint8Array) => void) => {
     const bytes = hello(REAL);
     change(bytes);
@@ -382,7 +382,7 @@ Deno.test("DISPLAY is read as Xlib reads it", () => {
   }
 });
 
-Deno.test("A file of cookies that is cut off anywhere is read up to there", () => {
+Deno.test("A truncated file of cookies is read up to the cut", () => {
   const entry = { family: 256, address: Uint8Array.of(1, 2), number: "10", ...REAL };
   const bytes = new Uint8Array([...encodeAuthority(entry), ...encodeAuthority(entry)]);
   assertEquals(decodeAuthorities(bytes), [entry, entry]);
