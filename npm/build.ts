@@ -3,7 +3,15 @@
  * build for all runtimes, compiled for Node 22; what differs between them is imported by condition.
  */
 import { dirname, join } from "node:path";
-import { type DenoJson, entryFile, packageJson, partsFile, RUNTIMES } from "./package_json.ts";
+import { coreBytes } from "../lib/crypto/core_module.ts";
+import {
+  CORE,
+  type DenoJson,
+  entryFile,
+  packageJson,
+  partsFile,
+  RUNTIMES,
+} from "./package_json.ts";
 import { declarations } from "./types.ts";
 
 /** What is used of the bundler, which is loaded only when the package is built. */
@@ -46,6 +54,7 @@ export async function buildPackage(folder: string): Promise<void> {
   await Deno.mkdir(join(folder, "bin"), { recursive: true });
   await Promise.all([
     bundle(settings, join(folder, "dist")),
+    writeCore(folder),
     declare(settings, join(folder, "types")),
     writeJson(join(folder, "package.json"), packageJson(settings)),
     Deno.writeTextFile(join(folder, "bin/denossh.js"), BIN, { mode: 0o755 }),
@@ -101,6 +110,18 @@ function importParts(build: PluginBuild): void {
       : `import { ${source[1]} } from "./${source[0]}"; export const ownParts = ${source[1]}();`;
     return { contents, loader: "ts", resolveDir: join(ROOT, "lib/runtime") };
   });
+}
+
+/** Writes the core as a `.wasm` file, for platforms that compile such files and no bytes. */
+async function writeCore(folder: string): Promise<void> {
+  await Promise.all(
+    ["dist", "types"].map((name) => Deno.mkdir(join(folder, name), { recursive: true })),
+  );
+  await Deno.writeFile(join(folder, CORE.default), coreBytes("relaxed"));
+  await Deno.writeTextFile(
+    join(folder, CORE.types),
+    "/** A `WebAssembly.Module`. */\ndeclare const core: object;\nexport default core;\n",
+  );
 }
 
 async function declare({ exports }: DenoJson, folder: string): Promise<void> {

@@ -28,6 +28,9 @@ export const RUNTIMES: readonly RuntimeCondition[] = [
   { condition: "default", source: null },
 ];
 
+/** The core as a file, exported for platforms that compile no bytes. */
+export const CORE = { types: "./types/core.wasm.d.ts", default: "./dist/core.wasm" } as const;
+
 /** The file of the package that has the parts of a runtime. */
 export function partsFile({ source }: RuntimeCondition): string {
   return `runtime/${source === null ? "none" : source[0].replace(/\.ts$/, "")}`;
@@ -58,6 +61,7 @@ export function packageJson(settings: DenoJson): object {
           default: `./dist/${entryFile(entry)}.js`,
         }]),
       ),
+      "./core.wasm": CORE,
       "./package.json": "./package.json",
     },
     imports: {

@@ -1,7 +1,6 @@
 /**
  * The core as a WebAssembly module. It is unpacked and compiled when it is first used, unless the program
- * gave it: where bytes may not be compiled, a build replaces this file by one that imports
- * {@linkcode coreBytes} as a `.wasm` file and exports the same.
+ * gave it, which it does where bytes may not be compiled.
  *
  * @module
  */
@@ -15,7 +14,7 @@ export type WasmBuild = "relaxed" | "simd128";
 
 /** Tests set this on `globalThis`, before anything is imported, to run the other build. */
 const OVERRIDE = Symbol.for("@denossh/ssh wasm build");
-/** A program sets this on `globalThis`, before anything is imported, to a `WebAssembly.Module`. */
+/** A program sets this on `globalThis`, before the core is used, to a `WebAssembly.Module`. */
 const GIVEN = Symbol.for("@denossh/ssh wasm module");
 
 // A module of one function that uses i8x16.relaxed_swizzle.
@@ -37,17 +36,34 @@ const globals = globalThis as {
 export const wasmBuild: WasmBuild = globals[OVERRIDE] ??
   (WebAssembly.validate(RELAXED_PROBE) ? "relaxed" : "simd128");
 
-// Cloudflare Workers compile bytes only while a module is loaded.
-let compiled = globals[GIVEN] ??
-  (globals.navigator?.userAgent === "Cloudflare-Workers" ? compile() : null);
+let compiled: WebAssembly.Module | null = null;
 
-/** The core, compiled. */
+// Cloudflare Workers compile bytes only while a module is loaded, and older versions never.
+if (globals.navigator?.userAgent === "Cloudflare-Workers") {
+  try {
+    coreModule();
+  } catch {
+    // The program may still give the core; if it does not, its first use fails like this.
+  }
+}
+
+/**
+ * The core, compiled.
+ *
+ * @throws {Error} If the platform compiles no bytes, and the program has given no module.
+ */
 export function coreModule(): WebAssembly.Module {
-  return compiled ??= compile();
+  return compiled ??= globals[GIVEN] ?? compile();
 }
 
 function compile(): WebAssembly.Module {
-  return new WebAssembly.Module(coreBytes(wasmBuild));
+  const bytes = coreBytes(wasmBuild);
+  try {
+    return new WebAssembly.Module(bytes);
+  } catch (cause) {
+    const todo = 'give it the module "@denossh/ssh/core.wasm", as docs/edge.md shows';
+    throw new Error(`This platform does not compile WebAssembly from bytes: ${todo}`, { cause });
+  }
 }
 
 /** The core as a `.wasm` file has it. */

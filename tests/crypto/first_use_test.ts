@@ -1,5 +1,5 @@
 /** When the core is compiled. This file has its own global scope, in which nothing has used it yet. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 
 const compiled = counted();
 
@@ -20,6 +20,20 @@ Deno.test("The core is compiled by the import in Workers, which allow it only th
   assertEquals(compiled.count, before + 1);
   coreModule();
   assertEquals(compiled.count, before + 1);
+});
+
+Deno.test("Where no bytes are compiled the program gives the core, or learns how", async () => {
+  const { coreBytes } = await import("../../lib/crypto/core_module.ts");
+  const given = new WebAssembly.Module(coreBytes("simd128"));
+  const { Module } = WebAssembly;
+  WebAssembly.Module = function () {
+    throw new WebAssembly.CompileError("not here");
+  } as unknown as typeof Module;
+  const { coreModule } = await import(String("../../lib/crypto/core_module.ts?given"));
+  assertThrows(coreModule, Error, 'give it the module "@denossh/ssh/core.wasm"');
+  WebAssembly.Module = Module;
+  Reflect.set(globalThis, Symbol.for("@denossh/ssh wasm module"), given);
+  assertStrictEquals(coreModule(), given);
 });
 
 /** Counts the modules that are compiled from now on. */

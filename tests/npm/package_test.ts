@@ -11,7 +11,7 @@ const SETTINGS = {
   exports: { ".": "./mod.ts", "./known-hosts": "./lib/known_hosts/mod.ts" },
 };
 
-Deno.test("package.json exports each entrypoint with its types, and its own text", () => {
+Deno.test("package.json exports each entrypoint with its types, the core, and its own text", () => {
   const { exports, version } = packageJson(SETTINGS) as Record<string, unknown>;
   assertEquals(version, "1.2.3");
   assertEquals(exports, {
@@ -20,6 +20,7 @@ Deno.test("package.json exports each entrypoint with its types, and its own text
       types: "./types/lib/known_hosts/mod.d.ts",
       default: "./dist/known-hosts.js",
     },
+    "./core.wasm": { types: "./types/core.wasm.d.ts", default: "./dist/core.wasm" },
     "./package.json": "./package.json",
   });
 });

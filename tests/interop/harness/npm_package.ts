@@ -15,6 +15,8 @@ export interface InstalledPackage extends AsyncDisposable {
   readonly tool: string;
   /** Compiles a program of `tests/interop/peers/runtimes` for Node 22; returns its path. */
   compile(program: string): Promise<string>;
+  /** Bundles a program of the folder with the package, as for a runtime; `.wasm` files stay apart. */
+  bundle(program: string, condition: string, outfile: string): Promise<void>;
 }
 
 /** The output of `npm pack --json`. */
@@ -47,27 +49,36 @@ export async function installPackage(): Promise<InstalledPackage> {
     size: { packed: size, unpacked: unpackedSize },
     tool: home.join("node_modules/.bin/denossh"),
     compile: (program) => compile(program, home.join(program.replace(/\.ts$/, ".js"))),
+    bundle: (program, condition, outfile) =>
+      build({
+        entryPoints: [home.join(program)],
+        platform: "neutral",
+        conditions: [condition],
+        external: ["*.wasm", "cloudflare:*"],
+        outfile,
+      }),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
 }
 
 /** Bundles a program, but not the package. */
 async function compile(program: string, outfile: string): Promise<string> {
-  const esbuild = await import(ESBUILD);
   const source = new URL(`../peers/runtimes/${program}`, import.meta.url).pathname;
+  await build({
+    entryPoints: [source],
+    platform: "node",
+    target: "node22",
+    external: ["@denossh/*"],
+    outfile,
+  });
+  return outfile;
+}
+
+async function build(options: Record<string, unknown>): Promise<void> {
+  const esbuild = await import(ESBUILD);
   try {
-    await esbuild.build({
-      entryPoints: [source],
-      bundle: true,
-      format: "esm",
-      platform: "node",
-      target: "node22",
-      external: ["@denossh/*"],
-      logLevel: "warning",
-      outfile,
-    });
+    await esbuild.build({ bundle: true, format: "esm", logLevel: "warning", ...options });
   } finally {
     await esbuild.stop();
   }
-  return outfile;
 }

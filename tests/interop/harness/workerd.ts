@@ -17,7 +17,7 @@ export interface Worker extends AsyncDisposable {
 export interface WorkerOptions {
   /** The compatibility date, which selects the platform's features; one of 2026 unless given. */
   readonly compatibilityDate?: string;
-  /** Modules beside the script: the file by its name, which is imported as `./NAME`. */
+  /** Modules beside the script: the bytes by the name that the script imports. */
   readonly wasm?: Readonly<Record<string, Uint8Array>>;
   /** Variables of the worker's environment. */
   readonly env?: Readonly<Record<string, string>>;
@@ -30,9 +30,9 @@ export async function startWorker(
   { compatibilityDate = "2026-11-01", wasm = {}, env = {} }: WorkerOptions = {},
 ): Promise<Worker> {
   const modules = [`(name = "${script}", esModule = embed "${script}")`];
-  for (const [name, bytes] of Object.entries(wasm)) {
-    await folder.write(name, bytes);
-    modules.push(`(name = "${name}", wasm = embed "${name}")`);
+  for (const [i, [name, bytes]] of Object.entries(wasm).entries()) {
+    await folder.write(`${i}.wasm`, bytes);
+    modules.push(`(name = "${name}", wasm = embed "${i}.wasm")`);
   }
   const bindings = Object.entries(env)
     .map(([name, value]) => `(name = ${JSON.stringify(name)}, text = ${JSON.stringify(value)})`);

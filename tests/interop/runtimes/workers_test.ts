@@ -4,6 +4,7 @@ import { must } from "../../support/run.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { bundle } from "../harness/bundle.ts";
 import { control } from "../harness/control.ts";
+import { installPackage } from "../harness/npm_package.ts";
 import { peerTest, requirePeer } from "../harness/peers.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { startWorker } from "../harness/workerd.ts";
@@ -51,6 +52,48 @@ await peerTest(
     checkPlatform(await steps("platform"), "Cloudflare Workers", refused);
     const version = (await must(await requirePeer("workerd"), ["--version"])).text.trim();
     report({ runtime: "Cloudflare Workers", version, capabilities: IN_MEMORY });
+  },
+  connects,
+);
+
+await peerTest(
+  ["npm", "sshd", "workerd"],
+  "A worker that may not compile bytes runs the npm package with the core as a module",
+  async () => {
+    await using installed = await installPackage();
+    await installed.compile("worker.ts");
+    await Deno.writeTextFile(
+      `${installed.folder}/entry.js`,
+      `import core from "@denossh/ssh/core.wasm";
+import worker from "./worker.js";
+export default {
+  async fetch(request) {
+    if (new URL(request.url).pathname === "/give") {
+      Reflect.set(globalThis, Symbol.for("@denossh/ssh wasm module"), core);
+      return new Response("given");
+    }
+    return await worker.fetch(request).catch((error) => new Response(String(error)));
+  },
+};
+`,
+    );
+    await using folder = await tempFolder();
+    await using server = await startSshd();
+    await using echo = startEcho();
+    await installed.bundle("entry.js", "workerd", folder.join("worker.js"));
+    const core = await Deno.readFile(
+      `${installed.folder}/node_modules/@denossh/ssh/dist/core.wasm`,
+    );
+    await using worker = await startWorker(folder, "worker.js", {
+      compatibilityDate: "2025-05-01",
+      wasm: { "@denossh/ssh/core.wasm": core },
+    });
+    const body = JSON.stringify(await loginTo(server, echo));
+    const ask = async (path: string) =>
+      await (await fetch(new URL(path, worker.url), { method: "POST", body })).text();
+    assertMatch(await ask("client"), /does not compile WebAssembly from bytes: give it the module/);
+    assertEquals(await ask("give"), "given");
+    checkFindings(JSON.parse(await ask("client")));
   },
   connects,
 );
