@@ -1,6 +1,5 @@
 /**
- * Calls a listener of the program, such as a log. Its errors and rejections are ignored, because it
- * must not affect the caller.
+ * Calls a listener of the program, such as a log, and ignores its errors and rejections.
  */
 export function tell<A extends unknown[]>(
   listener: ((...args: A) => unknown) | undefined,

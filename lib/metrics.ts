@@ -1,6 +1,6 @@
 /**
- * OpenTelemetry metrics, made only where a meter provider is registered when they are asked for: by Deno
- * with `OTEL_DENO=true`, elsewhere by the program's OpenTelemetry SDK.
+ * OpenTelemetry metrics, used only if a meter provider is registered before: by Deno with `OTEL_DENO=true`,
+ * elsewhere by the program's OpenTelemetry SDK.
  */
 
 /** Attributes of a measurement. */

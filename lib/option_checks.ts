@@ -1,6 +1,6 @@
 /**
- * Checks options at run time: scripts run without a type check, and a wrong option would be ignored
- * silently.
+ * Checks options at run time, because scripts run without a type check, and a wrong option would be
+ * silently ignored.
  */
 
 /** Returns what a value must be, or null if it is valid. */
@@ -12,8 +12,8 @@ export type OptionChecks<T> = { readonly [K in keyof Required<T>]: OptionCheck }
 /**
  * Refuses invalid options. An undefined option counts as not given.
  *
- * @param call The function that they were given to, such as `connect()`
- * @throws {TypeError} If one has an unknown name, or a value of a wrong kind
+ * @param call The function that they are options of, such as `connect()`
+ * @throws {TypeError} If an option is unknown or has a wrong value
  */
 export function checkOptions<T extends object>(
   call: string,
@@ -31,12 +31,12 @@ export function checkOptions<T extends object>(
   }
 }
 
-/** A check by a condition; the message says what the value must be and what it is. */
+/** Makes a check from a condition; the message names the required and the actual value. */
 export function mustBe(what: string, holds: (value: unknown) => boolean): OptionCheck {
   return (value) => holds(value) ? null : `must be ${what}, not ${shown(value)}`;
 }
 
-/** Any value: it is checked where it is used. */
+/** Accepts any value, which is checked where it is used. */
 export const anything: OptionCheck = () => null;
 export const text: OptionCheck = mustBe("text", isText);
 export const flag: OptionCheck = mustBe("true or false", (value) => typeof value === "boolean");
@@ -57,7 +57,7 @@ export const texts: OptionCheck = mustBe(
   (value) => Array.isArray(value) && value.every(isText),
 );
 
-/** One of some words. */
+/** Accepts one of some words. */
 export function oneOf(...words: readonly string[]): OptionCheck {
   const what = words.map((word) => `"${word}"`).join(", ");
   return mustBe(`one of ${what}`, (value) => words.includes(value as string));
@@ -71,7 +71,7 @@ export function either(...checks: readonly [OptionCheck, ...OptionCheck[]]): Opt
   };
 }
 
-/** Options in an option. */
+/** Checks nested options. */
 export function nested<T extends object>(name: string, checks: OptionChecks<T>): OptionCheck {
   return (value) => {
     const problem = object(value);

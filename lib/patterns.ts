@@ -1,6 +1,9 @@
 /** Wildcards, lists of patterns (ssh_config(5), PATTERNS) and glob(7) patterns. */
 
-/** `*` stands for any characters, `?` for one; time is at most the product of the lengths. */
+/**
+ * `*` stands for any characters, `?` for one. The time is at most proportional to the product of the
+ * lengths.
+ */
 export function matchesWildcards(pattern: string, text: string): boolean {
   let p = 0;
   let t = 0;
@@ -58,7 +61,7 @@ export function unescapeGlob(pattern: string): string {
   return pattern.replace(/\\(.)/gs, "$1");
 }
 
-/** A pattern that matches one name and nothing else. */
+/** A pattern that matches only the given name. */
 export function escapeGlob(name: string): string {
   return name.replace(/[*?[\\]/g, "\\$&");
 }
@@ -99,7 +102,7 @@ export async function* expandGlob<E extends GlobEntry>(
 ): AsyncGenerator<GlobMatch<E>, void> {
   const isDeep = (step: string | undefined): boolean => globstar && step === "**";
 
-  /** What the steps match in some folders, of which some may not exist. */
+  /** The matches of the steps in some folders, which may not exist. */
   async function* inside(folders: readonly string[], steps: string[], depth: number): Matches<E> {
     const at = steps.findIndex(isGlob);
     const fixed = (at === -1 ? steps : steps.slice(0, at)).map(unescapeGlob);
@@ -113,7 +116,7 @@ export async function* expandGlob<E extends GlobEntry>(
     yield* paths.filter((_, index) => exist[index]).map((path) => ({ path, entry: null }));
   }
 
-  /** What the steps match in one folder; the first of them has a wildcard. */
+  /** The matches of the steps in one folder; the first step has a wildcard. */
   async function* matching(folder: string, steps: string[], depth: number): Matches<E> {
     const [step = "", ...rest] = steps;
     const deep = isDeep(step);
@@ -173,7 +176,7 @@ export function globMatcher(
       } else if (token < tokens.length && fits(tokens[token]!, characters[at]!)) {
         at++;
         token++;
-      } else if (run !== -1) { // the last run takes one character more
+      } else if (run !== -1) { // the last run matches one character more
         token = run + 1;
         at = ++resume;
       } else return false;

@@ -1,7 +1,7 @@
 /**
- * OpenTelemetry spans, made only where a tracer provider is registered: by Deno with
- * `OTEL_DENO=true`, elsewhere by the program's OpenTelemetry SDK. They record the host, the
- * duration and the outcome, never commands, input or file contents.
+ * OpenTelemetry spans, used only if a tracer provider is registered: by Deno with `OTEL_DENO=true`,
+ * elsewhere by the program's OpenTelemetry SDK. They record the host, the duration and the outcome, never
+ * commands, input or file contents.
  */
 
 /** Attributes of a span; null and undefined are left out. */

@@ -1,38 +1,39 @@
 /**
- * Shares the event loop between connections. A loop that a peer can lengthen works for a few
- * milliseconds and then lets the event loop turn: until then no socket is read, and no timer runs.
+ * Shares the event loop between connections. A loop whose length depends on a peer works for a few
+ * milliseconds and then yields to the event loop, because in between no socket is read and no timer runs.
  */
 
-/** Milliseconds that loops work before the event loop turns: short enough that a login is hardly slower. */
+/** Milliseconds of work before yielding: so short that a login is hardly slower. */
 export const TURN_MS = 8;
 
 /**
- * The same while no other connection is active: rests cost, and what a new one sends waits for so
- * long once.
+ * The same while no other connection is active. It is longer because yielding costs time; a new connection
+ * waits this long only once.
  */
 export const LONG_TURN_MS = 32;
 
 /**
- * Milliseconds of its own work that a connection may do in any case, so that sequential requests
- * hardly wait.
+ * Milliseconds of work that a connection may always do, so that sequential requests hardly wait.
  */
 const FREE_MS = TURN_MS / 2;
 
-/** What a piece of work costs besides its own time, in milliseconds: packets, answers and promises. */
+/** The cost of a piece of work besides its measured time, in milliseconds: packets, answers and promises. */
 const PIECE_MS = 1 / 16;
 
-/** What a byte of a request costs, in milliseconds. */
+/** The cost of a byte of a request, in milliseconds. */
 const BYTE_MS = 2e-6;
 
-/** A connection that has waited for its turn counts as busy for this many milliseconds. */
+/** For this many milliseconds after waiting for its turn, a connection counts as busy. */
 const BUSY_MS = 1000;
 
-/** Others, such as users who log in or type, count as active for this many milliseconds. */
+/**
+ * For this many milliseconds after sending something, other connections count as active: users who log in
+ * or type.
+ */
 const ACTIVE_MS = 1000;
 
 /**
- * While others are active, a rest lasts until this many milliseconds have passed without a word of
- * them: longer
+ * While others are active, a rest lasts until they have sent nothing for this many milliseconds: longer
  * than a client computes between two messages of a login.
  */
 const QUIET_MS = 6;
@@ -41,26 +42,25 @@ const QUIET_MS = 6;
 const NEW_WORK_MS = 16;
 
 /**
- * A rest for a new connection, such as one that logs in, may be longer than others: by this many
- * milliseconds for
- * each millisecond of work before it. So a busy connection has a quarter of the time in any case.
+ * A rest for a new connection, such as one that logs in, may be longer: by this many milliseconds for each
+ * millisecond of work before it. So a busy connection always has at least a quarter of the time.
  */
 const NEW_REST = 2;
 
-/** The most milliseconds by which such a rest is longer: as long as two logins take. */
+/** The most milliseconds by which such a rest may be longer: the time of two logins. */
 const MAX_NEW_REST_MS = 48;
 
-/** The clock, and how to let the event loop turn; replaced in tests. */
+/** The clock and the ways to yield to the event loop; replaced in tests. */
 export interface TurnClock {
-  /** Milliseconds. */
+  /** The time in milliseconds. */
   now(): number;
   /** Resolves when all settled promises have been handled. */
   tick(): Promise<void>;
-  /** Resolves after about a millisecond, in which the event loop looks at its sockets. */
+  /** Resolves after about a millisecond, during which the event loop polls its sockets. */
   rest(): Promise<void>;
 }
 
-/** The least part of its buffer that a read may fill: all that was read is handled without a pause. */
+/** The least part of its buffer that a read may fill. The packets of one read are handled without a pause. */
 const MIN_READ_PART = 1 / 32;
 
 const NOTHING = new Uint8Array(1);
@@ -70,43 +70,41 @@ const clock: TurnClock = {
   async tick() {
     await crypto.subtle.digest("SHA-256", NOTHING);
   },
-  // A tick will not do: Deno looks at its sockets only when there is nothing else to run, or after 61
-  // tasks.
+  // A tick is not enough: Deno polls its sockets only when there is nothing else to run, or after 61 tasks.
   rest: () => new Promise((resolve) => setTimeout(resolve)),
 };
 
 /**
- * Gives connections their turns. While several have much to do, each works for {@linkcode TURN_MS} before
- * the next one does, however many sessions it has. Between two turns is a rest: a millisecond, or as
- * long as
- * a turn while others have a little to do.
+ * Gives connections their turns. While several are busy, each works for {@linkcode TURN_MS} in turn,
+ * however many sessions it has. Between two turns is a rest, in which the event loop runs: a millisecond,
+ * or up to the length of a turn while others have small requests.
  */
 export class Turns {
   readonly #clock: TurnClock;
-  /** Loops that wait for their turn, by their connection; the connection that is next comes first. */
+  /** Loops that wait for their turn, by connection; the next connection is first. */
   readonly #waiting = new Map<Turn, (() => void)[]>();
   #giving = false;
   #rested = -Infinity;
-  /** Milliseconds of work since then. */
+  /** Milliseconds of work since the last rest. */
   #worked = 0;
-  /** Milliseconds by which rests for new connections may still be longer. */
+  /** Milliseconds left by which rests for new connections may be longer. */
   #newRest = MAX_NEW_REST_MS;
-  /** The connection that was heard of last of those that are not busy, and when. */
+  /** The connection that sent something last, among those that are not busy, and when. */
   #speaker: Turn | null = null;
   #heard = -Infinity;
-  /** When another one was heard of before. */
+  /** When another one sent something before. */
   #heardBefore = -Infinity;
 
   constructor(source: TurnClock = clock) {
     this.#clock = source;
   }
 
-  /** The time. */
+  /** The current time, in milliseconds. */
   now(): number {
     return this.#clock.now();
   }
 
-  /** A connection that is not busy has sent something. */
+  /** Records that a connection that is not busy has sent something. */
   heard(turn: Turn): void {
     if (turn !== this.#speaker) {
       this.#speaker = turn;
@@ -115,19 +113,19 @@ export class Turns {
     this.#heard = this.#clock.now();
   }
 
-  /** When another connection was heard of than this one. */
+  /** When a connection other than this one last sent something. */
   #heardOthers(turn: Turn): number {
     return turn === this.#speaker ? this.#heardBefore : this.#heard;
   }
 
-  /** Whether a connection's turn is over, as far as the time is concerned. */
+  /** Whether the time of a connection's turn is over. */
   isLong(turn: Turn, now: number): boolean {
     const isAlone = now - this.#heardOthers(turn) > ACTIVE_MS &&
       this.#waiting.size === (this.#waiting.has(turn) ? 1 : 0);
     return now - this.#rested >= (isAlone ? LONG_TURN_MS : TURN_MS);
   }
 
-  /** Whether there is more to do than one connection's little. */
+  /** Whether there is more work than the small requests of one connection. */
   get isBusy(): boolean {
     return this.#worked >= TURN_MS || this.#waiting.size > 0;
   }
@@ -150,9 +148,9 @@ export class Turns {
   /** Wakes one loop after the other, until none waits. */
   async #give(): Promise<void> {
     this.#giving = true;
-    // A connection that is put back comes last, also in this iteration.
+    // A connection that is added again comes last, also in this iteration.
     for (const [turn, loops] of this.#waiting) {
-      // One that had little to do leaves the rest of its turn to the next one.
+      // A connection that had little to do leaves the rest of its turn to the next one.
       if (this.#clock.now() - this.#rested >= TURN_MS) {
         await this.#rest(turn);
         this.#rested = this.#clock.now();
@@ -162,13 +160,13 @@ export class Turns {
       const wake = loops.shift()!;
       if (loops.length > 0) this.#waiting.set(turn, loops);
       wake();
-      // Otherwise the next one would be woken, or a rest be over, before this one has worked.
+      // Lets this one work before the next one is woken or a rest begins.
       if (this.#waiting.size > 0) await this.#clock.tick();
     }
     this.#giving = false;
   }
 
-  /** Lets the event loop turn: until others are quiet if there are any, or for a turn. */
+  /** Lets the event loop run: until others are quiet, but at most for a turn (longer for new ones). */
   async #rest(turn: Turn): Promise<void> {
     this.#newRest = Math.min(this.#newRest + NEW_REST * this.#worked, MAX_NEW_REST_MS);
     const end = this.#clock.now() + TURN_MS;
@@ -186,14 +184,14 @@ export class Turns {
 
 const everyone = new Turns();
 
-/** The turn of one connection, for all loops that work for it, such as those of its sessions. */
+/** The turn of one connection, shared by all loops that work for it, such as those of its sessions. */
 export class Turn {
   readonly #turns: Turns;
   #began = 0;
   #waited = -Infinity;
   /** Milliseconds of work since it waited. */
   #worked = 0;
-  /** Milliseconds of work ever. */
+  /** Milliseconds of work in total. */
   #total = 0;
   #readBegan = 0;
   /** Milliseconds of work on the packets of this read, before a rest. */
@@ -204,35 +202,36 @@ export class Turn {
     this.#turns = turns;
   }
 
-  /** Whether it has done little work yet. */
+  /** Whether it has done little work so far. */
   get isNew(): boolean {
     return this.#total < NEW_WORK_MS;
   }
 
-  /** The peer is there. */
+  /** Records that the peer has sent something. */
   heard(): void {
     if (this.#turns.now() - this.#waited > BUSY_MS) this.#turns.heard(this);
   }
 
-  /** The part of its buffer that the next read may fill: a small one if the packets of a read take long. */
+  /** The part of its buffer that the next read may fill: small if the packets of a read take long. */
   get readPart(): number {
     return this.#readPart;
   }
 
-  /** Something was read of the peer, whose packets are handled next. */
+  /** Records that bytes were read, whose packets are handled next. */
   readBegins(): void {
     this.heard();
     this.#readBegan = this.#turns.now();
   }
 
-  /** Nothing is done for the connection until the next packet is handled. */
+  /** Records that the connection does no work until its next packet is handled. */
   readRests(): void {
     this.#readWork += this.#turns.now() - this.#readBegan;
   }
 
   /**
-   * The packets of a read have been handled. The next read waits for the connection's turn if it is busy: a
-   * socket that always has something to read would keep the event loop from looking at others.
+   * Records that the packets of a read are handled. If the connection is busy, returns a promise of its
+   * next turn, to await before the next read: a socket that always has data would keep the event loop from
+   * polling others.
    */
   readEnds(): Promise<void> | null {
     const now = this.#turns.now();
@@ -254,7 +253,7 @@ export class Turn {
   /**
    * Ends a piece of work.
    *
-   * @param bytes Of what it worked on, if they are much for so little work: they have been decrypted
+   * @param bytes The bytes of the request, if it was long but quickly done, to count their decryption
    */
   end(bytes = 0): void {
     const now = this.#turns.now();

@@ -1,4 +1,4 @@
-/** Waits that end early: abort signals, time limits, conditions and turns. */
+/** Waiting with abort signals and time limits, for conditions and locks. */
 
 /** Options of a call that may wait. */
 export interface CallOptions {
@@ -60,8 +60,7 @@ export async function sleep(milliseconds: number, signal?: AbortSignal): Promise
 }
 
 /**
- * A condition to wait for. A waiter must check it again after waking, since another may have been
- * faster.
+ * A condition to wait for. A waiter must check it again after waking, because another may have been faster.
  */
 export class Condition {
   #next: PromiseWithResolvers<void> | null = null;
@@ -69,7 +68,7 @@ export class Condition {
   /**
    * Resolves at the next {@linkcode notify}.
    *
-   * @throws The limit's error, if it is over
+   * @throws The limit's error, if the time is over
    */
   wait(limit: Limit | null = null): Promise<void> {
     limit?.watch(this);
@@ -109,7 +108,7 @@ export class Limit implements Disposable {
     return this.#signal?.aborted ?? false;
   }
 
-  /** Ends the wait for a condition that begins now; throws if there is no time left. */
+  /** Limits a wait for a condition that begins now; throws if no time is left. */
   watch(condition: Condition): void {
     this.#condition = condition;
     // The clock starts with the first wait: a call that does not wait needs no timer.
@@ -148,7 +147,7 @@ export function limitOf(
   return signal === undefined && timeout === null ? null : new Limit(signal, timeout, late);
 }
 
-/** A lock that one caller holds at a time; the others get it in the order of asking. */
+/** A lock for one caller at a time; the others get it in the order of their requests. */
 export class Mutex {
   #locked = false;
   readonly #queue = new Set<Condition>();
@@ -171,7 +170,7 @@ export class Mutex {
     const turn = new Condition();
     this.#queue.add(turn);
     try {
-      // `unlock` takes a caller out of the queue when it hands the lock over.
+      // `unlock` removes a caller from the queue when it passes the lock on.
       while (this.#queue.has(turn)) await turn.wait(limit);
     } catch (error) {
       this.#queue.delete(turn);
@@ -179,7 +178,7 @@ export class Mutex {
     }
   }
 
-  /** Hands the lock to the next caller, or frees it. */
+  /** Passes the lock to the next caller, or frees it. */
   unlock(): void {
     const [next] = this.#queue;
     if (next === undefined) {

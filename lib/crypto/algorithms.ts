@@ -5,15 +5,15 @@ import { dhFixedGroup } from "./kex/dh_group.ts";
 import { asMpint, asString, coreMethod, type KexMethod } from "./kex/kex_method.ts";
 
 /**
- * Which algorithms are offered unasked: `"strict"` is what has no known weakness, and `"default"` adds
- * what OpenSSH offers by default for peers that have nothing better, SHA-1 and umac excepted.
+ * The algorithms offered by default: `"strict"` has those without a known weakness. `"default"` adds those
+ * that OpenSSH offers by default for old peers, except SHA-1 and umac.
  */
 export type Preset = "strict" | "default";
 
 /** A row of any table. */
 export interface Algorithm {
   readonly name: string;
-  /** The narrowest preset that has it; null is on request only. */
+  /** The narrowest preset that contains it; null means only on request. */
   readonly preset: Preset | null;
 }
 
@@ -23,7 +23,7 @@ export interface KexAlgorithm extends Algorithm {
   readonly hash: ShaName;
 }
 
-/** A cipher; one that authenticates by itself needs no MAC. */
+/** A cipher; an AEAD cipher needs no MAC. */
 export interface CipherAlgorithm extends Algorithm {
   readonly aead: boolean;
 }
@@ -56,8 +56,8 @@ function ecdh(curve: keyof typeof POINT_BYTES): KexMethod {
   return coreMethod(curve, asMpint, POINT_BYTES[curve]);
 }
 
-// NIST curves (unexplained constants) and 2048-bit groups (worth 112 bits) come last, for peers that have
-// nothing else. Methods that hash with SHA-1 are on request.
+// NIST curves (unexplained constants) and 2048-bit groups (112 bits of security) come last, for peers that
+// have nothing else. Methods that hash with SHA-1 are offered only on request.
 export const KEX: readonly KexAlgorithm[] = [
   { name: "mlkem768x25519-sha256", method: mlkem768x25519, hash: "SHA-256", preset: "strict" },
   { name: "mlkem768nistp256-sha256", method: mlkem768nistp256, hash: "SHA-256", preset: null },
@@ -76,7 +76,7 @@ export const KEX: readonly KexAlgorithm[] = [
     hash: "SHA-512",
     preset: "strict",
   },
-  // 8192 bits take a server's only thread a quarter of a second, before anybody has logged in.
+  // 8192 bits would block a server's only thread for a quarter of a second, before any login.
   {
     name: "diffie-hellman-group18-sha512",
     method: dhFixedGroup(8192),
@@ -113,7 +113,7 @@ export const KEX: readonly KexAlgorithm[] = [
   { name: "diffie-hellman-group1-sha1", method: dhFixedGroup(1024), hash: "SHA-1", preset: null },
 ];
 
-/** A signature algorithm; `preset` is about host keys, `userKey` about keys to log in with. */
+/** A signature algorithm; `preset` is for host keys, `userKey` for user keys. */
 export interface SignatureAlgorithm extends Algorithm {
   readonly userKey: boolean;
 }
@@ -132,23 +132,23 @@ export const SIGNATURES: readonly SignatureAlgorithm[] = [
 ];
 
 /**
- * The same by a host key with a certificate (OpenSSH PROTOCOL.certkeys). Where no authority is known, the
- * key in the certificate is looked up as one without.
+ * Host keys with a certificate (OpenSSH PROTOCOL.certkeys). If the authority is unknown, the key in the
+ * certificate is looked up like a plain key.
  */
 export const CERTIFIED: readonly Algorithm[] = SIGNATURES
   .map(({ name, preset }) => ({ name: certifiedName(name), preset: preset && "default" }));
 
-/** Keys to log in with, and certificates of them: one is as good as the other. */
+/** User keys and their certificates, in the same order of preference. */
 export const USER_KEYS: readonly Algorithm[] = [
   ...SIGNATURES.flatMap(({ name, userKey }): Algorithm[] => {
     const preset = userKey ? "strict" : null;
     return [{ name, preset }, { name: certifiedName(name), preset }];
   }),
-  // Made by browsers (PROTOCOL.u2f): as in sshd, for who names it.
+  // Made by browsers (PROTOCOL.u2f); as in sshd, only on request.
   { name: "webauthn-sk-ecdsa-sha2-nistp256@openssh.com", preset: null },
 ];
 
-// CBC is for old peers only, even with the countermeasures that `wasm/fast/src/frame` has.
+// CBC is only for old peers, even with the countermeasures of `wasm/fast/src/frame`.
 export const CIPHERS: readonly CipherAlgorithm[] = [
   { name: "chacha20-poly1305@openssh.com", aead: true, preset: "strict" },
   { name: "aes128-gcm@openssh.com", aead: true, preset: "strict" },
@@ -172,14 +172,14 @@ export const MACS: readonly Algorithm[] = [
   { name: "hmac-sha1", preset: null },
 ];
 
-// Off unless asked for, as in OpenSSH: lengths tell of contents, and links are faster than zlib.
+// Off by default, as in OpenSSH: compressed lengths reveal contents, and links are faster than zlib.
 export const COMPRESSIONS: readonly Algorithm[] = [
   { name: "none", preset: "strict" },
   { name: "zlib@openssh.com", preset: null },
   { name: "zlib", preset: null },
 ];
 
-/** The name of an algorithm whose key has a certificate. */
+/** The name of an algorithm for keys with a certificate. */
 function certifiedName(name: string): string {
   return name.replace(/(@openssh\.com)?$/, "-cert-v01@openssh.com");
 }

@@ -6,7 +6,7 @@
 
 import { core } from "./wasm.ts";
 
-/** A cipher, by its SSH name; `des-cbc`, which has none, is that of old PEM files. */
+/** A cipher, by its SSH name; `des-cbc`, which has no SSH name, is for old PEM files. */
 export type CipherName =
   | "aes128-ctr"
   | "aes192-ctr"
@@ -21,7 +21,7 @@ export type CipherName =
   | "des-cbc";
 
 /**
- * Decrypts `data`; AEAD ciphers expect their tag behind it.
+ * Decrypts `data`; AEAD ciphers expect their tag at its end.
  *
  * @throws {RangeError} If the tag is wrong or a length does not fit the cipher
  */

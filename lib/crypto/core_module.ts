@@ -1,6 +1,6 @@
 /**
- * The core as a WebAssembly module. It is unpacked and compiled when it is first used, unless the program
- * gave it, which it does where bytes may not be compiled.
+ * The core as a WebAssembly module. It is unpacked and compiled on first use. On platforms that forbid
+ * compiling bytes, the program provides the module.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import { deflated } from "../../wasm/pkg/module.ts";
 import { decodeBase64 } from "../encoding.ts";
 import { inflate } from "./inflate.ts";
 
-/** Whether the core runs with the instructions of relaxed SIMD, or with those that every runtime has. */
+/** The build of the core: with relaxed SIMD, or only with the SIMD that every runtime has. */
 export type WasmBuild = "relaxed" | "simd128";
 
 /** Tests set this on `globalThis`, before anything is imported, to run the other build. */
 const OVERRIDE = Symbol.for("@denossh/ssh wasm build");
-/** A program sets this on `globalThis`, before the core is used, to a `WebAssembly.Module`. */
+/** A program may set this on `globalThis` to a `WebAssembly.Module`, before the core is used. */
 const GIVEN = Symbol.for("@denossh/ssh wasm module");
 
 // A module of one function that uses i8x16.relaxed_swizzle.
@@ -32,25 +32,25 @@ const globals = globalThis as {
   navigator?: { userAgent?: string };
 };
 
-/** The build that was chosen when this file was loaded. */
+/** The build, chosen when this file is loaded. */
 export const wasmBuild: WasmBuild = globals[OVERRIDE] ??
   (WebAssembly.validate(RELAXED_PROBE) ? "relaxed" : "simd128");
 
 let compiled: WebAssembly.Module | null = null;
 
-// Cloudflare Workers compile bytes only while a module is loaded, and older versions never.
+// Cloudflare Workers allow compiling only while a module is loaded, and older versions never.
 if (globals.navigator?.userAgent === "Cloudflare-Workers") {
   try {
     coreModule();
   } catch {
-    // The program may still give the core; if it does not, its first use fails like this.
+    // The program may still provide the core; otherwise its first use fails with the same error.
   }
 }
 
 /**
  * The core, compiled.
  *
- * @throws {Error} If the platform compiles no bytes, and the program has given no module.
+ * @throws {Error} If the platform forbids compiling bytes and the program has not provided a module
  */
 export function coreModule(): WebAssembly.Module {
   return compiled ??= globals[GIVEN] ?? compile();
@@ -61,12 +61,12 @@ function compile(): WebAssembly.Module {
   try {
     return new WebAssembly.Module(bytes);
   } catch (cause) {
-    const todo = 'give it the module "@denossh/ssh/core.wasm", as docs/edge.md shows';
-    throw new Error(`This platform does not compile WebAssembly from bytes: ${todo}`, { cause });
+    const todo = 'provide the module "@denossh/ssh/core.wasm", as docs/edge.md shows';
+    throw new Error(`This platform forbids compiling WebAssembly from bytes: ${todo}`, { cause });
   }
 }
 
-/** The core as a `.wasm` file has it. */
+/** The content of the core's `.wasm` file. */
 export function coreBytes(build: WasmBuild): Uint8Array<ArrayBuffer> {
   const bytes = inflate(decode(deflated));
   if (build === "simd128") replaceSwizzles(bytes);
@@ -74,7 +74,7 @@ export function coreBytes(build: WasmBuild): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Writes i8x16.swizzle (FD 0E, in as many bytes) where i8x16.relaxed_swizzle (FD 80 02) is. The core gives
+ * Replaces i8x16.relaxed_swizzle (FD 80 02) by i8x16.swizzle (FD 0E, padded to three bytes). The core gives
  * it no index above 15, so both do the same. `wasm/build.ts` checks that nothing else has these bytes.
  */
 function replaceSwizzles(wasm: Uint8Array): void {

@@ -5,26 +5,26 @@ import { wiping } from "./wiping.ts";
 /** A hash function of the SHA family, by the name that Web Crypto uses. */
 export type ShaName = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
 
-/** A hash function of PBKDF2: OpenSSL also names two of which SSH has no other use. */
+/** A hash function of PBKDF2; OpenSSL allows two that SSH does not use elsewhere. */
 export type Pbkdf2Hash = ShaName | "SHA-224" | "SHA-512/256";
 
-/** A hash function; MD5 is for fingerprints and old files only. */
+/** A hash function; MD5 is only for fingerprints and old files. */
 export type HashName = ShaName | "MD5";
 
-/** The digest of the parts one after the other; at once, unlike `crypto.subtle.digest`. */
+/** The digest of the concatenated parts; synchronous, unlike `crypto.subtle.digest`. */
 export function digest(hash: HashName, ...parts: Uint8Array[]): Uint8Array {
   const hashed = (data: Uint8Array) =>
     hash === "MD5" ? core().md5(data) : core().digest(hash, data) ?? unknown(hash);
   return joined(parts, hashed);
 }
 
-/** HMAC (RFC 2104) over the parts one after the other. */
+/** HMAC (RFC 2104) of the concatenated parts. */
 export function hmac(hash: ShaName, key: Uint8Array, ...parts: Uint8Array[]): Uint8Array {
   return joined(parts, (data) => core().hmac(hash, key, data) ?? unknown(hash));
 }
 
 /**
- * The key that OpenSSH encrypts private keys with.
+ * Derives the key with which OpenSSH encrypts private keys (bcrypt_pbkdf).
  *
  * @throws {RangeError} If an input is empty, `rounds` is 0 or `length` is over 1024 bytes
  */
@@ -41,7 +41,7 @@ export function bcryptPbkdf(
   return key;
 }
 
-/** PBKDF2 (RFC 8018 §5.2); without an iteration there is no key, which is a `RangeError`. */
+/** PBKDF2 (RFC 8018 §5.2); throws a `RangeError` without iterations. */
 export function pbkdf2(
   hash: Pbkdf2Hash,
   passphrase: Uint8Array,
@@ -54,20 +54,20 @@ export function pbkdf2(
   return key;
 }
 
-/** What an scrypt key costs to derive. */
+/** The cost of an scrypt key. */
 export interface ScryptCost {
-  /** Rounds, and blocks of memory: a power of two. */
+  /** The number of rounds and of memory blocks: a power of two. */
   readonly n: number;
   /** Block size, in units of 128 bytes. */
   readonly r: number;
-  /** How often it is all done. */
+  /** The number of repetitions. */
   readonly p: number;
 }
 
 /**
  * scrypt (RFC 7914 §6).
  *
- * @throws {RangeError} If the cost is out of range, or there is not as much memory
+ * @throws {RangeError} If the cost is out of range, or memory is short
  */
 export function scrypt(
   passphrase: Uint8Array,
@@ -85,18 +85,18 @@ export function scrypt(
   return key;
 }
 
-/** How much an Argon2 key costs to derive. */
+/** The cost of an Argon2 key. */
 export interface Argon2Cost {
   /** Memory in KiB. */
   memory: number;
-  /** How often the memory is gone over. */
+  /** The number of passes over the memory. */
   passes: number;
-  /** Lanes; they are computed one after the other here. */
+  /** The number of lanes, computed sequentially. */
   parallelism: number;
 }
 
 /**
- * The key that PuTTY encrypts private keys with (RFC 9106).
+ * Derives the key with which PuTTY encrypts private keys (RFC 9106).
  *
  * @throws {RangeError} If the cost is out of range or beyond our limits, `length` is below 4 bytes or
  *     the salt is below 8
@@ -122,15 +122,15 @@ export function argon2(
   return key;
 }
 
-/** Compares in time that does not depend on where the difference is. */
+/** Compares in time that does not depend on the position of a difference. */
 export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
   return core().equal(a, b);
 }
 
-/** No key is longer; PPK asks for 80. */
+/** The longest key; PPK needs 80. */
 const ARGON2_MAX_BYTES = 1024;
 
-/** Lends the parts in one; a copy of them, in which secrets may be, is wiped afterwards. */
+/** Lends the concatenated parts; the copy, which may contain secrets, is wiped afterwards. */
 function joined<T>(parts: readonly Uint8Array[], use: (data: Uint8Array) => T): T {
   if (parts.length === 1) return use(parts[0]!);
   const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));

@@ -1,11 +1,11 @@
-// RFC 1951 §3.2.5: the first length or distance of each symbol, and its number of extra bits.
+// RFC 1951 §3.2.5: the first length or distance of each symbol, and the number of its extra bits.
 // deno-fmt-ignore
 const LENGTHS = [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258];
 const LENGTH_BITS = LENGTHS.map((_, at) => at < 4 || at === 28 ? 0 : (at >> 2) - 1);
 const DISTANCE_BITS = Array.from({ length: 30 }, (_, at) => at < 2 ? 0 : (at >> 1) - 1);
 const DISTANCES = DISTANCE_BITS.map((bits, at) => at < 2 ? at + 1 : (2 + at % 2 << bits) + 1);
 
-/** RFC 1951 §3.2.7: the order of the lengths of the code that codes lengths. */
+/** RFC 1951 §3.2.7: the order of the code lengths for the code length alphabet. */
 const ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 /** A Huffman code: for each value of the next `bits` bits, the symbol and the length of its code. */
@@ -20,11 +20,10 @@ const FIXED = [
 ] as const;
 
 /**
- * Unpacks DEFLATE data (RFC 1951) in one synchronous call. The core is unpacked with it: DecompressionStream
- * is asynchronous, which Cloudflare Workers forbid while a module is loaded, and `require()` of Node does not
- * allow.
+ * Unpacks DEFLATE data (RFC 1951) synchronously. Used for the core, because DecompressionStream is
+ * asynchronous, which neither Cloudflare Workers nor Node's `require()` allow while a module is loaded.
  *
- * @param input Data of ours: it is trusted not to be a bomb
+ * @param input Trusted data: the unpacked length is not limited
  * @throws {RangeError} If it is malformed
  */
 export function inflate(input: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -59,7 +58,7 @@ export function inflate(input: Uint8Array): Uint8Array<ArrayBuffer> {
   function stored(): void {
     take(held & 7);
     const length = take(16);
-    take(16); // its complement
+    take(16); // the complement of the length
     room(length);
     for (const end = size + length; size < end;) output[size++] = take(8);
   }
@@ -76,7 +75,7 @@ export function inflate(input: Uint8Array): Uint8Array<ArrayBuffer> {
       const far = symbol(distances);
       const distance = DISTANCES[far]! + take(DISTANCE_BITS[far]!);
       if (!(distance <= size)) throw new RangeError("DEFLATE data refers to before its start");
-      // Byte by byte: the source may overlap with what is written.
+      // Byte by byte, because the source may overlap with the target.
       for (const end = size + length; size < end; size++) output[size] = output[size - distance]!;
     }
   }
@@ -109,7 +108,7 @@ export function inflate(input: Uint8Array): Uint8Array<ArrayBuffer> {
   return output.slice(0, size);
 }
 
-/** RFC 1951 §3.2.2: the code whose symbols have these lengths; 0 for symbols that do not occur. */
+/** RFC 1951 §3.2.2: the code with these lengths; 0 for symbols that do not occur. */
 function codeOf(lengths: readonly number[]): Code {
   const bits = Math.max(1, ...lengths);
   const table = new Uint16Array(1 << bits);
@@ -117,7 +116,7 @@ function codeOf(lengths: readonly number[]): Code {
   for (let length = 1; length <= bits; length++, code <<= 1) {
     for (let symbol = 0; symbol < lengths.length; symbol++) {
       if (lengths[symbol] !== length) continue;
-      // Codes are sent with their first bit first, and the reader has its next bit last.
+      // Codes are sent with their first bit first, but the next bit of the input is the lowest.
       const step = 1 << length;
       for (let at = reversed(code, length); at < table.length; at += step) {
         table[at] = symbol << 4 | length;

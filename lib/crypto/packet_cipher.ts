@@ -1,6 +1,6 @@
 /**
- * The two directions of a packet stream. Keys, sequence numbers, padding, MAC and cipher live in
- * WebAssembly; here are only payloads and bytes for the wire.
+ * The two directions of a packet stream. Keys, sequence numbers, padding, MAC and cipher are in
+ * WebAssembly; this file passes payloads and wire bytes.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import {
   type Sealer as CoreSealer,
 } from "./wasm.ts";
 
-/** What one direction needs to switch keys; the keys are derived inside WebAssembly. */
+/** The inputs for new keys of one direction; the keys are derived in WebAssembly. */
 export interface DirectionKeys {
   /** The SSH name, such as `"chacha20-poly1305@openssh.com"`, or `"none"`. */
   cipher: string;
@@ -26,7 +26,7 @@ export interface DirectionKeys {
   compression: string;
   /** The hash of the key exchange method. */
   hash: ShaName;
-  /** K exactly as it is hashed: an mpint or a string, length prefix included. */
+  /** K as hashed: an mpint or a string, with the length prefix. */
   secret: Uint8Array;
   /** H of this key exchange. */
   exchangeHash: Uint8Array;
@@ -34,11 +34,11 @@ export interface DirectionKeys {
   sessionId: Uint8Array;
   /** Chooses the letters A, C, E or B, D, F of RFC 4253 §7.2. */
   direction: "client-to-server" | "server-to-client";
-  /** Whether the next packet is number 0 again, as strict key exchange has it. */
+  /** Whether the next packet has number 0 again, as in strict key exchange. */
   resetSequence: boolean;
 }
 
-/** Keys as they are, for tests and published vectors. */
+/** Keys given directly, for tests and published vectors. */
 export interface RawKeys {
   /** The SSH name of the cipher. */
   cipher: string;
@@ -50,7 +50,7 @@ export interface RawKeys {
   iv: Uint8Array;
   /** The MAC's key; empty for AEAD ciphers. */
   macKey: Uint8Array;
-  /** The next packet's number; this many packets count as sent under the keys. */
+  /** The number of the next packet; as many packets count as sent with these keys. */
   sequence: number;
 }
 
@@ -58,10 +58,10 @@ export interface RawKeys {
 const MAC_ERROR = 5;
 /** SSH_DISCONNECT_COMPRESSION_ERROR. */
 const COMPRESSION_ERROR = 6;
-/** Words in a row of the opener's table: address, length, sequence number. */
+/** Words per row of the opener's table: address, length, sequence number. */
 const ROW = 3;
 
-/** Seals payloads into packets, in place, and keeps them until they are taken. */
+/** Seals payloads into packets in place, and keeps the packets until they are taken. */
 export class Sealer implements Disposable {
   #core: CoreSealer | null = new (core().Sealer)();
 
@@ -107,12 +107,12 @@ export class Sealer implements Disposable {
     return length;
   }
 
-  /** Switches to the keys of a key exchange: call it behind NEWKEYS. */
+  /** Switches to the keys of a key exchange, after NEWKEYS. */
   rekey(keys: DirectionKeys): void {
     rekey(this.#live(), keys);
   }
 
-  /** Authentication is over: `zlib@openssh.com` starts behind what has been sealed. */
+  /** Starts `zlib@openssh.com`, after authentication, with the next packet to be sealed. */
   authenticated(): void {
     this.#live().authenticated();
   }
@@ -122,7 +122,7 @@ export class Sealer implements Disposable {
     setKeys(this.#live(), keys);
   }
 
-  /** Wipes the keys; doing it twice is harmless. */
+  /** Wipes the keys; may be called twice. */
   [Symbol.dispose](): void {
     this.#core?.free();
     this.#core = null;
@@ -133,10 +133,10 @@ export class Sealer implements Disposable {
   }
 }
 
-/** Takes bytes from the wire and opens the packets in them, all that are complete at a time. */
+/** Takes bytes from the wire and opens all complete packets in them at a time. */
 export class Opener implements Disposable {
   #core: CoreOpener | null;
-  /** Rows of the table in WebAssembly memory, and how many of them have been handed out. */
+  /** Rows of the table in WebAssembly memory, and how many of them have been returned. */
   #rows = 0;
   #handed = 0;
   #sequence = 0;
@@ -151,7 +151,7 @@ export class Opener implements Disposable {
     return this.#sequence;
   }
 
-  /** Bytes that were pushed and that {@linkcode next} has not come to. */
+  /** Bytes that were pushed and that {@linkcode next} has not processed. */
   get buffered(): number {
     return this.#live().buffered(this.#handed);
   }
@@ -167,7 +167,7 @@ export class Opener implements Disposable {
   }
 
   /**
-   * The next payload, borrowed until the next call of anything here; null if more bytes are needed.
+   * The next payload, borrowed until the next call of any method; null if more bytes are needed.
    *
    * @throws {ProtocolError} If the next packet is not authentic or not well formed
    */
@@ -185,12 +185,15 @@ export class Opener implements Disposable {
     return heap().subarray(address, address + words[row + 1]!);
   }
 
-  /** Switches to the keys of a key exchange: call it behind NEWKEYS. Unread ciphertext stays. */
+  /** Switches to the keys of a key exchange, after NEWKEYS. Unread ciphertext stays. */
   rekey(keys: DirectionKeys): void {
     rekey(this.#live(), keys);
   }
 
-  /** Authentication is over: `zlib@openssh.com` starts behind what {@linkcode next} returned. */
+  /**
+   * Starts `zlib@openssh.com`, after authentication, with the packet after the one that {@linkcode next}
+   * returned.
+   */
   authenticated(): void {
     this.#live().authenticated();
   }
@@ -200,7 +203,7 @@ export class Opener implements Disposable {
     setKeys(this.#live(), keys);
   }
 
-  /** Wipes the keys; doing it twice is harmless. */
+  /** Wipes the keys; may be called twice. */
   [Symbol.dispose](): void {
     this.#core?.free();
     this.#core = null;
@@ -211,12 +214,12 @@ export class Opener implements Disposable {
   }
 }
 
-/** A packet that takes every kernel through its bulk loop. */
+/** A packet that is long enough for the bulk loop of every kernel. */
 const WARM_UP_BYTES = 32 * 1024;
 
 /**
- * Has the engine compile what a cipher needs, so that the first packets do not wait for it. It
- * takes a few milliseconds: a good use of the time in which the peer computes its key exchange.
+ * Makes the engine compile the code of a cipher, so that the first packets do not wait for it. It takes a
+ * few milliseconds, while the peer computes its part of the key exchange.
  */
 export function warmUp(cipher: string, mac: string): void {
   using sealer = new Sealer();
@@ -274,7 +277,7 @@ function unknown(cipher: string, mac: string, compression = "none"): TypeError {
   );
 }
 
-/** Null if the stream is fine and waits for more. */
+/** Throws the error of a status; null if the stream only needs more bytes. */
 function failure(status: number): null {
   switch (status) {
     case 0:
@@ -284,11 +287,12 @@ function failure(status: number): null {
     case 3:
       throw exhausted();
     case 4:
-      throw new ProtocolError("Bad packet: its compression is broken or hides too much", {
+      throw new ProtocolError("Bad packet: its compressed data is malformed or too long", {
         disconnectReason: COMPRESSION_ERROR,
       });
     default:
-      // One message for MAC, padding and hidden lengths: it must not tell a forger what was wrong.
+      // One message for MAC, padding and encrypted lengths, because it must not tell a forger what was
+      // wrong.
       throw new ProtocolError("Bad packet: not authentic (message authentication code incorrect)", {
         disconnectReason: MAC_ERROR,
       });

@@ -29,7 +29,7 @@ export const FIELD_BYTES: Readonly<Record<Curve, number>> = {
 };
 const SEED_BYTES = 32;
 
-/** Whether an Ed25519 signature (RFC 8032) holds. */
+/** Verifies an Ed25519 signature (RFC 8032). */
 export function verifyEd25519(
   publicKey: Uint8Array,
   message: Uint8Array,
@@ -38,7 +38,7 @@ export function verifyEd25519(
   return core().verify_ed25519(publicKey, message, signature);
 }
 
-/** Whether an ECDSA signature holds; `r` and `s` are big-endian magnitudes. */
+/** Verifies an ECDSA signature; `r` and `s` are big-endian magnitudes. */
 export function verifyEcdsa(
   curve: Curve,
   point: Uint8Array,
@@ -52,7 +52,7 @@ export function verifyEcdsa(
     core().verify_ecdsa(curve, point, message, signature);
 }
 
-/** Whether an RSASSA-PKCS1-v1_5 signature holds; moduli of 2048 to 16384 bits. */
+/** Verifies an RSASSA-PKCS1-v1_5 signature; the modulus has 2048 to 16384 bits. */
 export function verifyRsa(
   hash: "SHA-1" | "SHA-256" | "SHA-512",
   n: Uint8Array,
@@ -68,7 +68,7 @@ export function signEd25519(seed: Uint8Array, message: Uint8Array): Uint8Array {
   return core().sign_ed25519(seed, message) ?? refuse("Ed25519");
 }
 
-/** Signs with ECDSA over the curve's own hash (RFC 5656 §6.2.1). */
+/** Signs with ECDSA and the hash of the curve (RFC 5656 §6.2.1). */
 export function signEcdsa(
   curve: Curve,
   scalar: Uint8Array,
@@ -119,7 +119,7 @@ export function ecdsaPublicKey(curve: Curve, scalar: Uint8Array): Uint8Array {
   );
 }
 
-/** A scalar from an mpint or a key file may lack leading zeros, or have one too many. */
+/** Pads a scalar: those from an mpint or a key file may lack leading zeros, or have one too many. */
 function fixed(curve: Curve, scalar: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(FIELD_BYTES[curve]);
   return place(scalar, bytes) ? bytes : refuse(curve);

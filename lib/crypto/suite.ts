@@ -13,34 +13,34 @@ import {
 } from "./algorithms.ts";
 
 /**
- * Which algorithms to offer, best first. Each is a list of names or an expression as OpenSSH's:
- * `"a,b"` replaces the default list, `"+a"` appends, `"-a"` removes and `"^a"` puts in front. `*` and
- * `?` are wildcards, and `!` keeps from being removed.
+ * The algorithms to offer, best first. Each is a list of names or an expression as in OpenSSH: `"a,b"`
+ * replaces the default list, `"+a"` appends, `"-a"` removes and `"^a"` prepends. `*` and `?` are wildcards,
+ * and `!` excludes names from removal.
  */
 export interface AlgorithmOptions {
   /**
-   * `"strict"` leaves out of the default lists what only old peers need: MACs over plaintext, NIST curves,
-   * 2048-bit groups, ECDSA host keys.
+   * `"strict"` removes from the default lists algorithms that only old peers need: MACs over plaintext,
+   * NIST curves, 2048-bit groups, ECDSA host keys.
    */
   preset?: "strict" | "default";
   /** Key exchange methods. */
   kex?: string | readonly string[];
   /** Host key signature algorithms. */
   hostKey?: string | readonly string[];
-  /** Signature algorithms of keys to log in with; `"+ssh-rsa"` allows SHA-1 for old peers. */
+  /** Signature algorithms of user keys; `"+ssh-rsa"` allows SHA-1 for old peers. */
   userKey?: string | readonly string[];
   /** Ciphers, in both directions. */
   cipher?: string | readonly string[];
   /** Message authentication codes for the ciphers that need one, in both directions. */
   mac?: string | readonly string[];
   /**
-   * Compression, in both directions: `"zlib@openssh.com,none"` asks for it once logged in. Off by
-   * default, since lengths then tell of contents.
+   * Compression, in both directions: `"zlib@openssh.com,none"` enables it after the login. Off by default,
+   * because compressed lengths reveal contents.
    */
   compression?: string | readonly string[];
 }
 
-/** The lists that one end offers, resolved. */
+/** The resolved lists that one end offers. */
 export interface Suite {
   readonly kex: readonly string[];
   readonly hostKey: readonly string[];
@@ -51,7 +51,7 @@ export interface Suite {
 }
 
 /**
- * Resolves what to offer.
+ * Resolves the lists to offer.
  *
  * @throws {TypeError} If a name is not known or a list is empty
  */
@@ -83,7 +83,7 @@ export function presetNames(table: readonly Algorithm[], preset: Preset = "defau
     .map((row) => row.name);
 }
 
-/** The row of a name that has been negotiated, so it is there. */
+/** The row of a negotiated name, which always exists. */
 export function row<A extends Algorithm>(table: readonly A[], name: string): A {
   const found = table.find((candidate) => candidate.name === name);
   if (found === undefined) throw new TypeError(`Unknown algorithm "${printable(name, 64)}"`);
@@ -91,9 +91,9 @@ export function row<A extends Algorithm>(table: readonly A[], name: string): A {
 }
 
 /**
- * The names that a wish comes to, out of the rows of a table.
+ * The names that an option selects from the rows of a table.
  *
- * @throws {TypeError} If a name is not known or nothing is left
+ * @throws {TypeError} If a name is unknown or the list is empty
  */
 export function resolveList(
   kind: string,
@@ -115,11 +115,11 @@ export function resolveList(
 }
 
 /**
- * The names that an expression of OpenSSH's comes to: a list, or with `+`, `-` or `^` in front a change of
- * the default list. Names may be patterns.
+ * The names that an expression of OpenSSH's selects: a list or, after `+`, `-` or `^`, a change of the
+ * default list. Names may be patterns.
  *
  * @param known The names that patterns match
- * @param onUnknown Is told a name that matches none of them; it is left out
+ * @param onUnknown Called with each name that matches none of them, which is skipped
  */
 export function resolveExpression(
   expression: string,

@@ -1,4 +1,4 @@
-/** Lends a secret, which is wiped afterwards. */
+/** Lends a secret, and wipes it afterwards. */
 export function wiping<T>(secret: Uint8Array, use: (secret: Uint8Array) => T): T {
   try {
     return use(secret);

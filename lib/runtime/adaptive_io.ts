@@ -1,7 +1,7 @@
-/** A call that takes longer than this many milliseconds has waited for a disk or a network. */
+/** A call that takes longer than this many milliseconds counts as waiting for a disk or a network. */
 const SLOW_MS = 5;
 
-/** Calls that run in other threads after a slow one, before a synchronous one is tried again. */
+/** The number of calls in other threads after a slow one, before a synchronous one is tried again. */
 const WARY_CALLS = 64;
 
 /**

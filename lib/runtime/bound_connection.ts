@@ -3,7 +3,7 @@ import { builtin } from "./builtin.ts";
 import type { Net, SocketStreams } from "./net.ts";
 import { webReadable, webWritable } from "./node_streams.ts";
 
-/** See `Net.connectFrom`. `Deno.connect` leaves the local address to the system; Node's sockets do not. */
+/** See `Net.connectFrom`. Uses Node's sockets, because `Deno.connect` has no option for the local address. */
 export async function connectFrom(
   ...[localAddress, { hostname, port, keepAlive, signal }]: Parameters<Net["connectFrom"]>
 ): Promise<SocketStreams> {

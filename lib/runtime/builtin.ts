@@ -1,4 +1,4 @@
-/** The modules of Node's that are used. */
+/** The modules of Node that are used. */
 interface Builtins {
   "node:buffer": typeof import("node:buffer");
   "node:child_process": typeof import("node:child_process");
@@ -17,8 +17,8 @@ interface Builtins {
 const loaded: Partial<Builtins> = {};
 
 /**
- * A module of Node's. Unlike an import it is loaded when it is first used, and synchronously; and a bundler
- * does not look for it where it does not exist.
+ * A built-in module of Node. Unlike an import it is loaded on first use, synchronously, and invisible to
+ * bundlers for other platforms.
  */
 export function builtin<Name extends keyof Builtins>(name: Name): Builtins[Name] {
   return loaded[name] ??= load(name);

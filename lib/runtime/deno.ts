@@ -5,7 +5,7 @@ import type { ProgramOptions, Runtime } from "./parts.ts";
 import { onAbort } from "../waiting.ts";
 import { builtin } from "./builtin.ts";
 
-/** Deno: most of its functions are the parts themselves, so that nothing stands in between. */
+/** Deno. Most parts are Deno's own functions, without wrappers. */
 export function denoRuntime(): Omit<Runtime, "hasFiles"> {
   return {
     name: "Deno",
@@ -26,7 +26,7 @@ export function denoRuntime(): Omit<Runtime, "hasFiles"> {
       output: (program, options) =>
         spawn(program, { stdout: "piped", stderr: "piped", ...options }).output(),
     },
-    // Its own properties come first, and the rest is Deno's.
+    // Overrides some properties; the rest is Deno's.
     terminal: Object.assign(Object.create(Deno), { readStdin }),
     isGranted: (permission) => Deno.permissions.querySync(permission).state === "granted",
     requestPermission: async (permission) =>
@@ -39,7 +39,7 @@ export function denoRuntime(): Omit<Runtime, "hasFiles"> {
   };
 }
 
-/** Deno's own `signal` sends SIGTERM, which a program may ignore. */
+/** Deno's `signal` option sends SIGTERM, which a program may ignore. */
 function spawn(program: string, { signal, ...options }: ProgramOptions): Deno.ChildProcess {
   signal?.throwIfAborted();
   const child = new Deno.Command(program, options).spawn();

@@ -11,7 +11,7 @@ export const denoNet: Net = {
   connectUnix: (path) =>
     path.startsWith(PIPES) ? connectPipe(path) : Deno.connect({ transport: "unix", path }),
   listen(options) {
-    // Without the flag Deno would end the process; with it there are datagrams, too.
+    // Without the flag Deno would end the process. Datagrams show whether it is set.
     if (options.reusePort && !("listenDatagram" in Deno)) {
       throw new TypeError("Sharing a port between processes needs `deno run --unstable-net`");
     }
@@ -33,15 +33,14 @@ export const denoNet: Net = {
   networkInterfaces: () => Deno.networkInterfaces(),
 };
 
-/** Connects to a named pipe of Windows, which of Deno's sockets only those of `node:net` do. */
+/** Connects to a named pipe of Windows with `node:net`, because `Deno.connect` cannot. */
 export async function connectPipe(path: string): Promise<Deno.UnixConn> {
   const { nodeNet } = await import("./node_net.ts");
   return await nodeNet.connectUnix(path);
 }
 
 /**
- * Deno leads requests to hosts in NO_PROXY past the proxy of a client, too. It reads the variable when the
- * client is made.
+ * Deno applies NO_PROXY to the proxy of a client, too. It reads the variable when the client is made.
  */
 function createHttpClient(options: Deno.CreateHttpClientOptions): Deno.HttpClient {
   using restoring = new DisposableStack();
@@ -54,7 +53,7 @@ function createHttpClient(options: Deno.CreateHttpClientOptions): Deno.HttpClien
   return Deno.createHttpClient(options);
 }
 
-/** Deno 2.5 and older leave the file of the socket when its listener is closed. */
+/** Removes the socket's file on closing, which older versions of Deno do not. */
 function listenUnix(path: string): Deno.UnixListener {
   const listener = Deno.listen({ transport: "unix", path });
   if (!isBefore(2, 7, 0)) return listener;

@@ -4,7 +4,7 @@ import type { PosixFiles } from "./files.ts";
 
 let posix: PosixFiles | null = null;
 
-/** `node:fs`, with repairs for older versions of Deno. */
+/** `node:fs`, with workarounds for older versions of Deno. */
 export function denoPosix(): PosixFiles {
   return posix ??= hasDescriptors() ? builtin("node:fs") : repaired(builtin("node:fs"));
 }
@@ -14,7 +14,7 @@ export function descriptorPath(fd: number): string | null {
   return Deno.build.os === "linux" && hasDescriptors() ? `/proc/self/fd/${fd}` : null;
 }
 
-/** Before 2.7.12 the descriptors of Deno's `node:fs` were numbers that the system does not know. */
+/** Before 2.7.12 the descriptors of Deno's `node:fs` were not those of the system. */
 function hasDescriptors(): boolean {
   return !isBefore(2, 7, 12);
 }
@@ -28,8 +28,8 @@ function repaired(fs: PosixFiles): PosixFiles {
 }
 
 /**
- * Before Deno 2.7.12, `write` at a position is a seek and then a write, so parallel calls write to each
- * other's positions. `writeSync` does both in one step; a slow disk blocks the program on these versions.
+ * Before Deno 2.7.12, `write` at a position is a seek followed by a write, so parallel calls mix up their
+ * positions. `writeSync` does both in one step, so a slow disk blocks the program on these versions.
  */
 function atomicWrite(fs: PosixFiles) {
   return (
@@ -50,7 +50,7 @@ function atomicWrite(fs: PosixFiles) {
   };
 }
 
-/** `lchownSync` for files and directories, which Deno 2.5 and older lack. It follows no link either. */
+/** `lchownSync` for files and directories, missing in Deno 2.5 and older. It does not follow links. */
 function lchown(fs: PosixFiles) {
   return (path: string | URL | Uint8Array, uid: number, gid: number): void => {
     const named = Deno.lstatSync(path as string);

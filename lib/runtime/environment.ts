@@ -1,6 +1,6 @@
 import { runtime } from "./runtime.ts";
 
-/** An environment variable, if the permission to read it has been granted already. */
+/** An environment variable, if the permission to read it was granted already. */
 export function grantedVariable(name: string): string | undefined {
   const granted = runtime.isGranted({ name: "env", variable: name });
   return granted ? runtime.env.get(name) : undefined;

@@ -1,6 +1,6 @@
 import { plainMessage } from "../error_messages.ts";
 
-/** Errors of the runtime that the module tells apart, with their names in errno.h. */
+/** Errors of the runtime that the module distinguishes, with their names in errno.h. */
 const ERRNO = {
   AddrInUse: ["EADDRINUSE"],
   AlreadyExists: ["EEXIST"],
@@ -11,7 +11,7 @@ const ERRNO = {
   InvalidData: [],
   IsADirectory: ["EISDIR"],
   NotADirectory: ["ENOTDIR"],
-  /** A permission of the runtime's own, such as `--allow-net`, is missing. */
+  /** A permission of the runtime, such as `--allow-net`, is missing. */
   NotCapable: [],
   NotFound: ["ENOENT"],
   NotSupported: ["ENOSYS", "ENOTSUP", "EOPNOTSUPP"],
@@ -24,8 +24,8 @@ const ERRNO = {
 export type PlatformErrorName = keyof typeof ERRNO;
 
 /**
- * An error as the runtime's own functions throw it: on Deno, an instance of the class in `Deno.errors`; with
- * the same name, and the code that Node has, elsewhere.
+ * An error like those of the runtime's functions: on Deno, of the class in `Deno.errors`; elsewhere, with
+ * the same name and Node's code.
  */
 export function platformError(name: PlatformErrorName, message?: string): Error {
   const Known = denoErrors()?.[name];
@@ -34,7 +34,7 @@ export function platformError(name: PlatformErrorName, message?: string): Error 
   return Object.assign(new Error(message), { name, ...(code && { code }) });
 }
 
-/** Whether an error of the runtime's functions is one of those; by name or code, on every runtime. */
+/** Whether an error of the runtime has one of these names or its code. */
 export function isError(error: unknown, ...names: readonly PlatformErrorName[]): error is Error {
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
@@ -43,13 +43,13 @@ export function isError(error: unknown, ...names: readonly PlatformErrorName[]):
   );
 }
 
-/** Whether an error is one that the runtime's functions throw. */
+/** Whether an error was thrown by the runtime's functions. */
 export function isPlatformError(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   return "code" in error || error.name in ERRNO || error.name in (denoErrors() ?? {});
 }
 
-/** The reason in an error of the runtime, without the system's name or number for it and the call that failed. */
+/** The reason in an error of the runtime, without the name or number of the error and the failed call. */
 export function systemReason(error: Error): string {
   return plainMessage(error).replace(/[:,] \w+ '.*'$/s, "").replace(/ \(os error \d+\)$/, "")
     .replace(/^E[A-Z0-9]+: (.)/, (_, first) => first.toUpperCase());

@@ -27,7 +27,7 @@ export interface Files {
   utime(path: string, atime: Date | number, mtime: Date | number): Promise<void>;
 }
 
-/** How a file is opened. */
+/** Options for opening a file. */
 export interface FileOpenOptions {
   read?: boolean;
   write?: boolean;
@@ -41,7 +41,7 @@ export interface FileOpenOptions {
 /** From the beginning of the file: `Deno.SeekMode.Start`. */
 export const SEEK_START: Deno.SeekMode.Start = 0;
 
-/** From where the file is now: `Deno.SeekMode.Current`. */
+/** From the current position: `Deno.SeekMode.Current`. */
 export const SEEK_CURRENT: Deno.SeekMode.Current = 1;
 
 /** An open file. */
@@ -57,12 +57,12 @@ export interface OpenFile extends Disposable {
   statSync(): Deno.FileInfo;
   utime(atime: Date | number, mtime: Date | number): Promise<void>;
   sync(): Promise<void>;
-  /** Whether the file is locked now: no other process may hold a lock on it. Deno 2.5 and older lack it. */
+  /** Locks the file; false if another process holds a lock on it. Missing in Deno 2.5 and older. */
   tryLock?(exclusive: boolean): Promise<boolean>;
-  /** Locks the file, which waits for others that hold a lock on it; closing it unlocks. */
+  /** Locks the file, after waiting for other processes to unlock it; closing it unlocks. */
   lock?(exclusive: boolean): Promise<void>;
   isTerminal(): boolean;
-  /** Whether a terminal gives keys one by one, as they are pressed. */
+  /** Whether a terminal delivers each key immediately. */
   setRaw(raw: boolean): void;
   close(): void;
 }
@@ -74,8 +74,8 @@ export type PathFunctions = Pick<
 >;
 
 /**
- * Files by descriptor, at once and at any offset, with the flags of open(2) and without following links;
- * `node:fs` has this shape.
+ * Files by descriptor, synchronously and at any offset, with the flags of open(2) and without following
+ * links; `node:fs` has this shape.
  */
 export type PosixFiles = Pick<
   typeof import("node:fs"),

@@ -14,14 +14,14 @@ export function expandHome(path: string): string {
 }
 
 /**
- * The path of a file of this machine that a caller named: `~` is the home directory.
+ * The path of a file on this machine, from a path or URL of the caller; `~` is the home directory.
  *
- * @throws {TypeError} If it is the URL of something else than a file of this machine
+ * @throws {TypeError} If it is not the URL of a file on this machine
  */
 export function localPath(file: string | URL): string {
   if (!(file instanceof URL)) return expandHome(file);
   if (file.protocol !== "file:" || file.host !== "") {
-    throw new TypeError(`"${file}" names no file of this machine; fetch() gets what it names`);
+    throw new TypeError(`"${file}" is not a file on this machine; use fetch() to get its content`);
   }
   const path = decodeURIComponent(file.pathname);
   return runtime.paths.sep === "/" ? path : path.replace(/^\/(?=[A-Za-z]:)/, "");

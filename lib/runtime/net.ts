@@ -1,6 +1,6 @@
 /** Sockets and name resolution. */
 export interface Net {
-  /** Connects over TCP, whatever the family of the host's address is. */
+  /** Connects over TCP, with IPv4 or IPv6. */
   connect(options: TcpAddress & { signal?: AbortSignal }): Promise<Deno.TcpConn>;
   /**
    * Connects over TCP from an address of this machine, with Nagle's algorithm off.
@@ -18,14 +18,14 @@ export interface Net {
   /** Listens on a unix socket. */
   listenUnix(path: string): Deno.UnixListener;
   /**
-   * Looks up addresses as the system does.
+   * Looks up addresses with the system's resolver.
    *
    * @param family 4 or 6; 0 for both
    */
   lookup(hostname: string, family: 0 | 4 | 6): Promise<string[]>;
   /** The name that the DNS has an alias for; null if the name is not an alias. */
   aliasOf(hostname: string): Promise<string | null>;
-  /** A client for `fetch` all of whose requests go through the proxy, whatever NO_PROXY says. */
+  /** A client for `fetch` that sends all requests through the proxy, regardless of NO_PROXY. */
   createHttpClient(
     options: Deno.CreateHttpClientOptions & { readonly proxy: Deno.Proxy },
   ): Deno.HttpClient;
@@ -33,7 +33,7 @@ export interface Net {
   networkInterfaces(): { name: string; address: string; family: "IPv4" | "IPv6" }[];
 }
 
-/** Where to connect to. */
+/** The host and port to connect to. */
 export interface TcpAddress {
   hostname: string;
   port: number;

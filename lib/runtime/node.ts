@@ -5,7 +5,7 @@ import { nodePrograms } from "./node_programs.ts";
 import { nodeTerminal } from "./node_terminal.ts";
 import type { LocalTerminal, OwnProcess, Runtime } from "./parts.ts";
 
-/** The systems whose names differ from those of Deno. */
+/** The systems with other names than in Deno. */
 const SYSTEMS: Readonly<Record<string, string>> = { win32: "windows", sunos: "solaris" };
 
 /**
@@ -48,7 +48,7 @@ export function nodeRuntime(): Omit<Runtime, "hasFiles"> {
   };
 }
 
-/** One clear error, where else the first call would fail with "Promise.withResolvers is not a function". */
+/** Without this error, the first call would fail with "Promise.withResolvers is not a function". */
 function refuseOldNode(): void {
   const { process } = globalThis as unknown as {
     process: { version: string; getBuiltinModule?: unknown };

@@ -4,13 +4,13 @@ import { builtin } from "./builtin.ts";
 import type { FileOpenOptions, Files, OpenFile } from "./files.ts";
 import { NodeReader } from "./node_streams.ts";
 
-/** Bytes of a block of a file's stream. */
+/** Bytes of one block of a file's stream. */
 const READ_BYTES = 64 * 1024;
 
 type Fs = typeof import("node:fs");
 type Path = string | URL;
 
-/** Where the times and the kind of a file are found, in the shape of Deno's. */
+/** Converts attributes of a file to the shape of Deno's. */
 function infoOf(stats: Stats): Deno.FileInfo {
   const { size, dev, ino, mode, nlink, uid, gid, rdev, blksize, blocks } = stats;
   return {
@@ -59,7 +59,7 @@ export function nodeFiles(): Files {
       const write = { write: true, append, create, createNew, truncate: !append };
       const { flags } = flagsOf(fs, write);
       await promises.writeFile(path, data, { flag: flags, ...(mode !== undefined && { mode }) });
-      if (mode !== undefined) await promises.chmod(path, mode); // of a file that was there, too
+      if (mode !== undefined) await promises.chmod(path, mode); // also for an existing file
     },
     stat: async (path) => infoOf(await promises.stat(path)),
     statSync: (path) => infoOf(fs.statSync(path)),
@@ -100,12 +100,12 @@ async function* entriesOf(fs: Fs, path: string): AsyncGenerator<Deno.DirEntry, v
   }
 }
 
-/** Plain bytes: the `slice` of a Buffer is no copy. */
+/** Converts a Buffer to plain bytes, because `slice` of a Buffer does not copy. */
 function bytesOf(buffer: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.length);
 }
 
-/** What open(2) is called with. */
+/** The arguments for open(2). */
 function flagsOf(
   fs: Fs,
   options: FileOpenOptions = { read: true },
@@ -129,9 +129,9 @@ function opened(fs: Fs, path: Path, flags: number, mode: number): Promise<number
 class NodeFile implements OpenFile {
   readonly #fs: Fs;
   readonly #fd: number;
-  /** Where the next read or write is. */
+  /** The position of the next read or write. */
   #at = 0;
-  /** Whether a `seek` has led away from where the system would be; what is no file has no offsets. */
+  /** Whether `seek` was called: until then no offset is passed, because pipes and devices have none. */
   #seeked = false;
   #closed = false;
   #terminal: { stream: ReadStream; reader: NodeReader } | null = null;
@@ -150,7 +150,7 @@ class NodeFile implements OpenFile {
         const count = await this.read(block);
         if (count === null) {
           controller.close();
-          this.close(); // as Deno's does
+          this.close(); // as in Deno
         } else controller.enqueue(block.subarray(0, count));
       },
       cancel: () => this.close(),
@@ -158,7 +158,7 @@ class NodeFile implements OpenFile {
   }
 
   async read(into: Uint8Array): Promise<number | null> {
-    // A read in another thread could not be given up.
+    // A read in another thread could not be cancelled.
     if (this.isTerminal()) return await this.#asTerminal().reader.read(into);
     const count = await new Promise<number>((resolve, reject) => {
       this.#fs.read(this.#fd, into, 0, into.length, this.#offset, (error, count) => {
@@ -193,7 +193,7 @@ class NodeFile implements OpenFile {
     return count;
   }
 
-  /** Node has no call that moves the system's own offset. */
+  /** Node has no function for lseek(2), so reads and writes pass the offset from then on. */
   // deno-lint-ignore require-await -- a throw becomes a rejection
   async seek(offset: number, whence: Deno.SeekMode): Promise<number> {
     const from = [0, this.#at, whence === 2 ? this.#fs.fstatSync(this.#fd).size : 0][whence]!;

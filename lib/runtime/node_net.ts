@@ -74,13 +74,13 @@ async function connected(
   } catch (error) {
     socket.destroy();
     signal?.throwIfAborted();
-    // Of several addresses, the first reason says most; their sum has no text.
+    // With several addresses, throw the first error, because the AggregateError has no message.
     throw error instanceof AggregateError ? error.errors[0] : error;
   }
   return new NodeConn(socket, "path" in to ? to.path : "");
 }
 
-/** A socket of Node in the shape of Deno's connections. */
+/** A Node socket in the shape of Deno's connections. */
 class NodeConn implements Deno.TcpConn {
   readonly localAddr: Deno.NetAddr;
   readonly remoteAddr: Deno.NetAddr;
@@ -158,7 +158,7 @@ function addressOf(
 /** A connection that an `accept` waits for. */
 type Acceptor = PromiseWithResolvers<Deno.TcpConn>;
 
-/** A server of Node in the shape of Deno's listeners. */
+/** A Node server in the shape of Deno's listeners. */
 class NodeListener implements Deno.Listener<Deno.TcpConn, Deno.NetAddr> {
   readonly addr: Deno.NetAddr;
   readonly #server: Server;
@@ -218,27 +218,27 @@ class NodeListener implements Deno.Listener<Deno.TcpConn, Deno.NetAddr> {
   }
 }
 
-/** What `node:net` exports without types: a socket that is bound at once, or the number of an error. */
+/** An untyped export of `node:net`: returns a bound socket, or the number of an error. */
 type CreateHandle = (
   address: string,
   port: number,
   family: number,
 ) => number | { listen(backlog: number): number; close(): void };
 
-/** Connections that the system holds until they are accepted, as in Node itself. */
+/** Connections that the system queues until they are accepted; Node's default. */
 const BACKLOG = 511;
 
 /**
- * A server that listens already, since Deno's listeners do. Node's `listen` waits for a look-up of even a
- * numeric address, but it takes a socket that is bound; the other runtimes listen at once.
+ * Returns a server that is listening, as Deno's listeners are. Node's `listen` waits for a look-up even of
+ * a numeric address, unless it is given a bound socket; the other runtimes listen immediately.
  *
- * @param family Of the address, 4 or 6; 0 for a path
+ * @param family The family of the address, 4 or 6; 0 for a path
  */
 function listening(options: ListenOptions, family: number): Server {
   const net = builtin("node:net");
   const { _createServerHandle: create } = net as unknown as { _createServerHandle?: CreateHandle };
   const server = net.createServer({ allowHalfOpen: true });
-  // What is wrong is thrown below.
+  // The error is thrown below.
   server.once("error", () => {});
   if (family === 0 || create === undefined) server.listen(options);
   else {
@@ -253,7 +253,7 @@ function listening(options: ListenOptions, family: number): Server {
     server.listen(handle);
   }
   if (server.address() === null) {
-    // The error itself comes later: the same step once more tells its number.
+    // The error is emitted later; binding once more returns its number.
     const number = options.path === undefined ? null : create?.(options.path, -1, -1);
     throw listenError(typeof number === "number" ? number : null, options);
   }

@@ -41,7 +41,7 @@ function spawn(program: string, options: ProgramOptions): ChildProcess {
     env: clearEnv ? env ?? {} : { ...builtin("node:process").env, ...env },
     stdio: [STDIO[stdin], STDIO[stdout], STDIO[stderr]],
   });
-  // What is wrong is thrown below, and comes as an event later.
+  // The error is thrown below, and emitted again later.
   child.on("error", () => {});
   if (child.pid === undefined) throw startError(program);
   const status = statusOf(child);
@@ -70,7 +70,7 @@ function piped<S>(stream: S | null, name: string): S {
   return stream;
 }
 
-/** Why a program was not started: Node tells later, and Deno throws at once. */
+/** Why a program was not started. Deno throws it immediately; Node emits it later. */
 function startError(program: string): Error {
   if (/[\\/]/.test(program)) {
     const { accessSync, constants } = builtin("node:fs");
@@ -80,14 +80,17 @@ function startError(program: string): Error {
       return error as Error;
     }
   }
-  return platformError("NotFound", `Cannot start "${program}": there is no such program or folder`);
+  return platformError(
+    "NotFound",
+    `Cannot start "${program}": the program or the folder does not exist`,
+  );
 }
 
 function statusOf(child: NodeChild): Promise<ProgramStatus> {
   return new Promise((resolve) => {
     child.once("exit", (code, signal) => {
       const numbers: Record<string, number | undefined> = builtin("node:os").constants.signals;
-      // As shells have it.
+      // As in shells.
       const ended = code ?? 128 + (numbers[signal ?? ""] ?? 0);
       resolve({ success: ended === 0, code: ended, signal: signal as Deno.Signal | null });
     });

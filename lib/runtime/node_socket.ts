@@ -3,10 +3,10 @@ import { ClosedError, DisconnectError } from "../errors.ts";
 import { builtin } from "./builtin.ts";
 import { runtime } from "./runtime.ts";
 
-/** A socket of Node's, over a channel. */
+/** A Node socket over a channel. */
 export type NodeSocket = Socket;
 
-/** What a socket reads from and writes to. */
+/** The channel that a socket reads from and writes to. */
 export interface SocketChannel {
   /** The next bytes, owned by the caller; null at the end. */
   readChunk(): Promise<Uint8Array<ArrayBuffer> | null>;
@@ -16,24 +16,24 @@ export interface SocketChannel {
   abort(reason?: unknown): void;
 }
 
-/** Opens what the socket reads from and writes to. */
+/** Opens the channel of a socket. */
 export type SocketOpener = (signal: AbortSignal) => Promise<SocketChannel>;
 
 let TunnelSocket: ReturnType<typeof socketClass> | null = null;
 
-/** A socket of Node's over a channel; `remote` is the address that it tells. */
+/** Makes a Node socket over a channel; `remote` is the address that it reports. */
 export function nodeSocket(open: SocketOpener, remote: Deno.NetAddr | Deno.UnixAddr): NodeSocket {
   TunnelSocket ??= socketClass();
   return new TunnelSocket(open, remote) as unknown as NodeSocket;
 }
 
-/** Made when it is first used, since `node:stream` is loaded then. */
+/** Defined on first use, because that loads `node:stream`. */
 // deno-lint-ignore explicit-function-return-type -- the class has no name outside
 function socketClass() {
   const { Duplex } = builtin("node:stream");
   const { Buffer } = builtin("node:buffer");
 
-  /** What programs use of `net.Socket`, apart from its handle. */
+  /** The parts of `net.Socket` that programs use, except its handle. */
   return class extends Duplex {
     connecting = true;
     bytesRead = 0;
@@ -68,7 +68,7 @@ function socketClass() {
       return this.writable ? "writeOnly" : "closed";
     }
 
-    /** Announces the connection that is there, or comes. */
+    /** Emits the events of the connection, when it is open. */
     connect(...args: unknown[]): this {
       const listener = args.at(-1);
       if (typeof listener === "function") this.once("connect", listener as () => void);
@@ -174,13 +174,16 @@ function socketClass() {
       this.destroy(this.#isOver(error) ? undefined : systemError("ECONNRESET", error));
     }
 
-    /** Whether the program has ended the socket, and then the connection without waiting for an answer. */
+    /**
+     * Whether the program has ended the socket and then closed the connection without waiting for an
+     * answer.
+     */
     #isOver(error: unknown): boolean {
       const reason = error instanceof ClosedError ? error.cause : error;
       return this.writableEnded && reason instanceof DisconnectError && reason.by === "us";
     }
 
-    /** The time without activity begins anew. */
+    /** Restarts the idle timer. */
     #active(): void {
       clearTimeout(this.#timer);
       if (this.timeout === 0 || this.destroyed) return;
@@ -190,7 +193,7 @@ function socketClass() {
   };
 }
 
-/** The error with a code of the system's, which drivers look for; the reason is its `cause`. */
+/** An error with a code of the system, which drivers look for; the reason is its `cause`. */
 function systemError(code: "ECONNREFUSED" | "ECONNRESET" | "EPIPE", cause: unknown): Error {
   const message = cause instanceof Error ? cause.message : String(cause);
   return Object.assign(new Error(message, { cause }), { code });

@@ -3,13 +3,13 @@ import { SOCKET_READ_BYTES } from "../defaults.ts";
 
 /** A read that waits for data. */
 interface Waiting {
-  /** Where the data goes; null for a piece of whatever size comes. */
+  /** The memory for the data; null for the next chunk of any size. */
   readonly into: Uint8Array | null;
   readonly resolve: (got: Uint8Array | number | null) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Reads a stream of Node's into memory of the caller, as `Deno.Conn` does. */
+/** Reads a Node stream into memory of the caller, like `Deno.Conn`. */
 export class NodeReader {
   readonly #stream: Readable;
   readonly #most: number;
@@ -19,11 +19,11 @@ export class NodeReader {
   #error: unknown = null;
   #waiting: Waiting | null = null;
 
-  /** @param most Bytes above which the stream is paused until they are read */
+  /** @param most The stream is paused while more bytes than this are unread */
   constructor(stream: Readable, most: number = SOCKET_READ_BYTES) {
     this.#stream = stream;
     this.#most = most;
-    // At once: Node throws away what a program wrote if nothing listens when it ends.
+    // Listen immediately, because Node discards the output of a program that ends before.
     stream.on("data", (chunk: Uint8Array) => this.#come(chunk));
     stream.once("end", () => this.#end());
     stream.once("error", (error) => this.fail(error));
@@ -45,7 +45,7 @@ export class NodeReader {
     return Promise.resolve(chunk as Uint8Array<ArrayBuffer>);
   }
 
-  /** Fails the read that waits, and those to come. */
+  /** Fails the waiting read and later ones. */
   fail(error: unknown): void {
     if (this.#phase === "ended") return;
     this.#error = error;
@@ -62,7 +62,7 @@ export class NodeReader {
     });
   }
 
-  /** Lets more come, unless enough is held. */
+  /** Resumes the stream, unless enough is unread. */
   #flow(): void {
     if (this.#phase !== "paused" || this.#held >= this.#most) return;
     this.#phase = "flowing";
@@ -72,7 +72,7 @@ export class NodeReader {
   #come(chunk: Uint8Array): void {
     const waiting = this.#waiting;
     this.#waiting = null;
-    // Not the Buffer itself, whose slice() is no copy.
+    // Not the Buffer itself, because its slice() does not copy.
     const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
     if (waiting !== null && waiting.into === null) waiting.resolve(bytes);
     else {
@@ -85,7 +85,7 @@ export class NodeReader {
     this.#stream.pause();
   }
 
-  /** Copies what is held, as much as there is room for. */
+  /** Copies unread bytes, as many as fit. */
   #take(into: Uint8Array): number {
     const chunks = this.#chunks;
     let at = 0;
@@ -123,7 +123,7 @@ export function writeTo(stream: Writable, bytes: Uint8Array): Promise<number> {
   });
 }
 
-/** Says that no more will be written, when all of it has gone. */
+/** Ends the stream after all writes. */
 export function endOf(stream: Writable): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.once("error", reject);
@@ -132,8 +132,8 @@ export function endOf(stream: Writable): Promise<void> {
 }
 
 /**
- * A stream of Node's as a byte stream of the Web's. Node's own conversion detaches buffers that are still
- * in use.
+ * Converts a Node stream to a Web byte stream. Node's own conversion detaches buffers that are still in
+ * use.
  */
 export function webReadable(
   stream: Readable,
@@ -158,7 +158,7 @@ export function webReadable(
   }, { highWaterMark: 0 }) as ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 
-/** A stream of Node's as a stream of the Web's. */
+/** Converts a Node stream to a Web stream. */
 export function webWritable(stream: Writable): WritableStream<Uint8Array> {
   return new WritableStream<Uint8Array>({
     start: (controller) => void stream.once("error", (error) => controller.error(error)),

@@ -3,7 +3,7 @@ import { NodeReader, webReadable, writeTo } from "./node_streams.ts";
 import type { LocalTerminal, StandardInput, StandardOutput } from "./parts.ts";
 import { readStdin } from "./stdin.ts";
 
-/** The standard streams, through Node. */
+/** The standard streams of Node. */
 export function nodeTerminal(): LocalTerminal {
   const process = builtin("node:process");
   const { isatty } = builtin("node:tty");
@@ -16,7 +16,7 @@ export function nodeTerminal(): LocalTerminal {
     consoleSize() {
       const of = [process.stdout, process.stderr].find(({ isTTY }) => isTTY);
       if (of) return { columns: of.columns, rows: of.rows };
-      if (!isatty(0)) throw new Error("None of the standard streams is a terminal");
+      if (!isatty(0)) throw new Error("Standard input is not a terminal");
       const { columns, rows } = new (builtin("node:tty").WriteStream)(0);
       return { columns, rows };
     },
@@ -27,7 +27,7 @@ function standardInput(): StandardInput {
   const fs = builtin("node:fs");
   const { isatty } = builtin("node:tty");
   let reader: NodeReader | null = null;
-  // Opened when it is first used: an open stream takes what others could read.
+  // Opened on first use, because an open stream takes input that others could read.
   const stdin = () => builtin("node:process").stdin;
   const source = () => reader ??= new NodeReader(stdin(), 1);
   let readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;

@@ -1,8 +1,8 @@
 import type { Runtime } from "./parts.ts";
 
 /**
- * The parts of the runtime that this program runs on, by its features, since others imitate some of them.
- * Only the files of that runtime are loaded. A package that knows the runtime replaces this file.
+ * The parts of the current runtime, which is detected by features, because runtimes imitate each other.
+ * Only its files are loaded. A package for one runtime replaces this file.
  */
 export const ownParts: Partial<Runtime> = await load();
 
@@ -12,7 +12,7 @@ async function load(): Promise<Partial<Runtime>> {
     process?: { versions?: { node?: string }; getBuiltinModule?: unknown };
   };
   if ("Deno" in globalThis) return (await import("./deno.ts")).denoRuntime();
-  // WinterTC asks for this name. Workers may imitate Node, too.
+  // The name that WinterTC requires. Checked before Node, which Workers may imitate.
   if (navigator?.userAgent === "Cloudflare-Workers") {
     return (await import("./workers.ts")).workersRuntime();
   }

@@ -1,31 +1,33 @@
 import type { Files, PathFunctions, PosixFiles } from "./files.ts";
 import type { Net } from "./net.ts";
 
-/** What the module needs of the runtime that it runs on. A part that the runtime lacks throws when it is used. */
+/** The features of the runtime that the module needs. A missing part throws when it is used. */
 export interface Runtime extends RuntimeParts {
   /** The name of the runtime in errors. */
   readonly name: string;
-  /** Whether there are local files; what `ssh` takes from the user's is given in the options otherwise. */
+  /** Whether there are local files; without them, options replace the user's files. */
   readonly hasFiles: boolean;
-  /** The operating system, in the names of Deno's `build.os`; empty if it is not known. */
+  /** The operating system, as in `Deno.build.os`; empty if unknown. */
   readonly os: string;
-  /** Whether a permission has been granted, without a prompt for it. */
+  /** Whether a permission was granted; does not prompt. */
   isGranted(permission: Deno.PermissionDescriptor): boolean;
-  /** Asks the user for a permission; whether it is granted then. A runtime without permissions has them all. */
+  /**
+   * Asks the user for a permission; resolves to whether it is granted. A runtime without permissions grants
+   * all.
+   */
   requestPermission(permission: Deno.PermissionDescriptor): Promise<boolean>;
   /**
-   * A path to the file that is open as a descriptor, whatever its name is by now; null where there is
-   * none.
+   * A path to the open file of a descriptor, whatever its current name; null if the system has none.
    */
   descriptorPath(fd: number): string | null;
   /**
-   * What the runtime's own program is started with to run this program again.
+   * The arguments of the runtime's executable to run this program again.
    *
    * @param main The address of the program's main module
-   * @param flags Flags of Deno's for it
+   * @param flags Further flags for Deno
    */
   ownArguments(main: string, flags: readonly string[]): string[];
-  /** Calls back when the program ends, by `exit` or by an error that is not caught, too. */
+  /** Calls back when the program ends, also by `exit` or by an uncaught error. */
   onEnd(run: () => void): Disposable;
   /** Lets the program end while the timer is still running. */
   unrefTimer(timer: ReturnType<typeof setTimeout>): void;
@@ -53,7 +55,7 @@ export interface RuntimeParts {
   readonly terminal: LocalTerminal;
 }
 
-/** A hash that is fed in pieces. */
+/** A hash of data in pieces. */
 export interface StreamingHash {
   update(data: Uint8Array): unknown;
   digest(encoding: "hex"): string;
@@ -65,23 +67,23 @@ export interface Environment {
   toObject(): Record<string, string>;
 }
 
-/** What a process knows of itself, and what it can change. */
+/** The current process. */
 export interface OwnProcess {
   readonly args: readonly string[];
   readonly pid: number;
-  /** The number of the process that started this one. */
+  /** The id of the parent process. */
   readonly ppid: number;
-  /** The path of the runtime's own program. */
+  /** The path of the runtime's executable. */
   execPath(): string;
   /** Sends a signal to a process. */
   kill(pid: number, signal: Deno.Signal): void;
-  /** The number of the user; null on Windows. */
+  /** The id of the user; null on Windows. */
   uid(): number | null;
   /** The name of the machine. */
   hostname(): string;
   cwd(): string;
   chdir(path: string): void;
-  /** Sets the mask of permission bits; returns the one before. */
+  /** Sets the umask; returns the previous one. */
   umask(mask: number): number;
   addSignalListener(signal: Deno.Signal, handler: () => void): void;
   removeSignalListener(signal: Deno.Signal, handler: () => void): void;
@@ -90,19 +92,19 @@ export interface OwnProcess {
 
 /** Starts programs of this machine. */
 export interface Programs {
-  /** Starts a program; the streams that `options` calls "piped" are those of the result. */
+  /** Starts a program; the result has the streams that are "piped" in `options`. */
   spawn(program: string, options: ProgramOptions): ChildProcess;
   /** Runs a program to its end; standard output and error are collected unless `options` says otherwise. */
   output(program: string, options: ProgramOptions): Promise<ProgramOutput>;
 }
 
-/** How a program is started. */
+/** Options for starting a program. */
 export interface ProgramOptions {
   args?: string[];
   cwd?: string;
   /** Variables in addition to those of this process. */
   env?: Record<string, string>;
-  /** Whether those of this process are left out. */
+  /** Whether to omit the variables of this process. */
   clearEnv?: boolean;
   stdin?: "piped" | "inherit" | "null";
   stdout?: "piped" | "inherit" | "null";
@@ -111,7 +113,7 @@ export interface ProgramOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** A program that was started. */
+/** A running program. */
 export interface ChildProcess {
   readonly stdin: WritableStream<Uint8Array<ArrayBufferLike>>;
   readonly stdout: ReadableStream<Uint8Array<ArrayBuffer>>;
@@ -120,14 +122,14 @@ export interface ChildProcess {
   kill(signal: Deno.Signal): void;
 }
 
-/** How a program ended. */
+/** The exit status of a program. */
 export interface ProgramStatus {
   readonly success: boolean;
   readonly code: number;
   readonly signal: Deno.Signal | null;
 }
 
-/** How a program ended, and what it wrote. */
+/** The exit status of a program, and its output. */
 export interface ProgramOutput extends ProgramStatus {
   readonly stdout: Uint8Array<ArrayBuffer>;
   readonly stderr: Uint8Array<ArrayBuffer>;
@@ -141,9 +143,9 @@ export interface LocalTerminal {
   /** Whether the user wants no colours: NO_COLOR. */
   readonly noColor: boolean;
   /**
-   * Gives standard input as it comes, a piece after the other; disposing leaves what comes then to others.
+   * Reads standard input in pieces as they arrive; disposing stops it and leaves later input unread.
    *
-   * @param take Gets each piece; the next one is read when its promise is resolved
+   * @param take Called with each piece; the next one is read when its promise resolves
    * @param end Called at the end of the input
    */
   readStdin(take: (bytes: Uint8Array) => Promise<void>, end: () => void): Disposable;
@@ -161,7 +163,7 @@ export interface StandardInput extends TerminalStream {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   read(into: Uint8Array): Promise<number | null>;
   readSync(into: Uint8Array): number | null;
-  /** Whether keys come one by one, as they are pressed. */
+  /** Whether each key is delivered immediately. */
   setRaw(raw: boolean): void;
 }
 

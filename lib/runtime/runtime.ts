@@ -2,7 +2,7 @@ import { platformError } from "./errors.ts";
 import { ownParts } from "./own_parts.ts";
 import type { Runtime, RuntimeParts } from "./parts.ts";
 
-/** What is thrown when a part is used that the runtime lacks: what is missing, and what to do. */
+/** The error texts for missing parts: what is missing, and what to do. */
 const MISSING: Readonly<Record<keyof RuntimeParts, readonly [what: string, todo: string]>> = {
   net: [
     "Sockets are not available",
@@ -27,7 +27,7 @@ const MISSING: Readonly<Record<keyof RuntimeParts, readonly [what: string, todo:
 /** The runtime that this program runs on. */
 export const runtime: Runtime = withMissingParts(ownParts);
 
-/** A whole runtime from the parts that there are. Every other part throws as soon as it is used. */
+/** Makes a complete runtime from the available parts. Every other part throws when it is used. */
 export function withMissingParts(parts: Partial<Runtime>): Runtime {
   const { name = "this runtime" } = parts;
   const rest = {

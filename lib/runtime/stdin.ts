@@ -1,10 +1,10 @@
 import { builtin } from "./builtin.ts";
 
 /**
- * Gives standard input as it comes, a piece after the other. Disposing leaves what comes then to others,
- * and lets the program end: Deno's own `read` would wait for a key, and swallow it. Node's stream can stop.
+ * Reads standard input in pieces as they arrive. Disposing leaves later input unread and lets the program
+ * end. Uses Node's stream, which can stop; Deno's `read` would wait for another key and consume it.
  *
- * @param take Gets each piece; the next one is read when its promise is resolved
+ * @param take Called with each piece; the next one is read when its promise resolves
  * @param end Called at the end of the input
  */
 export function readStdin(

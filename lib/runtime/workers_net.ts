@@ -3,29 +3,29 @@ import { abortable } from "../waiting.ts";
 import { platformError } from "./errors.ts";
 import type { Net, TcpAddress } from "./net.ts";
 
-/** What is used of `cloudflare:sockets`. */
+/** The part of `cloudflare:sockets` that is used. */
 export interface SocketsModule {
   connect(address: TcpAddress, options: { allowHalfOpen: boolean }): WorkersSocket;
 }
 
-/** A socket of that module's. */
+/** A socket of that module. */
 export interface WorkersSocket {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly writable: WritableStream<Uint8Array>;
-  /** Resolves when the connection is there. */
+  /** Resolves when the connection is open. */
   readonly opened: Promise<unknown>;
   readonly closed: Promise<unknown>;
   close(): Promise<void>;
 }
 
-/** Connections over TCP by `cloudflare:sockets`, which has nothing else. */
+/** Connections over TCP with `cloudflare:sockets`, its only feature. */
 export function workersNet(load: () => Promise<SocketsModule>): Net {
   return {
     async connect({ hostname, port, signal }) {
       signal?.throwIfAborted();
       const { connect } = await load();
       const socket = connect({ hostname, port }, { allowHalfOpen: true });
-      socket.closed.catch(() => {}); // reading and writing tell
+      socket.closed.catch(() => {}); // reported by reads and writes
       try {
         await abortable(socket.opened, signal);
       } catch (error) {
@@ -60,7 +60,7 @@ class WorkersConn implements Deno.TcpConn {
   readonly #socket: WorkersSocket;
   #reader: ReadableStreamBYOBReader | null = null;
   #writer: WritableStreamDefaultWriter<Uint8Array> | null = null;
-  /** Goes into the stream with each read, and comes back with what was read. */
+  /** Passed to the stream with each read, and returned with the data. */
   #buffer = new ArrayBuffer(0);
 
   constructor(socket: WorkersSocket, { hostname, port }: TcpAddress) {
@@ -77,7 +77,7 @@ class WorkersConn implements Deno.TcpConn {
   }
 
   async read(into: Uint8Array): Promise<number | null> {
-    // Without a buffer of ours workerd reads 4 KiB at a time.
+    // Without a buffer from here workerd reads 4 KiB at a time.
     this.#reader ??= this.#socket.readable.getReader({ mode: "byob" });
     if (this.#buffer.byteLength === 0) this.#buffer = new ArrayBuffer(SOCKET_READ_BYTES);
     const wanted = Math.min(into.length, this.#buffer.byteLength);
@@ -107,7 +107,7 @@ class WorkersConn implements Deno.TcpConn {
     this.close();
   }
 
-  /** The platform sets both as it likes. */
+  /** The platform does not allow setting these. */
   setNoDelay(): void {}
   setKeepAlive(): void {}
   ref(): void {}

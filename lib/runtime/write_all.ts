@@ -1,4 +1,4 @@
-/** Writes all of the bytes, in as many writes as it takes. */
+/** Writes all of the bytes, in several writes if needed. */
 export async function writeAll(
   to: { write(bytes: Uint8Array): Promise<number> },
   bytes: Uint8Array,
@@ -8,7 +8,7 @@ export async function writeAll(
   }
 }
 
-/** Writes all of the bytes at once, in as many writes as it takes. */
+/** Writes all of the bytes synchronously, in several writes if needed. */
 export function writeAllSync(
   to: { writeSync(bytes: Uint8Array): number },
   bytes: Uint8Array,

@@ -102,7 +102,7 @@ function openTerminal(): AskedTerminal | null {
   }
 }
 
-/** Whether no permission of files is missing, since Deno would ask for it. */
+/** Whether all permissions for files are granted; otherwise Deno would prompt for them. */
 function hasAllFiles(): boolean {
   return runtime.isGranted({ name: "read" }) && runtime.isGranted({ name: "write" });
 }
@@ -139,8 +139,8 @@ async function askTerminal(tty: AskedTerminal, prompt: string, echo: boolean): P
     killed.reject(new InterruptedError(signal));
   });
   try {
-    // Raw, with line editing here: in cooked mode the echo cannot be turned off. It comes
-    // before the prompt, so that nothing typed at once is shown.
+    // In raw mode, with line editing here, because in cooked mode the echo cannot be turned off. Set before
+    // the prompt, so that early input is not shown.
     using _raw = rawMode(tty);
     write(prompt);
     return await Promise.race([readLine(tty, write, !echo), killed.promise]);

@@ -1,6 +1,6 @@
 import { printable } from "../errors.ts";
 
-/** Longest line in characters, as of a terminal on Linux: keys beyond it have no effect. */
+/** The longest line in characters, as in a Linux terminal; more keys have no effect. */
 const MAX_LINE = 4095;
 
 /** The effect of a key. */

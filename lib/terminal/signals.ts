@@ -5,7 +5,7 @@ export function onSignals(
   signals: readonly Deno.Signal[],
   handler: (signal: Deno.Signal) => void,
 ): Disposable {
-  // Windows has Ctrl-C, and for the others nothing that would come.
+  // Windows sends Ctrl-C, but none of the other signals.
   const known = runtime.os === "windows" ? signals.filter((s) => s === "SIGINT") : signals;
   const listeners = known.map((signal) => [signal, () => handler(signal)] as const);
   const { process } = runtime;

@@ -19,13 +19,13 @@ export interface ConnectedPair extends AsyncDisposable {
   readonly hostKey: PrivateKey;
 }
 
-/** What differs from a pair in which everybody may log in. */
+/** Options of a pair. By default every user may log in. */
 export interface ConnectedPairOptions {
   /** Options of the client. */
   readonly connect?: ConnectOptions;
   /** Options of the server. */
   readonly serve?: Partial<ServeOptions>;
-  /** What runs commands and shells; without one, they are refused. */
+  /** Runs commands and shells; without it they are refused. */
   readonly handler?: SessionHandler;
 }
 

@@ -1,10 +1,10 @@
 import type { ByteStreams } from "../transport/socket.ts";
 
 /**
- * Two ends of a byte stream in memory, for tests without a network: what is written to one end is
- * read from the other.
+ * Two ends of a byte stream in memory, for tests without a network. Bytes written to one end are read from
+ * the other.
  *
- * @param bytes How many bytes each direction holds before writers wait
+ * @param bytes The bytes that each direction buffers before writers wait
  *
  * @example
  * ```ts

@@ -45,9 +45,8 @@ export const dhGroupExchange: KexMethod = {
 };
 
 /**
- * The group that a server chose, if its size is what we asked for and it is of the right form. Whether
- * the prime is one is not tested: the server signs its choice, and one that wants the secret known has
- * no need of a bad prime.
+ * Checks the size and the form of the group that a server chose. The prime is not tested: the server signs
+ * its choice, and a server that wants to reveal the secret does not need a bad prime for that.
  */
 function checked({ prime, generator }: DhGroup): DhGroup {
   const bits = prime.length === 0 ? 0 : 8 * prime.length - Math.clz32(prime[0]!) + 24;
@@ -57,12 +56,12 @@ function checked({ prime, generator }: DhGroup): DhGroup {
   const even = (prime.at(-1)! & 1) === 0;
   const small = generator.length === 0 || generator.length === 1 && generator[0] === 1;
   if (even || small || !isBelow(generator, lessOne(prime))) {
-    throw bad("The server chose a group that is none");
+    throw bad("The server chose a malformed group");
   }
   return { prime, generator };
 }
 
-/** The smallest of our groups that is large enough, or else the largest that is allowed. */
+/** The smallest of our groups that is large enough, otherwise the largest allowed. */
 function chosen({ min, preferred, max }: Wish, largest: number): number {
   const sizes = dhGroupSizes(Math.max(min, DH_GEX_GRANTED_BITS), Math.min(max, largest));
   const size = sizes.find((bits) => bits >= preferred) ?? sizes.at(-1);

@@ -26,8 +26,8 @@ export function dhFixedGroup(bits: number): KexMethod {
 }
 
 /**
- * Diffie-Hellman in a group. Public values are mpints, which travel as strings do, so that here they
- * are the contents of those.
+ * Diffie-Hellman in a group. Public values are handled as the contents of mpints, which have the format of
+ * strings.
  */
 export function dhAgreement(
   group: () => DhGroup,
@@ -61,8 +61,8 @@ function contents(number: Uint8Array): Uint8Array {
 }
 
 /**
- * The number in the contents of an mpint, which must have no needless zeros: the exchange hash covers
- * its correct form.
+ * The number in the contents of an mpint, without leading zeros, because the exchange hash covers the
+ * canonical form.
  */
 function magnitude(given: Uint8Array): Uint8Array {
   const number = new Reader(new Writer().string(given).take()).mpint();

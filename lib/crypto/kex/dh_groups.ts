@@ -1,6 +1,6 @@
 /**
- * The groups of RFC 2409 §6.2 and RFC 3526, all with the generator 2. Their primes are safe, and come
- * of the digits of π, so that nobody can have chosen them.
+ * The groups of RFC 2409 §6.2 and RFC 3526, all with the generator 2. Their primes are safe, and derived
+ * from the digits of π, so that they cannot contain a trapdoor.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface DhGroup {
 
 const GENERATOR = new Uint8Array([2]);
 
-/** The first number above π's digits that makes a safe prime of each size, in bits. */
+/** For each size in bits, the first offset to the digits of π that gives a safe prime. */
 const OFFSETS: ReadonlyMap<number, bigint> = new Map([
   [1024, 129093n],
   [2048, 124476n],
@@ -27,12 +27,12 @@ const OFFSETS: ReadonlyMap<number, bigint> = new Map([
 
 const LARGEST = 8192;
 
-/** The sizes that RFC 3526 has from `min` to `max` bits, the smallest first. */
+/** The sizes of RFC 3526 from `min` to `max` bits, the smallest first. */
 export function dhGroupSizes(min: number, max: number): number[] {
   return [...OFFSETS.keys()].filter((bits) => bits > 1024 && bits >= min && bits <= max);
 }
 
-/** The group whose prime has `bits` bits: 1024 to 8192, as RFC 2409 and RFC 3526 have them. */
+/** The group of RFC 2409 or RFC 3526 whose prime has `bits` bits: 1024 to 8192. */
 export function dhGroup(bits: number): DhGroup {
   const offset = OFFSETS.get(bits);
   if (offset === undefined) throw new TypeError(`No group of ${bits} bits`);
@@ -43,7 +43,7 @@ export function dhGroup(bits: number): DhGroup {
   return { prime: decodeHex(prime.toString(16)), generator: GENERATOR };
 }
 
-/** [2^(8192-130) pi], which begins with that of every smaller size. */
+/** [2^(8192-130) pi], which begins with the digits for every smaller size. */
 const PI =
   "c90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404ddef9519b3cd3a431b" +
   "302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a637ed6b0bff5cb6f406b7edee386bfb5a899fa5" +

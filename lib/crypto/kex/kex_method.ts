@@ -6,61 +6,61 @@ import { core } from "../wasm.ts";
 import { wiping } from "../wiping.ts";
 
 /**
- * A method of the kex list. Each side first settles what the name leaves open, which is the group in
- * group exchange and nothing in all others; then they agree.
+ * A key exchange method. The sides first settle the parameters that its name leaves open (only group
+ * exchange has one, the group), then agree on a secret.
  */
 export interface KexMethod {
-  /** The client's part of the settling. */
+  /** The client's part of settling the parameters. */
   request(talk: KexTalk): Promise<Agreement>;
   /** The server's part. */
   grant(talk: KexTalk): Promise<Agreement>;
 }
 
-/** The messages between the two sides, in turn. */
+/** Sends and receives the messages of the exchange. */
 export interface KexTalk {
   /** Sends a message. */
   send(payload: Uint8Array): void;
-  /** The peer's next one. */
+  /** Receives the peer's next message. */
   receive(): Promise<Uint8Array>;
   /** The size of the largest group that a server grants, in bits. */
   readonly maxGroupBits: number;
 }
 
-/** A key agreement that knows neither role, socket nor host key. */
+/** A key agreement, independent of role, socket and host key. */
 export interface Agreement {
   /** The client's message. */
   readonly init: MessageLayout<{ publicValue: Uint8Array }>;
-  /** The server's answer to it. */
+  /** The server's answer. */
   readonly reply: MessageLayout<
     { hostKey: Uint8Array; publicValue: Uint8Array; signature: Uint8Array }
   >;
-  /** What was settled, as H covers it between the host key and the public values. */
+  /** The settled parameters, as hashed into H between the host key and the public values. */
   readonly settled: Uint8Array;
-  /** Whether an answer takes so long that strangers may not have it without end: milliseconds and more. */
+  /** Whether an answer takes milliseconds or more, so that their number must be limited before the login. */
   readonly isCostly?: boolean;
   /** Begins an exchange. */
   initiate(): KexInitiator;
   /**
-   * Answers one. `secret` is K as {@linkcode KexInitiator.finish} gives it.
+   * Answers an exchange. `secret` is K in the form of {@linkcode KexInitiator.finish}.
    *
    * @throws {ProtocolError} If the peer's value is malformed, of small order or out of range
    */
   respond(peer: Uint8Array): { publicValue: Uint8Array; secret: Uint8Array };
 }
 
-/** The side that speaks first; its private values stay in WebAssembly. */
+/** The side that sends first; its private values stay in WebAssembly. */
 export interface KexInitiator extends Disposable {
-  /** What goes to the peer, as the contents of an SSH string or mpint. */
+  /** The public value for the peer, as the contents of an SSH string or mpint. */
   readonly publicValue: Uint8Array;
   /**
-   * K, encoded as it is hashed: an mpint, or a string with its length.
+   * Computes K, encoded for the hash: an mpint, or a string with its length.
    *
    * @throws {ProtocolError} If the peer's value is malformed, of small order or out of range
    */
   finish(peer: Uint8Array): Uint8Array;
 }
 
-/** A method whose name settles everything. */
+/** A method without parameters to settle. */
 export function fixedMethod(agreement: Agreement): KexMethod {
   return {
     request: () => Promise.resolve(agreement),
@@ -68,7 +68,7 @@ export function fixedMethod(agreement: Agreement): KexMethod {
   };
 }
 
-/** A method over the core's agreement `name`; `encode` writes K as the method hashes it. */
+/** A method with the core's agreement `name`; `encode` encodes K for the hash. */
 export function coreMethod(
   name: string,
   encode: (secret: Uint8Array) => Uint8Array,
@@ -89,17 +89,20 @@ export function coreMethod(
   });
 }
 
-/** Most methods leave nothing to be settled. */
+/** The settled parameters of most methods. */
 export const NOTHING: Uint8Array = new Uint8Array();
 
-/** An initiator in WebAssembly. The package's declarations do without the core's, so it is described here. */
+/**
+ * An initiator in WebAssembly, declared here because the npm package does not include the core's
+ * declarations.
+ */
 interface CoreInitiator {
   public_value(): Uint8Array;
   finish(peer: Uint8Array): Uint8Array | undefined;
   free(): void;
 }
 
-/** An initiator in WebAssembly; it is gone when it is disposed. */
+/** Wraps an initiator in WebAssembly; disposing frees it. */
 export function initiator(
   started: CoreInitiator,
   encode: (secret: Uint8Array) => Uint8Array,
@@ -120,12 +123,12 @@ export function asMpint(secret: Uint8Array): Uint8Array {
   return new Writer().mpint(secret).take();
 }
 
-/** K as a string, as the hybrids with a KEM have it. */
+/** K as a string, for the hybrids with a KEM. */
 export function asString(secret: Uint8Array): Uint8Array {
   return new Writer().string(secret).take();
 }
 
-/** The one error for a bad value of the peer's. */
+/** The error for every bad value of the peer. */
 export function refuse(): never {
   throw new ProtocolError("Bad public value in the key exchange");
 }

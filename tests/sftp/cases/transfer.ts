@@ -108,7 +108,7 @@ cases.add("blobs, responses and URLs of files are transferred", async (world) =>
   }
   assert(same(await Deno.readFile(`${here}/the copy`), data));
   const elsewhere = new URL("https://example.com/file");
-  await assertRejects(() => sftp.put(elsewhere, at("x")), TypeError, "names no file of this");
+  await assertRejects(() => sftp.put(elsewhere, at("x")), TypeError, "is not a file on this");
 });
 
 cases.add("put and get of a folder carry everything in it", async ({ sftp, at, root, here }) => {
