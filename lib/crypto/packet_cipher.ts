@@ -287,7 +287,7 @@ function failure(status: number): null {
     case 3:
       throw exhausted();
     case 4:
-      throw new ProtocolError("Bad packet: its compressed data is malformed or too long", {
+      throw new ProtocolError("Bad packet: its compression is malformed, or its payload too long", {
         disconnectReason: COMPRESSION_ERROR,
       });
     default:

@@ -30,7 +30,7 @@ Deno.test("Where no bytes are compiled the program gives the core, or learns how
     throw new WebAssembly.CompileError("not here");
   } as unknown as typeof Module;
   const { coreModule } = await import(String("../../lib/crypto/core_module.ts?given"));
-  assertThrows(coreModule, Error, 'give it the module "@denossh/ssh/core.wasm"');
+  assertThrows(coreModule, Error, 'provide the module "@denossh/ssh/core.wasm"');
   WebAssembly.Module = Module;
   Reflect.set(globalThis, Symbol.for("@denossh/ssh wasm module"), given);
   assertStrictEquals(coreModule(), given);

@@ -56,7 +56,7 @@ function checked({ prime, generator }: DhGroup): DhGroup {
   const even = (prime.at(-1)! & 1) === 0;
   const small = generator.length === 0 || generator.length === 1 && generator[0] === 1;
   if (even || small || !isBelow(generator, lessOne(prime))) {
-    throw bad("The server chose a malformed group");
+    throw bad("The server chose a group that is malformed");
   }
   return { prime, generator };
 }

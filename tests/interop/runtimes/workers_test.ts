@@ -91,7 +91,10 @@ export default {
     const body = JSON.stringify(await loginTo(server, echo));
     const ask = async (path: string) =>
       await (await fetch(new URL(path, worker.url), { method: "POST", body })).text();
-    assertMatch(await ask("client"), /does not compile WebAssembly from bytes: give it the module/);
+    assertMatch(
+      await ask("client"),
+      /forbids compiling WebAssembly from bytes: provide the module/,
+    );
     assertEquals(await ask("give"), "given");
     checkFindings(JSON.parse(await ask("client")));
   },
