@@ -162,7 +162,7 @@ function nanoseconds(size: number, thousands: number): string {
 
 if (import.meta.main) {
   const filter = Deno.args[0] ?? "";
-  console.log(`build: ${wasmBuild}; MB/s of payload (time for a packet)`);
+  console.log(`build: ${wasmBuild()}; MB/s of payload (time for a packet)`);
   for (const row of ROWS) {
     if (!`${row.cipher} ${row.mac}`.includes(filter)) continue;
     console.log(`\n${row.cipher} ${row.mac}`);

@@ -28,7 +28,7 @@ export function cipher(report: Report, { quick }: BenchOptions): Promise<void> {
     })
   );
   report.table(
-    `Packet core (${wasmBuild}), MB/s of payload; ring in WebAssembly, node:crypto`,
+    `Packet core (${wasmBuild()}), MB/s of payload; ring in WebAssembly, node:crypto`,
     ["cipher, packet", ...WAYS, "seal, ns"],
     rows,
   );

@@ -32,10 +32,6 @@ const globals = globalThis as {
   navigator?: { userAgent?: string };
 };
 
-/** The build, chosen when this file is loaded. */
-export const wasmBuild: WasmBuild = globals[OVERRIDE] ??
-  (WebAssembly.validate(RELAXED_PROBE) ? "relaxed" : "simd128");
-
 let compiled: WebAssembly.Module | null = null;
 
 // Cloudflare Workers allow compiling only while a module is loaded, and older versions never.
@@ -56,8 +52,13 @@ export function coreModule(): WebAssembly.Module {
   return compiled ??= globals[GIVEN] ?? compile();
 }
 
+/** The build that runs here. */
+export function wasmBuild(): WasmBuild {
+  return globals[OVERRIDE] ?? (WebAssembly.validate(RELAXED_PROBE) ? "relaxed" : "simd128");
+}
+
 function compile(): WebAssembly.Module {
-  const bytes = coreBytes(wasmBuild);
+  const bytes = coreBytes(wasmBuild());
   try {
     return new WebAssembly.Module(bytes);
   } catch (cause) {

@@ -14,11 +14,6 @@ interface Code {
   readonly table: Uint16Array;
 }
 
-const FIXED = [
-  codeOf(Array.from({ length: 288 }, (_, at) => at < 144 ? 8 : at < 256 ? 9 : at < 280 ? 7 : 8)),
-  codeOf(Array(30).fill(5)),
-] as const;
-
 /**
  * Unpacks DEFLATE data (RFC 1951) synchronously. Used for the core, because DecompressionStream is
  * asynchronous, which neither Cloudflare Workers nor Node's `require()` allow while a module is loaded.
@@ -101,11 +96,20 @@ export function inflate(input: Uint8Array): Uint8Array<ArrayBuffer> {
     isLast = take(1);
     const type = take(2);
     if (type === 0) stored();
-    else if (type === 1) compressed(...FIXED);
+    else if (type === 1) compressed(...fixed());
     else if (type === 2) dynamic();
     else throw new RangeError("DEFLATE data has an unknown type of block");
   }
   return output.slice(0, size);
+}
+
+/** RFC 1951 §3.2.6. */
+function fixed(): [literals: Code, distances: Code] {
+  const lengths = Array.from(
+    { length: 288 },
+    (_, at) => at < 144 ? 8 : at < 256 ? 9 : at < 280 ? 7 : 8,
+  );
+  return [codeOf(lengths), codeOf(Array(30).fill(5))];
 }
 
 /** RFC 1951 §3.2.2: the code with these lengths; 0 for symbols that do not occur. */

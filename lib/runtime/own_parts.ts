@@ -7,11 +7,12 @@ import type { Runtime } from "./parts.ts";
 export const ownParts: Partial<Runtime> = await load();
 
 async function load(): Promise<Partial<Runtime>> {
+  if ("Deno" in globalThis) return (await import("./deno.ts")).denoRuntime();
+  // Not before: Deno loads its imitation of Node when "process" is read.
   const { navigator, process } = globalThis as {
     navigator?: { userAgent?: string };
     process?: { versions?: { node?: string }; getBuiltinModule?: unknown };
   };
-  if ("Deno" in globalThis) return (await import("./deno.ts")).denoRuntime();
   // The name that WinterTC requires. Checked before Node, which Workers may imitate.
   if (navigator?.userAgent === "Cloudflare-Workers") {
     return (await import("./workers.ts")).workersRuntime();

@@ -9,7 +9,7 @@ import { fuzzTest, LONG, noise } from "../support/random.ts";
 import { drain, keysFor, nameOf, SUITES } from "./packets.ts";
 
 /** In the tests' names, so that each build gets other inputs (see simd128_test.ts). */
-const BUILD = `the ${wasmBuild} build`;
+const BUILD = `the ${wasmBuild()} build`;
 
 for (const suite of SUITES) {
   fuzzTest(`${nameOf(suite)}: damaged streams end in a ProtocolError (${BUILD})`, (random) => {

@@ -36,3 +36,15 @@ Deno.test("Parts may be getters, which are called when the part is used", () => 
   assertEquals(lazy.paths.basename("/a/b"), "b");
   assertEquals(calls, 1);
 });
+
+Deno.test("The parts of Deno are chosen without a look at its imitation of Node", async () => {
+  const described = Object.getOwnPropertyDescriptor(globalThis, "process")!;
+  let reads = 0;
+  Object.defineProperty(globalThis, "process", { configurable: true, get: () => void reads++ });
+  try {
+    const { ownParts } = await import(String("../../lib/runtime/own_parts.ts?again"));
+    assertEquals([ownParts.name, reads], ["Deno", 0]);
+  } finally {
+    Object.defineProperty(globalThis, "process", described);
+  }
+});
