@@ -1,33 +1,18 @@
 import { concat } from "@std/bytes";
-import { expandPath, homeDirectory, type SftpNames, usersAndGroups } from "./remote/accounts.ts";
-import { dateOf, type SftpChanges, type SftpFileInfo } from "./protocol/attributes.ts";
+import type { SftpNames } from "./remote/accounts.ts";
+import type { SftpChanges, SftpFileInfo } from "./protocol/attributes.ts";
 import type { SftpChannel } from "./protocol/channel.ts";
-import { copyFile } from "./remote/copy_file.ts";
-import {
-  dirEntry,
-  type SftpDirEntry,
-  type SftpWalkEntry,
-  type SftpWalkOptions,
-} from "./remote/dir_entry.ts";
-import { explained, type ExplainOptions } from "./remote/explain.ts";
-import { type SftpFile, sftpFile, writableOf } from "./remote/sftp_file.ts";
-import { FurtherSessions } from "./remote/further_sessions.ts";
-import { fileSystemOf, type SftpFileSystem } from "./protocol/file_system.ts";
-import { glob } from "./transfer/glob.ts";
-import * as msg from "./protocol/messages.ts";
-import { EXTENSION, SFTP_VERSION } from "./protocol/numbers.ts";
+import type { SftpDirEntry, SftpWalkEntry, SftpWalkOptions } from "./remote/dir_entry.ts";
+import type { ExplainOptions } from "./remote/explain.ts";
+import type { SftpFile } from "./remote/sftp_file.ts";
+import type { SftpFileSystem } from "./protocol/file_system.ts";
+import type * as Functions from "./client_functions.ts";
 import type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./protocol/options.ts";
 import type { TransferResult } from "./transfer/progress.ts";
-import { ReadAhead } from "./remote/read_ahead.ts";
-import { RemoteFileSystem, type ServerLimits } from "./remote/remote_file_system.ts";
-import { RemoteStore } from "./transfer/remote_store.ts";
-import { replace } from "./remote/rename.ts";
-import { callOf } from "./protocol/status.ts";
-import { dataStream, type SftpData } from "./transfer/streams.ts";
-import { copy, get, put } from "./transfer/transfer.ts";
+import type { RemoteFileSystem, ServerLimits } from "./remote/remote_file_system.ts";
+import type { SftpData } from "./transfer/streams.ts";
 import { inSpan } from "../spans.ts";
-import { checkChannels, type SftpTransferOptions } from "./transfer/transfer_options.ts";
-import { exists, makeFolders, makeTempFolder, removeTree, walk } from "./remote/tree.ts";
+import type { SftpTransferOptions } from "./transfer/transfer_options.ts";
 
 /**
  * The files of another machine, in the shape of the `Deno.*` file functions.
@@ -75,7 +60,7 @@ import { exists, makeFolders, makeTempFolder, removeTree, walk } from "./remote/
  */
 export class SftpClient implements AsyncDisposable {
   /** The version spoken: 3. */
-  readonly version: number = SFTP_VERSION;
+  readonly version: number = 3;
   /** The extensions that the server announced, by name. */
   readonly extensions: ReadonlyMap<string, string>;
   /** The bytes of one read and one write, and how many handles may be open (0: unknown). */
@@ -88,10 +73,12 @@ export class SftpClient implements AsyncDisposable {
     readonly openHandles: number;
   };
   readonly #remote: RemoteFileSystem;
+  readonly #functions: typeof Functions;
 
   /** @ignore */
-  private constructor(remote: RemoteFileSystem) {
+  private constructor(remote: RemoteFileSystem, functions: typeof Functions) {
     this.#remote = remote;
+    this.#functions = functions;
     this.extensions = remote.session.extensions;
     this.limits = remote.limits satisfies ServerLimits;
   }
@@ -124,7 +111,9 @@ export class SftpClient implements AsyncDisposable {
       ) => Promise<SftpChannel | null>;
     } = {},
   ): Promise<SftpClient> {
-    return new SftpClient(await RemoteFileSystem.open(channel, options));
+    const functions = await import("./client_functions.ts");
+    const { RemoteFileSystem } = functions;
+    return new SftpClient(await RemoteFileSystem.open(channel, options), functions);
   }
 
   /**
@@ -138,7 +127,9 @@ export class SftpClient implements AsyncDisposable {
   async open(path: string, options: SftpOpenOptions = {}): Promise<SftpFile> {
     const { createNew: isNew, signal, timeout } = options;
     const opening = this.#remote.file(path, options);
-    return sftpFile(await explained(this.#remote, opening, { isNew, signal, timeout }));
+    return this.#functions.sftpFile(
+      await this.#functions.explained(this.#remote, opening, { isNew, signal, timeout }),
+    );
   }
 
   /**
@@ -217,7 +208,11 @@ export class SftpClient implements AsyncDisposable {
     mtime: Date | number,
     options: SftpOptions = {},
   ): Promise<void> {
-    return this.lsetStat(path, { atime: dateOf(atime), mtime: dateOf(mtime) }, options);
+    return this.lsetStat(
+      path,
+      { atime: this.#functions.dateOf(atime), mtime: this.#functions.dateOf(mtime) },
+      options,
+    );
   }
 
   /**
@@ -260,7 +255,11 @@ export class SftpClient implements AsyncDisposable {
     mtime: Date | number,
     options: SftpOptions = {},
   ): Promise<void> {
-    return this.setStat(path, { atime: dateOf(atime), mtime: dateOf(mtime) }, options);
+    return this.setStat(
+      path,
+      { atime: this.#functions.dateOf(atime), mtime: this.#functions.dateOf(mtime) },
+      options,
+    );
   }
 
   /**
@@ -285,7 +284,7 @@ export class SftpClient implements AsyncDisposable {
    */
   async *readDir(path: string, options: SftpOptions = {}): AsyncIterableIterator<SftpDirEntry> {
     for await (const { name, info } of this.#remote.list(path, options)) {
-      yield dirEntry(name, info);
+      yield this.#functions.dirEntry(name, info);
     }
   }
 
@@ -303,7 +302,7 @@ export class SftpClient implements AsyncDisposable {
     const { recursive = false, mode = null } = options;
     const { signal, timeout } = options;
     const making = recursive
-      ? makeFolders(this.#remote, path, mode, options)
+      ? this.#functions.makeFolders(this.#remote, path, mode, options)
       : this.#remote.mkdir(path, mode, options);
     await this.#explained(making, { signal, timeout, isNew: true });
   }
@@ -330,7 +329,7 @@ export class SftpClient implements AsyncDisposable {
   makeTempDir(
     options: SftpOptions & { dir?: string; prefix?: string; suffix?: string } = {},
   ): Promise<string> {
-    return makeTempFolder(this.#remote, options);
+    return this.#functions.makeTempFolder(this.#remote, options);
   }
 
   /**
@@ -345,7 +344,7 @@ export class SftpClient implements AsyncDisposable {
     path: string,
     options: SftpOptions & { isFile?: boolean; isDirectory?: boolean } = {},
   ): Promise<boolean> {
-    return exists(this.#remote, path, options);
+    return this.#functions.exists(this.#remote, path, options);
   }
 
   /**
@@ -356,7 +355,7 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If the server refuses
    */
   remove(path: string, options: SftpOptions & { recursive?: boolean } = {}): Promise<void> {
-    return this.#explained(removeTree(this.#remote, path, options), options);
+    return this.#explained(this.#functions.removeTree(this.#remote, path, options), options);
   }
 
   /**
@@ -375,8 +374,8 @@ export class SftpClient implements AsyncDisposable {
   ): Promise<void> {
     const { overwrite = true, signal, timeout } = options;
     const renaming = overwrite
-      ? replace(this.#remote, from, to, options)
-      : this.#remote.command(msg.Rename, { from, to }, callOf("rename", from, options));
+      ? this.#functions.replace(this.#remote, from, to, options)
+      : this.#remote.rename(from, to, options);
     await this.#explained(renaming, { signal, timeout, changed: to, isNew: !overwrite });
   }
 
@@ -391,7 +390,7 @@ export class SftpClient implements AsyncDisposable {
    */
   copyFile(from: string, to: string, options: SftpOptions = {}): Promise<void> {
     const { signal, timeout } = options;
-    const copying = copyFile(this.#remote, from, to, options);
+    const copying = this.#functions.copyFile(this.#remote, from, to, options);
     return this.#explained(copying, { signal, timeout, changed: to });
   }
 
@@ -442,9 +441,8 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If the server refuses or cannot
    */
   async link(from: string, to: string, options: SftpOptions = {}): Promise<void> {
-    const data = msg.TwoPaths.encode({ from, to });
     const { signal, timeout } = options;
-    const linking = this.#remote.extension(EXTENSION.HARDLINK, data, callOf("link", from, options));
+    const linking = this.#remote.link(from, to, options);
     await this.#explained(linking, { signal, timeout, changed: to, isNew: true });
   }
 
@@ -456,12 +454,8 @@ export class SftpClient implements AsyncDisposable {
    * @returns Its size and free space
    * @throws {SftpError} If the server refuses or cannot
    */
-  async statvfs(path: string, options: SftpOptions = {}): Promise<SftpFileSystem> {
-    const data = msg.OnePath.encode({ path });
-    const call = callOf("statvfs", path, options);
-    return fileSystemOf(
-      await this.#remote.extendedReply(EXTENSION.STATVFS, data, msg.FileSystem, call),
-    );
+  statvfs(path: string, options: SftpOptions = {}): Promise<SftpFileSystem> {
+    return this.#remote.statvfs(path, options);
   }
 
   /**
@@ -473,7 +467,7 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If there is no such file, or the server cannot
    */
   expandPath(path: string, options: SftpOptions = {}): Promise<string> {
-    return expandPath(this.#remote, path, options);
+    return this.#functions.expandPath(this.#remote, path, options);
   }
 
   /**
@@ -485,7 +479,7 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If the server does not know the user, or cannot tell
    */
   homeDirectory(user = "", options: SftpOptions = {}): Promise<string> {
-    return homeDirectory(this.#remote, user, options);
+    return this.#functions.homeDirectory(this.#remote, user, options);
   }
 
   /**
@@ -502,7 +496,7 @@ export class SftpClient implements AsyncDisposable {
     gids: readonly number[],
     options: SftpOptions = {},
   ): Promise<SftpNames> {
-    return usersAndGroups(this.#remote, uids, gids, options);
+    return this.#functions.usersAndGroups(this.#remote, uids, gids, options);
   }
 
   /**
@@ -514,7 +508,7 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If a folder cannot be listed
    */
   walk(root: string, options: SftpWalkOptions = {}): AsyncIterableIterator<SftpWalkEntry> {
-    return walk(this.#remote, root, options);
+    return this.#functions.walk(this.#remote, root, options);
   }
 
   /**
@@ -528,8 +522,13 @@ export class SftpClient implements AsyncDisposable {
    */
   glob(pattern: string, options: SftpOptions = {}): AsyncIterableIterator<SftpWalkEntry> {
     const limits = { signal: options.signal, timeout: options.timeout };
-    return glob(
-      new RemoteStore(this.#remote, { options: {}, limits, inFlight: 0, warn() {} }),
+    return this.#functions.glob(
+      new this.#functions.RemoteStore(this.#remote, {
+        options: {},
+        limits,
+        inFlight: 0,
+        warn() {},
+      }),
       pattern,
     );
   }
@@ -545,7 +544,10 @@ export class SftpClient implements AsyncDisposable {
   async readFile(path: string, options: SftpOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     const file = await this.#remote.file(path, { ...options, read: true });
     try {
-      const ahead = new ReadAhead(file, { ...options, size: await file.size(options) });
+      const ahead = new this.#functions.ReadAhead(file, {
+        ...options,
+        size: await file.size(options),
+      });
       const blocks: Uint8Array[] = [];
       for (let block; (block = await ahead.next()) !== null;) blocks.push(block);
       return concat(blocks);
@@ -580,21 +582,24 @@ export class SftpClient implements AsyncDisposable {
     data: SftpData,
     options: SftpWriteOptions = {},
   ): Promise<void> {
-    const stream = dataStream(data);
+    const stream = this.#functions.dataStream(data);
     const { append = false, create = true, createNew = false, signal, timeout } = options;
     const { channels = 1 } = options;
-    checkChannels({ channels });
+    this.#functions.checkChannels({ channels });
     const open = { write: true, append, create, createNew, truncate: !append, signal, timeout };
     const { mode } = options;
     const opening = this.#remote.file(path, mode === undefined ? open : { ...open, mode });
     const limits = { isNew: createNew, signal, timeout };
-    const file = await explained(this.#remote, opening, limits);
-    const further = append || channels === 1 ? null : new FurtherSessions(
+    const file = await this.#functions.explained(this.#remote, opening, limits);
+    const further = append || channels === 1 ? null : new this.#functions.FurtherSessions(
       this.#remote,
       { channels, role: "target" },
     );
     try {
-      const writing = stream.pipeTo(writableOf(file, 0, further), signal ? { signal } : {});
+      const writing = stream.pipeTo(
+        this.#functions.writableOf(file, 0, further),
+        signal ? { signal } : {},
+      );
       await this.#explained(writing, { signal, timeout });
     } finally {
       further?.close();
@@ -634,7 +639,7 @@ export class SftpClient implements AsyncDisposable {
     local: string | URL | WritableStream<Uint8Array>,
     options: SftpTransferOptions = {},
   ): Promise<TransferResult> {
-    return spanned("sftp.get", () => get(this.#remote, remote, local, options));
+    return spanned("sftp.get", () => this.#functions.get(this.#remote, remote, local, options));
   }
 
   /**
@@ -657,7 +662,7 @@ export class SftpClient implements AsyncDisposable {
     remote: string,
     options: SftpTransferOptions = {},
   ): Promise<TransferResult> {
-    return spanned("sftp.put", () => put(this.#remote, local, remote, options));
+    return spanned("sftp.put", () => this.#functions.put(this.#remote, local, remote, options));
   }
 
   /**
@@ -677,11 +682,14 @@ export class SftpClient implements AsyncDisposable {
     options: SftpTransferOptions = {},
   ): Promise<TransferResult> {
     const there = to.sftp.#remote;
-    return spanned("sftp.copy", () => copy(this.#remote, from, there, to.path, options));
+    return spanned(
+      "sftp.copy",
+      () => this.#functions.copy(this.#remote, from, there, to.path, options),
+    );
   }
 
   #explained<T>(answer: Promise<T>, { signal, timeout, ...what }: ExplainOptions): Promise<T> {
-    return explained(this.#remote, answer, { signal, timeout, ...what });
+    return this.#functions.explained(this.#remote, answer, { signal, timeout, ...what });
   }
 
   /** Ends the session and closes the channel; requests in flight are rejected. */

@@ -1,11 +1,10 @@
 /** Finds the reason for a refusal without one: version 3 has a single status for most failures. */
 import { printable, SftpError } from "../../errors.ts";
-import { fileSystemOf, type SftpFileSystem } from "../protocol/file_system.ts";
-import * as msg from "../protocol/messages.ts";
+import type { SftpFileSystem } from "../protocol/file_system.ts";
 import { EXTENSION } from "../protocol/numbers.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { parent } from "../protocol/paths.ts";
-import { callOf, nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
+import { nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
 import type { RemoteFileSystem } from "./remote_file_system.ts";
 import { plainMessage } from "../../error_messages.ts";
 
@@ -87,8 +86,5 @@ async function fileSystem(
   options: SftpOptions,
 ): Promise<SftpFileSystem | null> {
   if (!remote.can(EXTENSION.STATVFS)) return null;
-  const data = msg.OnePath.encode({ path });
-  const call = callOf("statvfs", path, options);
-  const answer = remote.extendedReply(EXTENSION.STATVFS, data, msg.FileSystem, call);
-  return await nullIfRefused(answer.then(fileSystemOf));
+  return await nullIfRefused(remote.statvfs(path, options));
 }

@@ -11,6 +11,7 @@ import {
 } from "../protocol/attributes.ts";
 import type { SftpChannel } from "../protocol/channel.ts";
 import { ClientSession, type ReopenChannel } from "./client_session.ts";
+import { fileSystemOf, type SftpFileSystem } from "../protocol/file_system.ts";
 import { typeOfLongname } from "../protocol/longname.ts";
 import * as msg from "../protocol/messages.ts";
 import { EXTENSION, FXF, S_IF } from "../protocol/numbers.ts";
@@ -352,6 +353,25 @@ export class RemoteFileSystem {
   async symlink(target: string, link: string, options: SftpOptions): Promise<void> {
     const row = this.#options.linkFirst ? msg.LinkFirst : msg.Symlink;
     await this.command(row, { target, link }, callOf("symlink", link, options));
+  }
+
+  /** Makes a hard link. */
+  async link(from: string, to: string, options: SftpOptions): Promise<void> {
+    const data = msg.TwoPaths.encode({ from, to });
+    await this.extension(EXTENSION.HARDLINK, data, callOf("link", from, options));
+  }
+
+  /** Renames a file; servers refuse a name that exists. */
+  async rename(from: string, to: string, options: SftpOptions): Promise<void> {
+    await this.command(msg.Rename, { from, to }, callOf("rename", from, options));
+  }
+
+  async statvfs(path: string, options: SftpOptions): Promise<SftpFileSystem> {
+    const data = msg.OnePath.encode({ path });
+    const call = callOf("statvfs", path, options);
+    return fileSystemOf(
+      await this.extendedReply(EXTENSION.STATVFS, data, msg.FileSystem, call),
+    );
   }
 
   /** Lists a directory, one request ahead, without `.` and `..`. */
