@@ -9,8 +9,8 @@ import { ArgumentError, type Arguments } from "./arguments.ts";
 export type ListKind = "kex" | "cipher" | "mac" | "signature" | "user" | "ca";
 
 /**
- * The algorithms of OpenSSH 9.2 to 10.5. Files that are written for it may name algorithms that we do
- * not have; they are valid, but not offered.
+ * The algorithms of OpenSSH 9.2 to 10.5. Configuration files may name algorithms that are not supported
+ * here; they are valid, but not offered.
  */
 const OPENSSH: Readonly<Record<Exclude<ListKind, "user" | "ca">, string>> = {
   kex: "diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,diffie-hellman-group14-sha256," +
@@ -57,7 +57,7 @@ const KEY_TYPES = [
   "rsa-sha2-256",
 ];
 
-/** The accepted signature algorithms of users' keys and of authorities, with OpenSSH's defaults. */
+/** The accepted signature algorithms of user keys and authorities, with OpenSSH's defaults. */
 const ACCEPTED: Readonly<Record<"user" | "ca", readonly string[]>> = {
   user: [
     ...KEY_TYPES.map((name) => `${name.replace("@openssh.com", "")}-cert-v01@openssh.com`),

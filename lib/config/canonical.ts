@@ -26,17 +26,17 @@ export function canonicalAddress(
 }
 
 /**
- * The name of a host completed with the canonical domains, if CanonicalizeHostname asks for it;
- * otherwise the unchanged name.
+ * Completes the name of a host with the canonical domains if CanonicalizeHostname asks for it; otherwise
+ * returns it unchanged.
  *
- * @throws {ConfigError} If it must be in one of them and is not
+ * @throws {ConfigError} If the name must be in one of the domains and is not
  */
 export async function canonicalHost(
   host: string,
   settings: RawSettings,
   local: LocalSide,
 ): Promise<string> {
-  // An address of the wrong family is not a name either.
+  // Addresses are not completed, even of the wrong family.
   if (/^[\d.]*$|[:%]/.test(host)) return host;
   const { CanonicalizeHostname: wanted = "no", CanonicalizePermittedCNAMEs: rules } = settings;
   const direct = !settings.ProxyCommand && !settings.ProxyJump?.hosts.length;
@@ -48,7 +48,7 @@ export async function canonicalHost(
   if (rules === undefined || rules[0] === "none") return host;
   const name = await local.resolve(host);
   if (name !== null) return follow(host, name, settings);
-  // Who asks for the names that the DNS has wants to know when it has none.
+  // CanonicalizePermittedCNAMEs needs the DNS, so a name that is missing there is an error.
   if (direct) throw new ConfigError([`Could not resolve hostname ${printable(host)}`]);
   return host;
 }

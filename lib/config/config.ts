@@ -44,7 +44,7 @@ export class Config {
   }
 
   /**
-   * Parses the text of one file, which must not include others.
+   * Parses the text of one file without Include lines.
    *
    * @param text The text
    * @param name The name in messages
@@ -105,8 +105,8 @@ export class Config {
    * @param alias The host as a user names it
    * @param options Known settings, which take precedence
    * @returns The settings; those that are not set are missing
-   * @throws {ConfigError} If a line makes no sense, a token or variable is unknown, or the name cannot be
-   *   one of a host
+   * @throws {ConfigError} If a line is malformed, a token or variable is unknown, or the name is not valid
+   *   for a host
    *
    * @example
    * ```ts
@@ -131,7 +131,7 @@ export class Config {
    * @param alias The host as a user names it
    * @param options Known settings, which take precedence
    * @returns The lines
-   * @throws {ConfigError} As {@linkcode Config.lookup} does
+   * @throws {ConfigError} As {@linkcode Config.lookup}
    *
    * @example
    * ```ts

@@ -28,7 +28,7 @@ export interface IncludeCount {
 
 type Expand = (argument: string) => string | null;
 
-/** The files of an Include line, up to one that cannot be read. */
+/** The files of an Include line, up to the first that cannot be read. */
 export interface Included {
   readonly files: readonly ConfigFile[];
   /** The reason why a file cannot be read. */
@@ -53,9 +53,9 @@ export interface ConfigSource {
 
 /** The text of a file, and the source of the files that it includes. */
 export interface ConfigRoot {
-  /** What messages call it. */
+  /** The name in messages. */
   readonly name: string;
-  /** Its text. */
+  /** The text. */
   readonly text: string;
   /** The source of the files that it includes. */
   readonly source: ConfigSource;
@@ -64,10 +64,10 @@ export interface ConfigRoot {
 /**
  * Parses a text.
  *
- * @throws {ConfigError} If it is larger than any configuration
+ * @throws {ConfigError} If it is too large
  */
 export function parseFile(name: string, text: string): ConfigFile {
-  // A device could return endless text, so it is bounded before it is parsed.
+  // The size is limited, because a device could return endless text.
   if (text.length > MAX_CONFIG_BYTES) throw new ConfigError([`${name}: file is too large`]);
   const lines = text.split("\n").map((line, index) => parseLine(line, index + 1));
   return { name, lines: lines.filter((line) => line !== null) };

@@ -32,10 +32,10 @@ export interface EvaluationSubject extends MatchSubject {
 /** The position of an evaluation in the files. */
 interface EvaluationContext {
   readonly file: string;
-  /** The patterns of Host are about this name. */
+  /** The name that patterns of Host lines are matched against. */
   readonly host: string;
   readonly subject: EvaluationSubject;
-  /** Whether this file has no effect, since it was included in a block that does not match. */
+  /** Whether this file has no effect, because it was included in a block that does not match. */
   readonly inert: boolean;
 }
 
@@ -124,7 +124,7 @@ export class Evaluation {
   async #include(line: ConfigLine, place: EvaluationContext): Promise<void> {
     argumentsOf(line).all();
     if (line.include === undefined) {
-      throw new ArgumentError("Include needs files, and this text came without");
+      throw new ArgumentError("Include needs files, and the text was given without them");
     }
     const { files, problem } = await line.include(this.#included, (argument) => {
       const expanded = place.subject.expandInclude(argument);

@@ -23,7 +23,7 @@ export function shownSettings({ settings, tokens }: Found, local: LocalSide): Ra
     VersionAddendum,
   } = settings;
   const cleared = settings.ClearAllForwardings === true;
-  // Questions cannot be answered for a command, or for a connection that outlives its terminal.
+  // Prompts cannot be answered for a command, or for a connection that outlives its terminal.
   const noAsking = settings.UpdateHostKeys === "ask" &&
     (RemoteCommand || ControlPath && ControlPersist);
   return withoutUndefined({

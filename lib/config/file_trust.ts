@@ -1,7 +1,7 @@
 import { grantedVariable } from "../runtime/environment.ts";
 import { runtime } from "../runtime/runtime.ts";
 
-/** The attributes of a file that another user may have written. */
+/** The attributes of a file, to decide whether to trust it. */
 interface FileFacts {
   readonly uid: number | null;
   readonly gid: number | null;
@@ -9,11 +9,11 @@ interface FileFacts {
 }
 
 /**
- * Whether only the user and root can have written a file. On systems with a private group for each
- * user that group may write, too, as in Debian's ssh.
+ * Whether only the user and root can have written a file. If each user has a private group, that group may
+ * write, too, as in Debian's ssh.
  */
 export async function isTrusted(file: FileFacts): Promise<boolean> {
-  if (file.mode === null || file.uid === null) return true; // Windows knows no such thing
+  if (file.mode === null || file.uid === null) return true; // not available on Windows
   if ((file.mode & 0o002) !== 0) return false;
   if (file.uid !== 0 && file.uid !== await ownUid()) return false;
   return (file.mode & 0o020) === 0 || await isOwnGroup(file.gid, await ownUid());
@@ -37,7 +37,7 @@ export async function grantedUid(): Promise<number | null | undefined> {
   try {
     return (await runtime.files.stat(`${home}/.ssh`)).uid;
   } catch {
-    return null; // then only root's files are to be trusted
+    return null; // then only files of root are trusted
   }
 }
 
@@ -56,6 +56,6 @@ async function fieldsOf(path: string): Promise<string[][]> {
   try {
     return (await runtime.files.readTextFile(path)).split("\n").map((line) => line.split(":"));
   } catch {
-    return []; // nobody to ask: the group may be anybody's
+    return []; // unknown: the group may have other members
   }
 }

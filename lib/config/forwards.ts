@@ -8,7 +8,7 @@ export type ForwardEnd =
 
 /** A tunnel of LocalForward, RemoteForward or DynamicForward. */
 export interface ForwardSetting {
-  /** The start; a hostname of null was not given, `""` and `"*"` mean every address. */
+  /** The start. A hostname of null was not given; `""` and `"*"` mean every address. */
   readonly from: ForwardEnd;
   /** The target; null means that clients choose it by SOCKS. */
   readonly to: ForwardEnd | null;
@@ -31,7 +31,7 @@ export function forward(kind: ForwardKind): (args: Arguments) => ForwardSetting 
 /**
  * Reads `[bind:]port:host:hostport` and its forms with unix sockets, or `[bind:]port` for SOCKS.
  *
- * @throws {ArgumentError} If it is none of these
+ * @throws {ArgumentError} If it has another form
  */
 export function parseForward(
   text: string,
@@ -40,7 +40,7 @@ export function parseForward(
 ): ForwardSetting {
   const fields = splitFields(text.trimStart());
   const setting = fields && (socks ? socksOf(fields) : tunnelOf(fields));
-  // Only a server can be asked for any free port.
+  // Only remote tunnels may ask for any free port.
   if (!setting || (kind !== "remote" && "port" in setting.from && setting.from.port === 0)) {
     throw new ArgumentError("Bad forwarding specification.");
   }

@@ -32,14 +32,14 @@ export const WITHOUT_EFFECT: Readonly<Record<string, "Deprecated" | "Unsupported
   rhostsauthentication: "Deprecated",
   rhostsrsaauthentication: "Unsupported",
   rsaauthentication: "Unsupported",
-  useblacklistedkeys: "Deprecated", // Debian's
+  useblacklistedkeys: "Deprecated", // of Debian
   useprivilegedport: "Deprecated",
   useroaming: "Deprecated",
   usersh: "Deprecated",
   userknownhostsfile2: "Deprecated",
 };
 
-/** Directives of GSSAPI, which this module does not implement, in lower case: their values are not read. */
+/** Directives of GSSAPI, in lower case. GSSAPI is not implemented, so their values are not read. */
 export const NOT_READ: ReadonlySet<string> = new Set([
   "gssapiauthentication",
   "gssapiclientidentity",

@@ -13,13 +13,13 @@ export interface LocalSide {
   home(user?: string): string | undefined;
   /** The user's name. */
   user(): string;
-  /** The user's number. */
+  /** The user's id. */
   uid(): string;
-  /** The machine's own host name. */
+  /** The host name of the machine. */
   hostname(): string;
-  /** A variable of the environment. */
+  /** An environment variable. */
   env(name: string): string | undefined;
-  /** Runs a command in the user's shell until the signal is aborted; whether it succeeded. */
+  /** Runs a command in the user's shell until the signal is aborted; resolves to whether it succeeded. */
   run(command: string, options?: CallOptions): Promise<boolean>;
   /** The addresses of the machine's interfaces, for `Match localnetwork`; none by default. */
   addresses?(): readonly string[];
@@ -32,9 +32,9 @@ export interface LocalSide {
 }
 
 /**
- * The machine and the user of this program. The requests of the files need
- * `--allow-env`, `--allow-sys=hostname,uid,networkInterfaces`, `--allow-run` and `--allow-net`; for
- * the home directory of another user `--allow-read=/etc/passwd`.
+ * The machine and the user of this program. Depending on the configuration files, needs `--allow-env`,
+ * `--allow-sys=hostname,uid,networkInterfaces`, `--allow-run` and `--allow-net`, and for the home directory
+ * of another user `--allow-read=/etc/passwd`.
  */
 export const thisSide: LocalSide = {
   home(user) {

@@ -17,9 +17,9 @@ export interface LookupOptions {
   readonly user?: string;
   /** The port to connect to, unless an option says so. */
   readonly port?: number;
-  /** The command to run there, or the subsystem, for `Match command` and `Match sessiontype`. */
+  /** The command to run, or the subsystem, for `Match command` and `Match sessiontype`. */
   readonly command?: string;
-  /** The machine and the user for the files; by default those of this program. */
+  /** The local machine and user; by default those of this program. */
   readonly local?: LocalSide;
   /** Aborts, and kills the running command of a `Match exec`. */
   readonly signal?: AbortSignal | undefined;
@@ -57,7 +57,7 @@ export async function lookUp(
     ...user === undefined ? [] : [`User=${quoteWord(user)}`],
     ...port === undefined ? [] : [`Port=${port}`],
   ]);
-  // Options in files are the user's own; these may come from another program.
+  // Checked here only, because options of a call may come from another program, unlike those in files.
   if (evaluation.settings.User !== undefined) checkUser(evaluation.settings.User);
   let wantsFinal = false;
   const pass = async (host: string, final: boolean, finalName: string | null) => {
@@ -104,10 +104,10 @@ function nameOf({ HostName }: RawSettings, alias: string): string {
   return HostName === undefined ? alias : expandTokens(HostName, { h: () => alias });
 }
 
-/** Settings whose User has its tokens replaced. */
+/** Replaces the tokens in User. */
 function withUser(settings: RawSettings, tokens: Tokens, local: LocalSide): RawSettings {
   if (settings.User === undefined) return settings;
-  const { r: _user, C: _hash, ...others } = tokens; // these depend on the user themselves
+  const { r: _user, C: _hash, ...others } = tokens; // these tokens depend on the user
   const User = expandAll(settings.User, others, (name) => local.env(name));
   return { ...settings, User: User === settings.User ? User : checkUser(User) };
 }
@@ -137,7 +137,7 @@ function tokensOf(
   };
 }
 
-/** Checks combinations of settings, and circular settings. */
+/** Checks for incompatible and circular settings. */
 function checkSettings(settings: RawSettings, hostname: string, local: LocalSide): void {
   if (settings.ConnectionAttempts === 0) {
     throw new ConfigError(["Invalid number of ConnectionAttempts"]);

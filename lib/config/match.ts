@@ -7,7 +7,7 @@ import { OPENSSH_VERSION } from "../defaults.ts";
 import { isInNetworks, parseNetworks } from "./networks.ts";
 import { splitWords } from "./words.ts";
 
-/** Criteria that accept their argument after an equals sign, too. */
+/** Criteria that also accept their argument after an equals sign. */
 const WITH_ARGUMENT =
   /^(host|originalhost|user|localuser|localnetwork|version|tagged|command|sessiontype|exec)=/i;
 
@@ -25,7 +25,7 @@ export interface MatchSubject {
   localUser(): string;
   /** The value of Tag; empty unless one is set. */
   tag(): string;
-  /** The command to run there, or the subsystem; empty if there is none. */
+  /** The command to run, or the subsystem; empty if there is none. */
   readonly command: string;
   /** The current value of SessionType. */
   sessionType(): "none" | "subsystem" | "default";
@@ -35,7 +35,7 @@ export interface MatchSubject {
   readonly final: boolean;
   /** Requests that pass. */
   requestFinal(): void;
-  /** Runs a command whose tokens are not replaced yet. */
+  /** Runs a command, after replacing its tokens. */
   run(command: string): Promise<boolean>;
 }
 
@@ -52,9 +52,9 @@ export function matchesHost(patterns: readonly string[], host: string): boolean 
 }
 
 /**
- * Whether the criteria of a Match line hold; a command is run only if those before it do.
+ * Whether the criteria of a Match line hold; a command is run only if the criteria before it hold.
  *
- * @throws {ArgumentError} If they make no sense
+ * @throws {ArgumentError} If they are malformed
  */
 export async function matches(text: string, subject: MatchSubject): Promise<boolean> {
   const words = splitWords(text);
@@ -62,7 +62,7 @@ export async function matches(text: string, subject: MatchSubject): Promise<bool
   let result = true;
   let count = 0;
   for (let word; (word = words.shift()) !== undefined;) {
-    if (word.startsWith("#")) break; // as in ssh, also where quotes are around it
+    if (word.startsWith("#")) break; // as in ssh, even in quotes
     const negated = word.startsWith("!");
     const said = word.slice(negated ? 1 : 0);
     const equals = WITH_ARGUMENT.test(said) ? said.indexOf("=") : said.length;
@@ -127,7 +127,7 @@ function holds(
   }
 }
 
-/** An empty list matches an empty text, and nothing else does. */
+/** An empty list matches only an empty text. */
 function matchesOrEmpty(list: string, text: string): boolean {
   return text === "" ? list === "" : matchesPatternList(list, text);
 }

@@ -19,14 +19,14 @@
  * - {@linkcode Config} looks up a host, and lists the names of `Host` lines.
  * - {@linkcode HostSettings} is the result of a look-up.
  *
- * `connect()` reads the files by itself; this is for programs that need the settings.
+ * `connect()` reads the files by itself; use this in programs that need the settings.
  *
  * All directives up to OpenSSH 10.5 are read and checked. An unknown directive is an error that names its
  * line, unless IgnoreUnknown lists it. The directives of GSSAPI are accepted, and their values ignored.
  * These are parsed and have no effect: CheckHostIP, EnableEscapeCommandline, EnableSSHKeysign,
  * HostbasedAcceptedAlgorithms, HostbasedAuthentication, IPQoS, KbdInteractiveDevices, LogVerbose,
  * ObscureKeystrokeTiming, SecurityKeyProvider, SyslogFacility, TunnelDevice and XAuthLocation; also Tunnel,
- * PKCS11Provider and VerifyHostKeyDNS, where the tools say so. The tools warn of weak cryptography if
+ * PKCS11Provider and VerifyHostKeyDNS, of which the tools warn. The tools warn of weak cryptography if
  * WarnWeakCrypto is `yes`.
  *
  * @module

@@ -1,4 +1,4 @@
-/** Lists of networks in CIDR form, as `Match localnetwork` has them. */
+/** Lists of networks in CIDR form, as in `Match localnetwork`. */
 import { canonicalAddress } from "./canonical.ts";
 
 /** A network: its address in bytes, and the length of its prefix in bits. */

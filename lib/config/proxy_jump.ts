@@ -5,7 +5,7 @@ import { portNumber } from "./values.ts";
 
 /** A host of ProxyJump. */
 export interface JumpHost {
-  /** The name or address; it may be an alias of the configuration itself. */
+  /** The name or address; it may be an alias of the configuration. */
   readonly hostname: string;
   /** The user to log in as, if given. */
   readonly user: string | null;
@@ -40,7 +40,7 @@ export function showJump({ hosts, before }: JumpValue): string {
   return before === "" ? last : `${before},${last}`;
 }
 
-/** One host: `[user@]host[:port]`, where a v6 address stands in brackets, or `ssh://…`. */
+/** One host: `[user@]host[:port]`, with an IPv6 address in brackets, or `ssh://…`. */
 function jumpHost(text: string): JumpHost | null {
   const uri = /^ssh:\/\//i.test(text);
   const target = uri ? text.slice(6) : text;
@@ -51,7 +51,7 @@ function jumpHost(text: string): JumpHost | null {
   if (!parts) return null;
   const [, user, host, bracketed, portText] = parts;
   const hostname = bracketed ?? host!;
-  // As in ssh, a colon without a port is none.
+  // As in ssh, a colon without a port is ignored.
   const port = portText ? portNumber(portText) : null;
   if (hostname === "" || user === "" || (portText && !port)) return null;
   if (user === undefined || !uri) return { hostname, user: user ?? null, port };

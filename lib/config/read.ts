@@ -31,10 +31,10 @@ interface ReadRules {
  *
  * Needs `--allow-read` for them, and `--allow-env=HOME`.
  *
- * @param paths The files, of which each must be there; `~/.ssh/config` and `/etc/ssh/ssh_config`, as far
- *   as they are there, unless given
+ * @param paths The files, which must exist; by default `~/.ssh/config` and `/etc/ssh/ssh_config`, if they
+ *   exist
  * @returns The configuration
- * @throws {ConfigError} If one is missing, or others may write to it
+ * @throws {ConfigError} If a file is missing, or other users may write to it
  *
  * @example
  * ```ts
@@ -68,8 +68,8 @@ export async function readConfig(
 }
 
 /**
- * Reads the usual files as far as the permissions for them are there already: nobody is asked for one.
- * Null if none of them may be read.
+ * Reads the usual files for which permission was granted already, without prompting. Null if none of them
+ * may be read.
  */
 export async function readGrantedConfig(): Promise<Config | null> {
   const home = grantedVariable("HOME");
@@ -122,7 +122,7 @@ function sourceOf({ ofUser, quiet = false }: ReadRules): ConfigSource {
   };
 }
 
-/** The files that an Include names, sorted; a path without wildcards is itself, even if it is missing. */
+/** The files that an Include names, sorted; a path without wildcards is kept even if it is missing. */
 async function expandInclude(pattern: string): Promise<string[]> {
   const matches = expandGlob(pattern, {
     async list(folder) {

@@ -1,25 +1,25 @@
 import type { ForwardSetting } from "./forwards.ts";
 import type { JumpHost } from "./proxy_jump.ts";
 
-/** What is done with the keys that are read from files. */
+/** Whether to add keys read from files to the agent. */
 export interface AddKeysSetting {
-  /** Whether they are added to the agent, after asking, or so that each use is to be confirmed. */
+  /** Whether to add them, to ask before, or to add them so that each use must be confirmed. */
   readonly add: "yes" | "no" | "ask" | "confirm";
-  /** For how many milliseconds the agent keeps them; null is for ever. */
+  /** How long the agent keeps them, in milliseconds; null means without limit. */
   readonly lifetime: number | null;
 }
 
-/** When keys are exchanged anew. */
+/** When to exchange keys again. */
 export interface RekeySetting {
-  /** After how many bytes; 0 is the cipher's own limit. */
+  /** After how many bytes; 0 means the cipher's limit. */
   readonly bytes?: number;
   /** After how many milliseconds. */
   readonly milliseconds?: number;
 }
 
 /**
- * What ssh_config(5) says about a host, under the names that the manual has. What no file and no option
- * says is missing. Times are in milliseconds, names of files are ready to be opened.
+ * The settings of a host, under their names in ssh_config(5). Settings that no file and no option gives are
+ * missing. Times are in milliseconds, and file names are complete.
  */
 export interface HostSettings {
   /** The user to log in as. */
@@ -30,197 +30,203 @@ export interface HostSettings {
   readonly Port?: number;
   /** The family of addresses to use. */
   readonly AddressFamily?: "any" | "inet" | "inet6";
-  /** Whether nobody is to be asked for anything. */
+  /** Whether to suppress all prompts. */
   readonly BatchMode?: boolean;
-  /** Whether a name that is in no canonical domain is tried as it is. */
+  /** Whether to use the unchanged name if it is not found in any canonical domain. */
   readonly CanonicalizeFallbackLocal?: boolean;
-  /** Whether the name is completed with the canonical domains. */
+  /** Whether to complete the name with the canonical domains. */
   readonly CanonicalizeHostname?: "no" | "yes" | "always";
-  /** Whether the host key of the address is checked, too. */
+  /** Whether to check the host key of the address, too. */
   readonly CheckHostIP?: boolean;
   /** Whether to compress. */
   readonly Compression?: boolean;
-  /** Whether one connection is to serve several programs. */
+  /** Whether several programs share one connection. */
   readonly ControlMaster?: "no" | "yes" | "auto" | "ask" | "autoask";
-  /** Whether a helper signs with the host's key. */
+  /** Whether ssh-keysign(8) may sign with the host key. */
   readonly EnableSSHKeysign?: boolean;
-  /** Whether all tunnels are forgotten. */
+  /** Whether to ignore all tunnels set so far. */
   readonly ClearAllForwardings?: boolean;
   /** Whether a tunnel that cannot start ends the connection. */
   readonly ExitOnForwardFailure?: boolean;
-  /** The digest that keys are shown by. */
+  /** The hash of displayed fingerprints. */
   readonly FingerprintHash?: "MD5" | "SHA1" | "SHA256" | "SHA384" | "SHA512";
-  /** Whether X11 is forwarded. */
+  /** Whether to forward X11. */
   readonly ForwardX11?: boolean;
-  /** Whether X11 clients of the far side may do everything. */
+  /** Whether remote X11 clients have full access to the display. */
   readonly ForwardX11Trusted?: boolean;
-  /** Whether tunnels of this side are open to other hosts. */
+  /** Whether other hosts may connect to local tunnels. */
   readonly GatewayPorts?: boolean;
-  /** Whether known_hosts hides the names that are added. */
+  /** Whether to hash names that are added to known_hosts. */
   readonly HashKnownHosts?: boolean;
-  /** Whether to log in by the host's key. */
+  /** Whether to log in with the host key of this machine. */
   readonly HostbasedAuthentication?: boolean;
-  /** Whether only keys that are named here are tried, of those that the agent has. */
+  /** Whether to use only the configured keys, even if the agent has more. */
   readonly IdentitiesOnly?: boolean;
-  /** Whether to log in by answering questions. */
+  /** Whether to log in with keyboard-interactive. */
   readonly KbdInteractiveAuthentication?: boolean;
-  /** Whether the host key of the machine itself is not checked. */
+  /** Whether to skip the host key check for localhost. */
   readonly NoHostAuthenticationForLocalhost?: boolean;
-  /** Whether to log in by password. */
+  /** Whether to log in with a password. */
   readonly PasswordAuthentication?: boolean;
-  /** Whether LocalCommand is run. */
+  /** Whether to run LocalCommand. */
   readonly PermitLocalCommand?: boolean;
-  /** Whether ProxyCommand hands over a connected descriptor. */
+  /** Whether ProxyCommand passes a connected descriptor. */
   readonly ProxyUseFdpass?: boolean;
-  /** Whether to log in by key. */
+  /** Whether to log in with keys. */
   readonly PubkeyAuthentication?: "no" | "yes" | "unbound" | "host-bound";
-  /** Whether to ask for a terminal. */
+  /** Whether to request a terminal. */
   readonly RequestTTY?: "no" | "yes" | "force" | "auto";
   /** Whether to run nothing, a subsystem, or a command or shell. */
   readonly SessionType?: "none" | "subsystem" | "default";
-  /** Whether standard input is not read. */
+  /** Whether standard input is empty. */
   readonly StdinNull?: boolean;
-  /** Whether to go to the background when logged in. */
+  /** Whether to go to the background after the login. */
   readonly ForkAfterAuthentication?: boolean;
-  /** Whether a unix socket that is in the way is removed. */
+  /** Whether to remove an existing Unix socket before listening. */
   readonly StreamLocalBindUnlink?: boolean;
-  /** What is done about host keys that are not known. */
+  /** How to handle unknown host keys. */
   readonly StrictHostKeyChecking?: "no" | "yes" | "ask" | "accept-new";
-  /** Whether TCP looks after the connection. */
+  /** Whether to use TCP keepalives. */
   readonly TCPKeepAlive?: boolean;
-  /** Whether to tunnel packets, or frames. */
+  /** Whether to tunnel IP packets or Ethernet frames. */
   readonly Tunnel?: "no" | "point-to-point" | "ethernet";
-  /** Whether host keys are looked up in the DNS. */
+  /** Whether to look up host keys in the DNS. */
   readonly VerifyHostKeyDNS?: "no" | "yes" | "ask";
-  /** Whether host keys are drawn. */
+  /** Whether to show the randomart of host keys. */
   readonly VisualHostKey?: boolean;
-  /** Whether to learn of other host keys from the server. */
+  /** Whether to accept further host keys from the server. */
   readonly UpdateHostKeys?: "no" | "yes" | "ask";
-  /** Whether the escape character leads to a command line. */
+  /** Whether the escape character opens a command line. */
   readonly EnableEscapeCommandline?: boolean;
-  /** Whether the tools warn of algorithms that are weak, such as a key exchange that is not post-quantum. */
+  /** Whether the tools warn of weak algorithms, such as a key exchange that is not post-quantum. */
   readonly WarnWeakCrypto?: boolean;
-  /** The number of dots from which on a name is complete. */
+  /** The most dots in a name that is completed with a domain. */
   readonly CanonicalizeMaxDots?: number;
-  /** How often to try to connect. */
+  /** The number of attempts to connect. */
   readonly ConnectionAttempts?: number;
-  /** For how long untrusted X11 clients are let in, in milliseconds. */
+  /** How long untrusted X11 clients are accepted, in milliseconds. */
   readonly ForwardX11Timeout?: number;
-  /** How often to ask for a password. */
+  /** The number of password prompts. */
   readonly NumberOfPasswordPrompts?: number;
-  /** Questions without an answer after which the server is given up. */
+  /** The number of unanswered keepalives after which the connection is closed. */
   readonly ServerAliveCountMax?: number;
-  /** Milliseconds of silence before the server is asked for a sign of life; 0 is never. */
+  /** Milliseconds without data before a keepalive is sent; 0 means never. */
   readonly ServerAliveInterval?: number;
-  /** The least bits of RSA keys. */
+  /** The minimum size of RSA keys, in bits. */
   readonly RequiredRSASize?: number;
-  /** Milliseconds between packets that hide when keys are pressed; 0 hides nothing. */
+  /** Milliseconds between packets that hide the timing of keystrokes; 0 disables them. */
   readonly ObscureKeystrokeTiming?: number;
-  /** The address of this side. */
+  /** The local address to connect from. */
   readonly BindAddress?: string;
-  /** The interface of this side. */
+  /** The local interface to connect from. */
   readonly BindInterface?: string;
   /** The ciphers to offer, as an expression. */
   readonly Ciphers?: string;
-  /** The socket that programs share a connection by; null is none. */
+  /** The socket of the control master; null for none. */
   readonly ControlPath?: string | null;
   /** The signature algorithms for host keys, as an expression. */
   readonly HostKeyAlgorithms?: string;
-  /** The name that known_hosts has the host under. */
+  /** The name of the host in known_hosts. */
   readonly HostKeyAlias?: string;
-  /** The signature algorithms for keys of hosts that vouch for users, as an expression. */
+  /** The signature algorithms for host-based authentication, as an expression. */
   readonly HostbasedAcceptedAlgorithms?: string;
   /** The agent's socket, `$NAME` or `SSH_AUTH_SOCK` for a variable with it, or `none`. */
   readonly IdentityAgent?: string;
   /** Patterns of keywords that may be unknown. */
   readonly IgnoreUnknown?: string;
-  /** The ways of asking questions. */
+  /** The devices of keyboard-interactive. */
   readonly KbdInteractiveDevices?: string;
   /** The key exchange methods to offer, as an expression. */
   readonly KexAlgorithms?: string;
   /** The signature algorithms for certificates, as an expression. */
   readonly CASignatureAlgorithms?: string;
-  /** The command to run here after logging in; tokens about the host key remain. Null is none. */
+  /**
+   * The command to run locally after the login; its tokens about the host key are not replaced. Null for
+   * none.
+   */
   readonly LocalCommand?: string | null;
-  /** The command to run there; null is none. */
+  /** The command to run on the server; null for none. */
   readonly RemoteCommand?: string | null;
-  /** How much is said. */
+  /** The log level. */
   readonly LogLevel?: LogLevelSetting;
   /** The message authentication codes to offer, as an expression. */
   readonly MACs?: string;
-  /** The library of a token with keys; null is none. */
+  /** The PKCS#11 library of a token with keys; null for none. */
   readonly PKCS11Provider?: string | null;
-  /** The library for FIDO keys; null is none. */
+  /** The library for FIDO keys; null for none. */
   readonly SecurityKeyProvider?: string | null;
-  /** The methods of authentication in their order, with commas between. */
+  /** The authentication methods in their order, separated by commas. */
   readonly PreferredAuthentications?: string;
   /** The signature algorithms for the user's keys, as an expression. */
   readonly PubkeyAcceptedAlgorithms?: string;
-  /** The files with host keys that are refused; an empty list is none. */
+  /** The files with revoked host keys; an empty list for none. */
   readonly RevokedHostKeys?: readonly string[];
   /** The path of xauth(1). */
   readonly XAuthLocation?: string;
-  /** The program, with its arguments, that prints host keys; tokens about the host key remain. Null is none. */
+  /**
+   * The program that prints host keys, with its arguments; its tokens about the host key are not replaced.
+   * Null for none.
+   */
   readonly KnownHostsCommand?: string | null;
-  /** What `Match tagged` is about. */
+  /** The tag for `Match tagged`. */
   readonly Tag?: string;
-  /** Text after the name of this software in the identification; null is none. */
+  /** Text to append to the identification line; null for none. */
   readonly VersionAddendum?: string | null;
-  /** Where SOCKS is served. */
+  /** Tunnels that serve SOCKS locally. */
   readonly DynamicForward?: readonly ForwardSetting[];
-  /** Tunnels that begin here. */
+  /** Tunnels from a local port. */
   readonly LocalForward?: readonly ForwardSetting[];
-  /** Tunnels that begin there. */
+  /** Tunnels from a port of the server. */
   readonly RemoteForward?: readonly ForwardSetting[];
   /** The files with the user's keys. */
   readonly IdentityFile?: readonly string[];
-  /** The domains that complete a name. */
+  /** The domains to complete names with. */
   readonly CanonicalDomains?: readonly string[];
   /** The files with the user's certificates. */
   readonly CertificateFile?: readonly string[];
-  /** The files with the host keys that everybody trusts. */
+  /** The system-wide known_hosts files. */
   readonly GlobalKnownHostsFile?: readonly string[];
-  /** The files with the host keys that the user trusts. */
+  /** The known_hosts files of the user. */
   readonly UserKnownHostsFile?: readonly string[];
-  /** Patterns of variables that are sent. */
+  /** Patterns of the variables to send. */
   readonly SendEnv?: readonly string[];
-  /** Variables that are set, as `NAME=value`. */
+  /** Variables to set, as `NAME=value`. */
   readonly SetEnv?: readonly string[];
-  /** After how long channels without data are closed, as `type=time`; `none` is never. */
+  /** The time after which channels without data are closed, as `type=time`; `none` means never. */
   readonly ChannelTimeout?: readonly string[];
-  /** What is said more of than LogLevel says. */
+  /** Source locations to log in more detail than LogLevel. */
   readonly LogVerbose?: readonly string[];
-  /** Where a RemoteForward without a target may lead: `host:port`, `any` or `none`. */
+  /** Permitted targets of a RemoteForward without a target: `host:port`, `any` or `none`. */
   readonly PermitRemoteOpen?: readonly string[];
-  /** What is done with keys that are read from files. */
+  /** Whether to add keys read from files to the agent. */
   readonly AddKeysToAgent?: AddKeysSetting;
-  /** Whether the agent is lent to the server, or the socket of the one that is. */
+  /** Whether to forward the agent, or the socket of the agent to forward. */
   readonly ForwardAgent?: boolean | string;
-  /** Milliseconds for connecting; 0 is no limit. */
+  /** The time limit for connecting, in milliseconds; 0 for none. */
   readonly ConnectTimeout?: number;
-  /** The tun devices of this side and of the far side. */
+  /** The local and the remote tun device. */
   readonly TunnelDevice?: readonly [local: number | "any", remote: number | "any"];
-  /** Which other names the DNS may lead to, as `patterns:patterns`. */
+  /** Aliases of the DNS to follow, as `patterns:patterns`. */
   readonly CanonicalizePermittedCNAMEs?: readonly string[];
-  /** Whether a shared connection stays, or for how many milliseconds. */
+  /** Whether a shared connection stays open, or for how many milliseconds. */
   readonly ControlPersist?: boolean | number;
-  /** The character that escapes begin with; null is none. */
+  /** The escape character; null for none. */
   readonly EscapeChar?: string | null;
-  /** The class of packets of interactive programs, and of others. */
+  /** The classes of service for interactive and for other programs. */
   readonly IPQoS?: readonly [interactive: string, bulk: string];
-  /** When keys are exchanged anew. */
+  /** When to exchange keys again. */
   readonly RekeyLimit?: RekeySetting;
-  /** The bits that the mode of a unix socket lacks. */
+  /** The umask for Unix sockets. */
   readonly StreamLocalBindMask?: number;
-  /** Where the system's log has it. */
+  /** The facility in the system log. */
   readonly SyslogFacility?: string;
-  /** The command that connects; null is none. */
+  /** The command to connect with; null for none. */
   readonly ProxyCommand?: string | null;
-  /** The hosts to go through, in their order; an empty list is none. */
+  /** The jump hosts, in their order; an empty list for none. */
   readonly ProxyJump?: readonly JumpHost[];
 }
 
-/** How much is said. */
+/** The log level. */
 export type LogLevelSetting =
   | "QUIET"
   | "FATAL"

@@ -3,10 +3,10 @@ import { ConfigError, printable } from "../errors.ts";
 import type { Tokens } from "./tokens.ts";
 
 /**
- * Refuses a host name with characters that a shell or an option parser could act on, as OpenSSH's
+ * Refuses a host name with characters that a shell or an option parser could interpret, as OpenSSH's
  * ssh_valid_hostname.
  *
- * @throws {ConfigError} If it has one
+ * @throws {ConfigError} If it has such a character
  */
 export function checkHost(host: string): string {
   if (host === "" || /^-|['`"$\\;&<>|(){},\s\p{Cc}]/u.test(host)) {
@@ -19,7 +19,7 @@ export function checkHost(host: string): string {
  * Refuses a user name with such characters, as OpenSSH's ssh_valid_ruser; spaces and inner backslashes
  * are allowed.
  *
- * @throws {ConfigError} If it has one
+ * @throws {ConfigError} If it has such a character
  */
 export function checkUser(user: string): string {
   if (user === "" || /^-|['`";&<>|(){}\p{Cc}]|\s-|\\$/u.test(user)) {
@@ -28,7 +28,7 @@ export function checkUser(user: string): string {
   return user;
 }
 
-/** Tokens for the text of a shell command: the names among them are checked wherever they came from. */
+/** Tokens for the text of a shell command; host and user names are checked, whatever their source. */
 export function shellTokens(tokens: Tokens): Tokens {
   const checks = { h: checkHost, k: checkHost, n: checkHost, r: checkUser, u: checkUser };
   const checked = Object.entries(checks).flatMap(([letter, check]) => {

@@ -4,15 +4,15 @@ import { type ForwardSetting, showEnd } from "./forwards.ts";
 
 type SettingName = keyof RawSettings;
 
-/** Keys that ssh prints in a way of its own. */
+/** Settings that ssh prints in a special form. */
 const NAMES: Partial<Record<SettingName, string>> = {
   CanonicalizePermittedCNAMEs: "canonicalizePermittedcnames",
 };
 
 /**
- * Every setting as `ssh -G` prints it, one in a line, those that the files do not mention among them.
+ * Every setting as `ssh -G` prints it, one per line, including defaults.
  *
- * @param settings What is set, with User and HostName
+ * @param settings The settings, with User and HostName
  */
 export function showSettings(alias: string, settings: RawSettings): string {
   const lines = [`host ${alias}`];
@@ -41,7 +41,7 @@ function textsOf(key: SettingName, settings: RawSettings): readonly string[] {
   }
 }
 
-/** What leads to a unix socket stands among the dynamic ones, too: so ssh has it. */
+/** As in ssh, tunnels to a Unix socket are also printed among the dynamic ones. */
 function isWithoutHost({ to }: ForwardSetting): boolean {
   return to === null || "path" in to;
 }

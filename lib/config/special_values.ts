@@ -1,4 +1,4 @@
-/** The values that only one directive has. */
+/** Values of single directives. */
 import { printable } from "../errors.ts";
 import { matchesWildcards } from "../patterns.ts";
 import { ArgumentError, type Arguments } from "./arguments.ts";
@@ -12,7 +12,7 @@ export const logLevel: (args: Arguments) => LogLevelSetting = named<LogLevelSett
   (text) => `unsupported log level '${text}'`,
 );
 
-/** LogLevel as `-G` has it. */
+/** LogLevel in the form of `-G`. */
 export function showLogLevel(level: LogLevelSetting): string {
   return level === "QUIET" ? "SILENT" : level;
 }
@@ -57,7 +57,7 @@ export function addKeys(args: Arguments): AddKeysSetting {
   return { add, lifetime: more === null ? null : lifetime || null };
 }
 
-/** AddKeysToAgent as `-G` has it. */
+/** AddKeysToAgent in the form of `-G`. */
 export function showAddKeys({ add, lifetime }: AddKeysSetting): string {
   const seconds = lifetime === null ? "" : `${lifetime / 1000}`;
   if (add === "confirm") return `confirm ${seconds}`.trimEnd();
@@ -65,7 +65,7 @@ export function showAddKeys({ add, lifetime }: AddKeysSetting): string {
   return add === "no" ? "false" : add;
 }
 
-/** ForwardAgent: `yes`, `no`, or the path of a socket, or a variable with it. */
+/** ForwardAgent: `yes`, `no`, the path of a socket, or a variable with the path. */
 export function forwardAgent(args: Arguments): boolean | string {
   const text = args.next();
   if (/^(yes|true)$/i.test(text)) return true;
@@ -103,7 +103,7 @@ export function escapeChar(args: Arguments): string | null {
   return text;
 }
 
-/** EscapeChar as `-G` has it. */
+/** EscapeChar in the form of `-G`. */
 export function showEscapeChar(char: string | null): string {
   if (char === null) return "none";
   const code = char.charCodeAt(0);
@@ -112,21 +112,21 @@ export function showEscapeChar(char: string | null): string {
   return char === "\\" ? "\\\\" : char;
 }
 
-/** RekeyLimit: bytes, then perhaps a time. */
+/** RekeyLimit: bytes, optionally followed by a time. */
 export function rekeyLimit(args: Arguments): RekeySetting {
   const size = bytes(args);
   const span = args.left > 0 ? time(args) : undefined;
   return { bytes: size, ...(span !== undefined && { milliseconds: span }) };
 }
 
-/** What two RekeyLimits come to: for bytes and for the time the first one each. */
+/** Combines two RekeyLimits: the first value counts, for bytes and time separately. */
 export function addRekey(held: RekeySetting, more: RekeySetting): RekeySetting {
   return { ...more, ...held };
 }
 
-/** RekeyLimit as `-G` has it. */
+/** RekeyLimit in the form of `-G`. */
 export function showRekey({ bytes = 0, milliseconds = 0 }: RekeySetting): string {
-  return `${BigInt(bytes)} ${milliseconds / 1000}`; // an exabyte, too, to its last digit
+  return `${BigInt(bytes)} ${milliseconds / 1000}`; // exact up to exabytes
 }
 
 /** StreamLocalBindMask: an octal number. */
@@ -137,7 +137,7 @@ export function bindMask(args: Arguments): number {
   return mask;
 }
 
-/** TunnelDevice: `number[:number]`, where `any` is a number too. */
+/** TunnelDevice: `number[:number]`, each of which may be `any`. */
 export function tunnelDevice(args: Arguments): readonly [number | "any", number | "any"] {
   const [local, remote = "any", ...more] = args.next().split(":").map(device);
   if (local === undefined || more.length > 0) throw new ArgumentError("Bad tun device.");
@@ -162,10 +162,10 @@ const CLASSES: Readonly<Record<string, number>> = {
   va: 0xb0,
 };
 
-/** Classes of RFC 1349, which OpenSSH 10 takes for the default of the system. */
+/** Classes of RFC 1349, for which OpenSSH 10 uses the default of the system. */
 const OLD_CLASSES = /^(lowdelay|throughput|reliability)$/;
 
-/** IPQoS: a class for interactive programs, then perhaps one for others. */
+/** IPQoS: a class for interactive programs, optionally followed by one for others. */
 export function ipQos(args: Arguments): readonly [string, string] {
   const interactive = packetClass(args.next());
   const second = args.optional();
@@ -185,7 +185,7 @@ function packetClass(text: string): string {
   return name ?? `0x${value.toString(16).padStart(2, "0")}`;
 }
 
-/** Words of which `none` must stand alone. */
+/** Words; `none` must be the only one. */
 export function wordsOrNone(keyword: string): (args: Arguments) => string[] {
   return (args) => aloneOr(keyword, args.all(), ["none"]);
 }
@@ -237,7 +237,7 @@ export function permitRemoteOpen(args: Arguments): string[] {
   return targets;
 }
 
-/** SendEnv: patterns, or with a dash in front patterns of what is not sent after all. */
+/** SendEnv: patterns; those that begin with a dash remove earlier patterns. */
 export function sendEnv(args: Arguments): string[] {
   const patterns = args.all();
   if (patterns.some((pattern) => pattern.includes("="))) {
@@ -246,7 +246,7 @@ export function sendEnv(args: Arguments): string[] {
   return patterns;
 }
 
-/** What SendEnv comes to when a line is added: duplicates stay, what is not wanted any more goes. */
+/** Adds a line of SendEnv: duplicates stay, and patterns that match a removal go. */
 export function addEnv(held: readonly string[], more: readonly string[]): readonly string[] {
   return more.reduce<readonly string[]>(
     (patterns, next) =>
@@ -257,7 +257,7 @@ export function addEnv(held: readonly string[], more: readonly string[]): readon
   );
 }
 
-/** SetEnv: `NAME=value` each, the first of a name counts. */
+/** SetEnv: `NAME=value` each; the first value of a name counts. */
 export function setEnv(args: Arguments): string[] {
   const kept = new Map<string, string>();
   for (const pair of args.all()) {
@@ -284,7 +284,7 @@ export function keystrokeInterval(args: Arguments): number {
 /** OpenSSH's interval unless one is given. */
 const KEYSTROKE_INTERVAL_MS = 20;
 
-/** ObscureKeystrokeTiming as `-G` has it. */
+/** ObscureKeystrokeTiming in the form of `-G`. */
 export function showKeystrokeInterval(milliseconds: number): string {
   if (milliseconds === 0) return "no";
   return milliseconds === KEYSTROKE_INTERVAL_MS ? "yes" : `${milliseconds}`;
@@ -302,7 +302,7 @@ export function channelTimeouts(args: Arguments): string[] {
   return timeouts;
 }
 
-/** One `type=time`, the time in milliseconds; null if it is none. */
+/** One `type=time`, with the time in milliseconds; null if malformed. */
 export function parseChannelTimeout(
   text: string,
 ): { readonly type: string; readonly milliseconds: number } | null {
@@ -311,9 +311,12 @@ export function parseChannelTimeout(
   return milliseconds === null ? null : { type: type!, milliseconds };
 }
 
-/** VersionAddendum: the rest of the line, as in ssh with what looks like a comment, or `none`, which is null. */
+/**
+ * VersionAddendum: the rest of the line, as in ssh with anything that looks like a comment; null for
+ * `none`.
+ */
 export function versionAddendum(args: Arguments): string | null {
-  args.raw(); // all of it, where an equals sign in front counts
+  args.raw(); // all of it, including an equals sign at the start
   const { text } = args;
   if (text.includes("\r")) throw new ArgumentError("Invalid versionaddendum argument");
   return /^none$/i.test(text) ? null : text;
@@ -328,7 +331,7 @@ export const warnWeakCrypto: (args: Arguments) => boolean = choice({
   "no-pq-kex": false,
 });
 
-/** Compression takes `yes` and `no` only. */
+/** Compression accepts only `yes` and `no`. */
 export const yesNoOnly: (args: Arguments) => boolean = choice({ yes: true, no: false });
 
 function aloneOr(keyword: string, words: string[], loners: readonly string[]): string[] {

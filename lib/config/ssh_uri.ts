@@ -1,6 +1,6 @@
 /**
- * The user of an `ssh://` URI, as OpenSSH decodes it: `%40` is a byte, `+` a space, and what follows a
- * semicolon is about the connection. Null if the encoding is malformed or no name is left.
+ * Decodes the user of an `ssh://` URI like OpenSSH: `%40` is a byte, `+` a space, and connection parameters
+ * after a semicolon are removed. Null if the encoding is malformed or the name is empty.
  */
 export function decodeUser(text: string): string | null {
   const [name = ""] = text.split(";", 1);

@@ -3,13 +3,13 @@ import { encodeHex } from "../encoding.ts";
 import { ConfigError, printable } from "../errors.ts";
 import { joinWords, splitWords } from "./words.ts";
 
-/** What the tokens of ssh_config(5) stand for, by their letter; they are asked for when they are met. */
+/** The values of the tokens of ssh_config(5), by letter; computed when they are used. */
 export type Tokens = Readonly<Record<string, (() => string) | undefined>>;
 
 /**
- * Replaces `%x` by what the tokens say, and `%%` by a percent sign.
+ * Replaces `%x` by the value of the token, and `%%` by a percent sign.
  *
- * @throws {ConfigError} If there is no such token
+ * @throws {ConfigError} If a token is unknown
  */
 export function expandTokens(text: string, tokens: Tokens): string {
   return text.replace(/%(.?)/gsu, (_, letter: string) => {
@@ -24,8 +24,8 @@ export function expandTokens(text: string, tokens: Tokens): string {
 }
 
 /**
- * Replaces `${NAME}` by the variable of that name, and tokens as {@linkcode expandTokens} does; what they
- * stand for is taken as it is.
+ * Replaces `${NAME}` by the variable, and tokens as {@linkcode expandTokens} does; the values are not
+ * expanded again.
  *
  * @throws {ConfigError} If the variable is not set
  */
@@ -47,8 +47,8 @@ export function expandAll(
 }
 
 /**
- * Replaces the tokens that are known already, and leaves the others, and `%%`, for later: what is put in
- * is written so that it stays as it is then.
+ * Replaces the known tokens, and leaves the others and `%%` for a later pass; percent signs in the values
+ * are escaped for it.
  */
 export function expandSome(text: string, tokens: Tokens): string {
   return text.replace(/%(.)/gsu, (found, letter: string) => {
@@ -58,8 +58,8 @@ export function expandSome(text: string, tokens: Tokens): string {
 }
 
 /**
- * {@linkcode expandSome} for each argument of a command that no shell takes apart, and `${NAME}` as
- * {@linkcode expandAll} has it; the program's own name stays as it is.
+ * Applies {@linkcode expandSome} to each argument of a command that runs without a shell, and replaces
+ * `${NAME}` as {@linkcode expandAll} does. The name of the program is unchanged.
  *
  * @throws {ConfigError} If a variable is not set
  */
@@ -69,7 +69,7 @@ export function expandArguments(
   env: (name: string) => string | undefined,
 ): string {
   const words = splitWords(command, { comments: false });
-  if (words === null) return command; // who runs it says what is wrong with it
+  if (words === null) return command; // running it will report the error
   const [program, ...args] = words;
   return joinWords([
     ...program === undefined ? [] : [program],
@@ -85,7 +85,7 @@ function literally(text: string): string {
   return text.replaceAll("%", "%%");
 }
 
-/** %C: what tells one connection from another. */
+/** %C: a hash that identifies a connection. */
 export function connectionHash(
   parts: { local: string; host: string; port: number; user: string; jump: string },
 ): string {

@@ -1,8 +1,8 @@
-/** The forms that the values of directives take, as ssh_config(5) describes them. */
+/** Parsers for the values of directives (ssh_config(5)). */
 import { printable } from "../errors.ts";
 import { ArgumentError, type Arguments } from "./arguments.ts";
 
-/** The largest number that OpenSSH, which is written in C, holds in an `int`. */
+/** The largest `int` of OpenSSH. */
 const INT_MAX = 2 ** 31 - 1;
 
 /** One word. */
@@ -11,10 +11,10 @@ export const word = (args: Arguments): string => args.next();
 /** All words of the line. */
 export const words = (args: Arguments): string[] => args.all();
 
-/** A command for a shell: everything up to the end of the line. */
+/** A command for a shell: the rest of the line. */
 export const command = (args: Arguments): string => args.raw();
 
-/** One of some words, in any case; each stands for a value. */
+/** One of some words, ignoring case; each stands for a value. */
 export function choice<V>(values: Readonly<Record<string, V>>): (args: Arguments) => V {
   return (args) => {
     const given = args.next().toLowerCase();
@@ -23,7 +23,7 @@ export function choice<V>(values: Readonly<Record<string, V>>): (args: Arguments
   };
 }
 
-/** `yes` or `no`, or their other names. */
+/** `yes` or `no`, or their synonyms. */
 export const flag: (args: Arguments) => boolean = choice({
   yes: true,
   true: true,
@@ -41,7 +41,7 @@ export function integer(args: Arguments): number {
   return Math.abs(number);
 }
 
-/** A TCP port, by number or by the name of the one service that is ever meant. */
+/** A TCP port, by number or as `ssh`, the only supported service name. */
 export function port(args: Arguments): number {
   const text = args.next();
   const number = portNumber(text);
@@ -49,7 +49,7 @@ export function port(args: Arguments): number {
   return number;
 }
 
-/** The number of a port, 0 among them; null if it is none. */
+/** The number of a port, including 0; null if malformed. */
 export function portNumber(text: string): number | null {
   if (text === "ssh") return 22;
   const number = /^\s*\+?\d+$/.test(text) ? Number(text) : NaN;
@@ -65,7 +65,7 @@ const UNIT_SECONDS: Readonly<Record<string, number>> = {
   w: 604_800,
 };
 
-/** A time such as `90`, `10m` or `1h30m` in milliseconds; `none` leaves it open, as in ssh. */
+/** A time such as `90`, `10m` or `1h30m`, in milliseconds; `none` leaves it unset, as in ssh. */
 export function time(args: Arguments): number | undefined {
   const text = args.optional();
   if (text === null || text === "") throw new ArgumentError("missing time value.");
@@ -75,10 +75,10 @@ export function time(args: Arguments): number | undefined {
   return milliseconds;
 }
 
-/** A time of sshd_config(5), TIME FORMATS, in milliseconds; null if it is none. */
+/** A time of sshd_config(5), TIME FORMATS, in milliseconds; null if malformed. */
 export function parseTime(text: string): number | null {
-  // Each number is one of strtol(3), the last one alone may be without a unit.
-  // Seconds may have a fraction since OpenSSH 10.3, which is dropped in the end.
+  // Numbers are parsed as by strtol(3); only the last one may lack a unit. Since OpenSSH 10.3 seconds may
+  // have a fraction, which is dropped.
   const form = /^(\s*[+-]?\d+[smhdw])*(\s*[+-]?\d+|\d*\.\d+s?)?$/i;
   if (!form.test(text) || text === "") return null;
   let seconds = 0;
@@ -93,7 +93,7 @@ export function parseTime(text: string): number | null {
 export function bytes(args: Arguments): number {
   const text = args.next();
   if (text === "default") return 0;
-  // As in ssh, no digits are 0, and behind a unit comes whatever is neither letter nor digit.
+  // As in ssh, missing digits mean 0, and a unit may be followed by anything but letters and digits.
   const parts = /^\s*([+-]?)(\d*)(?:\.(\d*))?(?:([bkmgtpe])(?![a-z0-9]).*)?$/is.exec(text);
   if (!parts) throw new ArgumentError(`Bad number '${printable(text)}'`);
   const [, sign, whole, fraction, unit = "b"] = parts;
@@ -105,7 +105,7 @@ export function bytes(args: Arguments): number {
   return number;
 }
 
-/** A value that is not one of those that there are. */
+/** The error for an unsupported value. */
 export function unsupported(value: string): ArgumentError {
   return new ArgumentError(`unsupported option "${printable(value)}".`);
 }

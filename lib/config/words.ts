@@ -1,32 +1,32 @@
-/** How a line of ssh_config(5) falls into words. */
+/** Splits lines of ssh_config(5) into words. */
 
-/** A line that says something. */
+/** A line that is not empty. */
 export interface Line {
   /** From 1; 0 on the command line. */
   readonly number: number;
-  /** The keyword as it was written. */
+  /** The keyword as written. */
   readonly keyword: string;
-  /** What follows the keyword, trimmed; empty if nothing does. */
+  /** The text after the keyword, trimmed. */
   readonly rest: string;
 }
 
 /**
- * Takes a line apart; null if it is empty or a comment. As in ssh, a line whose keyword opens a quote
- * that nothing closes says nothing.
+ * Splits a line; null if it is empty or a comment. As in ssh, a line is ignored if its keyword has an
+ * unclosed quote.
  */
 export function parseLine(text: string, number: number): Line | null {
   const [line = ""] = text.split("\0", 1);
   const trimmed = line.replace(/(?<!^)[ \t\r\n\f]+$/, "");
   let parts = takeWord(trimmed);
-  // White space, or an equals sign, in front of the keyword ends an empty word.
+  // White space or an equals sign before the keyword ends an empty word.
   if (parts !== null && parts.word === "") parts = takeWord(parts.rest);
   if (parts === null || parts.word === "" || parts.word.startsWith("#")) return null;
   return { number, keyword: parts.word, rest: parts.rest.replace(/^[ \t\r\n]+/, "") };
 }
 
 /**
- * Takes the first word off: it ends at white space or at one `=` with or without white space around it,
- * and what is in double quotes belongs to it. Null if a quote is not closed.
+ * Splits off the first word. It ends at white space, or at one `=` with optional white space around it,
+ * except within double quotes. Null if a quote is not closed.
  */
 export function takeWord(text: string): { word: string; rest: string } | null {
   const end = text.search(/[ \t\r\n"=]/);
@@ -43,9 +43,9 @@ export function takeWord(text: string): { word: string; rest: string } | null {
 }
 
 /**
- * Splits arguments at spaces and tabs. Single and double quotes keep them together, a backslash takes a
- * quote, a backslash or, outside quotes, a space literally; `#` at the beginning of a word ends it all.
- * Null if a quote is not closed.
+ * Splits arguments at spaces and tabs. Single and double quotes group words; a backslash escapes a quote, a
+ * backslash or, outside quotes, a space; `#` at the start of a word begins a comment. Null if a quote is
+ * not closed.
  *
  * @param options Whether `#` begins a comment; it does unless given
  */
@@ -73,7 +73,7 @@ export function splitWords(
   return words;
 }
 
-/** Words as one text that {@linkcode splitWords} takes apart again. */
+/** Joins words to a text that {@linkcode splitWords} splits again. */
 export function joinWords(words: readonly string[]): string {
   return words.map((word) =>
     word === "" || /[\s"'\\#]/.test(word) ? `"${word.replace(/["'\\]/g, "\\$&")}"` : word
@@ -88,7 +88,7 @@ function skipSpace(text: string): string {
   return text.replace(/^[ \t\r\n]+/, "");
 }
 
-/** A text as one word of a line, whatever is in it. */
+/** Quotes a text as one word of a line. */
 export function quoteWord(text: string): string {
   return `"${text.replace(/["\\]/g, "\\$&")}"`;
 }
