@@ -27,6 +27,20 @@ await peerTest(
     console.log(await host.run("echo edge"));
     await using sftp = await host.sftp();
     console.log((await sftp.stat("/")).isDirectory);
+
+    // As Deno Deploy has it: what flows from one stream into another, and no file of its own.
+    const path = ${JSON.stringify(folder.join("sent"))};
+    await sftp.put(new Response("over a stream").body, path);
+    await using file = await sftp.open(path, { read: true });
+    await using child = await host.command("tr a-z A-Z", { stdin: "piped" }).spawn();
+    const [, text] = await Promise.all([
+      file.readable.pipeTo(child.stdin),
+      new Response(child.stdout).text(),
+    ]);
+    console.log(text, (await child.status).code);
+    console.log((await Promise.all(["env", "read", "run", "sys", "write"].map(async (name) =>
+      (await Deno.permissions.query({ name })).state
+    ))).join());
   `;
     // Within the package, so that its name resolves; what it may do is what the flags say.
     const path = await folder.write("edge.ts", program);
@@ -37,7 +51,8 @@ await peerTest(
       `--allow-net=127.0.0.1:${server.port}`,
       path,
     ]);
-    assertEquals([code, text.trim()], [0, "edge\ntrue"], stderr);
+    const lines = ["edge", "true", "OVER A STREAM 0", "prompt,prompt,prompt,prompt,prompt"];
+    assertEquals([code, text.trim().split("\n")], [0, lines], stderr);
   },
 );
 

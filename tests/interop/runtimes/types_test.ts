@@ -26,6 +26,10 @@ await peerTest(
     await using installed = await installPackage();
     const source = new URL("../peers/runtimes/typed_program.ts", import.meta.url);
     await Deno.copyFile(source, `${installed.folder}/program.ts`);
+    await Deno.writeTextFile(
+      `${installed.folder}/core.ts`,
+      'import core from "@denossh/ssh/core.wasm"; export const given: object = core;',
+    );
     const typeRoots = [dirname(dirname(await requirePeer("types-node")))];
     for (const compiler of COMPILERS) {
       const tsc = await requirePeer(compiler);
@@ -44,7 +48,7 @@ await peerTest(
           };
           await Deno.writeTextFile(
             config,
-            JSON.stringify({ compilerOptions, files: ["program.ts"] }),
+            JSON.stringify({ compilerOptions, files: ["program.ts", "core.ts"] }),
           );
           const { code, text } = await run("node", [tsc, "-p", config]);
           assertEquals([code, text], [0, ""]);
