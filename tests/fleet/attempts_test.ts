@@ -4,7 +4,7 @@ import { FakeTime } from "../support/fake_time.ts";
 import { failureOf, memoryHosts, names, type World } from "./world.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
-Deno.test("A host is tried again with growing waits while it cannot be reached", async () => {
+Deno.test("An unreachable host is retried with growing delays", async () => {
   using time = new FakeTime();
   const { connect, asked } = memoryHosts({ downFor: { web1: 2, web2: 9 } });
   const retried: [string, number, boolean][] = [];
@@ -31,11 +31,11 @@ Deno.test("A host is tried again with growing waits while it cannot be reached",
     retried.filter(([host]) => host === "web2"),
     [1, 2, 3].map((n) => ["web2", n, false]),
   );
-  const waited = results[1]!.milliseconds; // 100 + 200 + 400, each up to a quarter more or less
+  const waited = results[1]!.milliseconds; // 100 + 200 + 400, each plus or minus up to a quarter
   assert(waited >= 525 && waited <= 875, `waited ${waited} ms`);
 });
 
-Deno.test("A wait between tries is at most maxRetryDelay", async () => {
+Deno.test("A delay between attempts is at most maxRetryDelay", async () => {
   using time = new FakeTime();
   const { connect } = memoryHosts({ downFor: { web1: Infinity } });
   const options = { connect, retries: 10, retryDelay: 100, maxRetryDelay: 200 };
@@ -45,7 +45,7 @@ Deno.test("A wait between tries is at most maxRetryDelay", async () => {
   assert(milliseconds <= 1.25 * (100 + 9 * 200), `waited ${milliseconds} ms`);
 });
 
-Deno.test("A host whose credentials were refused is tried once", async () => {
+Deno.test("A host that refuses the credentials is tried once", async () => {
   let asked = 0;
   const connect = () => {
     asked++;
@@ -70,7 +70,7 @@ Deno.test("A command whose connection is lost is run again only if it is idempot
   assertEquals([twice.success, twice.results[0]!.tries], [true, 2]);
 });
 
-Deno.test("retryIf decides about a try that failed", async () => {
+Deno.test("retryIf decides about a failed attempt", async () => {
   let runs = 0;
   const { connect } = memoryHosts({ handler: () => () => ++runs < 3 ? 75 : 0 });
   const retryIf = (error: unknown) => error instanceof CommandError && error.exitCode === 75;
@@ -84,7 +84,7 @@ Deno.test("retryIf decides about a try that failed", async () => {
   assertEquals([other.success, other.results[0]!.tries], [false, 1]);
 });
 
-Deno.test("A host whose time is up fails with a TimeoutError, and its connection is closed", async () => {
+Deno.test("A host that exceeds its time limit fails with a TimeoutError, and its connection is closed", async () => {
   using time = new FakeTime();
   const { connect, connections } = memoryHosts({
     handler: (host) => async () => {
@@ -102,7 +102,7 @@ Deno.test("A host whose time is up fails with a TimeoutError, and its connection
   assertEquals([results[1]!.success, connections.open], [true, 0]);
 });
 
-Deno.test("A host whose time is up between two tries tells of the last one", async () => {
+Deno.test("A host that times out between attempts has the error of the last one", async () => {
   using time = new FakeTime();
   const { connect } = memoryHosts({ downFor: { web1: Infinity } });
   const hosts = fleet(["web1"], { connect, timeout: 5000, retries: 9 });
@@ -114,7 +114,7 @@ Deno.test("A host whose time is up between two tries tells of the last one", asy
   );
 });
 
-Deno.test("A connection that comes after the time of its host is closed", async () => {
+Deno.test("A connection established after its host's time limit is closed", async () => {
   using time = new FakeTime();
   const { connect, connections } = memoryHosts();
   const late = Promise.withResolvers<void>();

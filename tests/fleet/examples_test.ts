@@ -1,4 +1,4 @@
-/** The examples of fleets, and of what is done on many hosts. */
+/** The examples of fleets, and of work on many hosts. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { connect, knownHosts, loadKey, publicKey } from "@denossh/ssh";
 import { generateKey, importPublicKey, withCertificate } from "@denossh/ssh/keys";
@@ -8,7 +8,7 @@ import { noise, type OurServer, sha256, startOurs } from "../support/ours.ts";
 import { run } from "../support/run.ts";
 import { tempFolder } from "../support/temp.ts";
 
-/** A server of ours that runs commands, and the home of a user whom it lets in. */
+/** Our server, which runs commands, and the home of a user that it accepts. */
 async function ourWorld(
   options: Partial<ServeOptions> = {},
 ): Promise<Home & { readonly server: OurServer }> {
@@ -30,7 +30,7 @@ Deno.test("The example of a rolling restart runs, and stops at a host that does 
   await using folder = await tempFolder();
   await using world = await ourWorld();
   const hosts = usersAt(world.server, ["ann", "bob", "cat"]);
-  // The first check fails: the service takes a while.
+  // The first check fails, as for a service that starts slowly.
   const check = `cd ${folder.path} && test -e up || { : > up; exit 1; }`;
   const restart = `echo restarted >> ${folder.join("log")}`;
   const good = await example("fleet_restart.ts", ["2", restart, check, ...hosts], world.env);
@@ -47,7 +47,7 @@ Deno.test("The example of a rolling restart runs, and stops at a host that does 
   assertEquals(log, "restarted\n".repeat(4));
 });
 
-Deno.test("The example of facts runs: JSON of all hosts, those that are away too", async () => {
+Deno.test("The example of facts runs: JSON of all hosts, including unreachable ones", async () => {
   const answers: Record<string, string> = {
     "uname -srm": "Linux 6.1 x86_64\n",
     "getconf _NPROCESSORS_ONLN": "4\n",
@@ -105,7 +105,7 @@ Deno.test("The example of a deployment runs: a link is switched, and back if the
   assertStringIncludes(bad.stderr, `${world.target}: not deployed: Command "test`);
 });
 
-Deno.test("The example of a new key runs: it is tried before the old one is removed", async () => {
+Deno.test("The example of a new key runs: the new key is tried before the old one is removed", async () => {
   await using folder = await tempFolder();
   await Deno.mkdir(folder.join(".ssh"), { mode: 0o700 });
   const authorized = folder.join(".ssh/authorized_keys");
@@ -125,7 +125,7 @@ Deno.test("The example of a new key runs: it is tried before the old one is remo
     false,
   ]);
   assertEquals(await Deno.readTextFile(authorized), `# ours\n${line}\n`);
-  // A host that is away keeps the old key, and so does this side.
+  // An unreachable host keeps the old key, and so does the client.
   const away = await run(
     Deno.execPath(),
     exampleCommand("keys_rotate.ts", [key, "me@127.0.0.1:1"], world.env),
@@ -136,7 +136,7 @@ Deno.test("The example of a new key runs: it is tried before the old one is remo
   assert(kept.publicKey.equals(fresh.publicKey));
 });
 
-Deno.test("The example of keys for a day runs: the hosts trust the authority alone", async () => {
+Deno.test("The example of keys for a day runs: the hosts trust only the authority", async () => {
   await using folder = await tempFolder();
   using authority = await generateKey();
   const file = await folder.write("authority", authority.export());

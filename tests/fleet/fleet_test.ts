@@ -13,7 +13,7 @@ Deno.test("fleet.run gives a result for each host, in the order of the hosts", a
   );
 });
 
-Deno.test("A host that cannot be reached, refuses or fails ends no other host", async () => {
+Deno.test("A host that is unreachable, refuses or fails does not end other hosts", async () => {
   const { connect } = memoryHosts({
     downFor: { web1: Infinity },
     handler: (host) => async (session) => {
@@ -40,7 +40,7 @@ Deno.test("A host that cannot be reached, refuses or fails ends no other host", 
   ]);
 });
 
-Deno.test("forEach gives what the work gives, with the name and a signal of the host", async () => {
+Deno.test("forEach returns the work's results, and passes it the host's name and a signal", async () => {
   const { connect } = memoryHosts();
   const { results } = await fleet(names(3), { connect }).forEach(async (host, context) => {
     if (context.host === "web2") throw new ClosedError("lost");

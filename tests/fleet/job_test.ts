@@ -3,7 +3,7 @@ import { fleet } from "@denossh/ssh";
 import type { SessionHandler } from "@denossh/ssh/server";
 import { failureOf, memoryHosts, names } from "./world.ts";
 
-Deno.test("Results come as hosts end, and not more hosts are worked on than concurrency says", async () => {
+Deno.test("Results arrive as hosts end, and at most `concurrency` hosts run in parallel", async () => {
   const gates = new Map(names(3).map((host) => [host, Promise.withResolvers<void>()]));
   const { connect, connections } = memoryHosts({
     handler: (host) => async () => await gates.get(host)!.promise,
@@ -18,7 +18,7 @@ Deno.test("Results come as hosts end, and not more hosts are worked on than conc
   assertEquals(connections.open, 0);
 });
 
-Deno.test("1,000 hosts take the connections and the memory of ten", async () => {
+Deno.test("1,000 hosts need the connections and the memory of ten", async () => {
   const size = 16 * 1024;
   let written = 0;
   const { connect, connections } = memoryHosts({
@@ -40,18 +40,18 @@ Deno.test("1,000 hosts take the connections and the memory of ten", async () => 
   assert(limits.held <= 10 * size, `${limits.held} bytes held`);
 });
 
-Deno.test("A loop that takes no results has no more hosts worked on", async () => {
+Deno.test("No more hosts start while the loop takes no results", async () => {
   const { connect, connections } = memoryHosts();
   const results = fleet(names(20), { connect, concurrency: 3 }).run("x")[Symbol.asyncIterator]();
   await results.next();
-  // The others that were begun end; three results are there, of which one was taken.
+  // The other started hosts end; there are three results, of which one was read.
   while (connections.open > 0) await new Promise((turn) => setTimeout(turn));
   assertEquals(connections.made, 3);
   await results.return!(undefined);
   assertEquals(connections.made, 3);
 });
 
-Deno.test("A loop that is left cancels the hosts that are worked on, and begins no others", async () => {
+Deno.test("Leaving the loop cancels the running hosts, and starts no others", async () => {
   const began = Promise.withResolvers<void>();
   const hangs: SessionHandler = async (session) => {
     began.resolve();
@@ -67,7 +67,7 @@ Deno.test("A loop that is left cancels the hosts that are worked on, and begins 
   assertEquals([connections.made, connections.open], [2, 0]);
 });
 
-Deno.test("One host at a time: none is begun before the loop has seen the result before", async () => {
+Deno.test("One host at a time: the next one starts after the loop has the previous result", async () => {
   const { connect, connections } = memoryHosts({
     handler: (host) => () => host === "web2" ? 1 : 0,
   });
@@ -80,7 +80,7 @@ Deno.test("One host at a time: none is begun before the loop has seen the result
   assertEquals([seen, connections.made], [[1, 2], 2]);
 });
 
-Deno.test("An aborted signal ends what is under way and begins nothing more", async () => {
+Deno.test("An aborted signal ends the running hosts and starts no others", async () => {
   for (const where of ["fleet", "job"]) {
     const controller = new AbortController();
     const { connect, connections } = memoryHosts({
@@ -106,7 +106,7 @@ Deno.test("An aborted signal ends what is under way and begins nothing more", as
   }
 });
 
-Deno.test("A job is done once: its results are in the loop or in the report", async () => {
+Deno.test("A job runs once: its results are in the loop or in the report", async () => {
   const { connect, connections } = memoryHosts();
   const job = fleet(["web1"], { connect }).run("x");
   assertEquals(connections.made, 0);

@@ -24,12 +24,12 @@ const wrong: [() => unknown, string][] = [
   [() => fleet([]).forEach("x" as never), "the work must be a function"],
 ];
 for (const [call, expected] of wrong) {
-  Deno.test(`fleet() refuses what cannot be meant: ${expected}`, () => {
+  Deno.test(`fleet() refuses invalid options: ${expected}`, () => {
     assertThrows(call, TypeError, expected);
   });
 }
 
-Deno.test("Hosts are called by what they were given as", () => {
+Deno.test("Results have the host names as they were given", () => {
   const hosts = ["web1", { hostname: "db" }, { user: "ann", hostname: "db", port: 2222 }, {
     name: "cache",
   }];

@@ -7,7 +7,7 @@ import {
   resultJson,
 } from "@denossh/ssh";
 
-Deno.test("A report is a table and JSON", () => {
+Deno.test("A report has a table and JSON", () => {
   const output = {
     code: 1,
     signal: null,
@@ -65,7 +65,7 @@ web5  ok      1      0.0 s`,
   assertEquals(new FleetReport([]).table(), "host  state  tries  time");
 });
 
-Deno.test("The columns of a table are as wide as they must, and a line has 120 characters at most", () => {
+Deno.test("The columns of a table fit their content, and a line has at most 120 characters", () => {
   const line = (value: string) =>
     new FleetReport<string>([
       { host: "h", success: true, value, tries: 1_000_000, milliseconds: 12_345_678 },
@@ -77,7 +77,7 @@ Deno.test("The columns of a table are as wide as they must, and a line has 120 c
   assertEquals(line(`${whole}x`).split("\n")[1]!.slice(before), `${whole.slice(1)}…`);
 });
 
-Deno.test("An error that is of no command has a name, a message and its kind in JSON", () => {
+Deno.test("An error that is not of a command has a name, a message and its kind in JSON", () => {
   const json = (error: unknown) =>
     resultJson({ host: "h", success: false, error, tries: 1, milliseconds: 1.5 });
   assertEquals(json(new ConnectError("It is down")), {

@@ -4,7 +4,7 @@ import { captured } from "../cli/captured.ts";
 import { replaced } from "../support/replaced.ts";
 import { failureOf, memoryHosts, names } from "./world.ts";
 
-Deno.test("Lines are told as they come, and the value is the last one", async () => {
+Deno.test("Lines are reported as they arrive, and the value is the last one", async () => {
   const { connect } = memoryHosts({
     handler: (host) => async (session) => {
       await session.print(`one\r\ntwo of ${host}`);
@@ -30,7 +30,7 @@ Deno.test("Lines are told as they come, and the value is the last one", async ()
   assertStringIncludes(error.message, "failed with exit code 9: oops");
 });
 
-Deno.test("A line without an end is told in pieces, and is not held", async () => {
+Deno.test("An endless line is reported in pieces, and is not buffered", async () => {
   const { connect } = memoryHosts({ handler: () => (it) => it.print("x".repeat(300_000)) });
   const lengths: number[] = [];
   await fleet(["web1"], { connect }).run("x", {
@@ -68,7 +68,7 @@ Deno.test("Live output has the names of the hosts, and no control characters", a
   });
 });
 
-Deno.test("On a terminal, the names of hosts have colours, unless NO_COLOR asks for none", async () => {
+Deno.test("On a terminal, host names have colours, unless NO_COLOR is set", async () => {
   const { connect } = memoryHosts();
   const hosts = fleet(["a", "b"], { connect, concurrency: 1 });
   const live = async () => (await hosts.run("x", { live: true })).success ? 0 : 1;

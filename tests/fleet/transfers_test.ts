@@ -28,7 +28,7 @@ Deno.test("put and get copy files to and from a folder of each host", async () =
   await both.get("/motd", (host) => folder.join(`named/${host.length}`));
   assertEquals(await Deno.readTextFile(folder.join("named/4")), "hello");
   const none = await both.get("/none", folder.join("copies"));
-  assertEquals(none.failed.map(({ tries }) => tries), [1, 1]); // a refusal, which stays one
+  assertEquals(none.failed.map(({ tries }) => tries), [1, 1]); // a permanent refusal
 });
 
 Deno.test("put takes blobs and file URLs, get a file URL and ~ for the home directory", async () => {

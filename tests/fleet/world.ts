@@ -1,4 +1,4 @@
-/** Hosts in memory: servers of ours that a fleet connects to without a network. */
+/** Hosts in memory: our servers, which a fleet connects to without a network. */
 import { assert } from "@std/assert";
 import {
   type Client,
@@ -10,27 +10,27 @@ import {
 import type { ServeOptions, SessionHandler } from "@denossh/ssh/server";
 import { connectedPair, type ServedConnection } from "@denossh/ssh/testing";
 
-/** How many connections were open at the same time, and are. */
+/** The maximum and the current number of open connections. */
 export interface Connections {
   open: number;
   most: number;
   made: number;
 }
 
-/** What the hosts do. */
+/** The behaviour of the hosts. */
 export interface WorldOptions {
-  /** Runs commands; says `<host>: <command>` unless given. */
+  /** Runs commands; prints `<host>: <command>` unless given. */
   readonly handler?: (host: string) => SessionHandler;
-  /** How often a host cannot be reached before it can. */
+  /** Failed connects before a host becomes reachable. */
   readonly downFor?: Readonly<Record<string, number>>;
   readonly serve?: (host: string) => Partial<ServeOptions>;
 }
 
-/** What connects to hosts in memory, and counts the connections. */
+/** Connects to hosts in memory, and counts the connections. */
 export interface World {
   readonly connect: FleetConnect;
   readonly connections: Connections;
-  /** The hosts in the order in which they were connected to. */
+  /** The hosts in the order of their connects. */
   readonly asked: string[];
   /** Ends the connection of a host, from its side. */
   hangUp(host: string): void;
@@ -52,12 +52,12 @@ export function memoryHosts({ handler = says, downFor = {}, serve }: WorldOption
     const pair = await connectedPair({
       handler: handler(host),
       ...serve && { serve: serve(host) },
-      // The cheapest that there is: these tests are about many hosts.
+      // The cheapest algorithms, since these tests use many hosts.
       connect: { algorithms: { kex: "curve25519-sha256" } },
     });
     served.set(host, pair.served);
     const close = pair.host.close.bind(pair.host);
-    // The end that stands for the host is closed, too, before a test ends.
+    // Also closes the host's end before the test ends.
     pair.host.close = async () => {
       await close();
       await pair.served.close();

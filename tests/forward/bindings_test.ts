@@ -1,4 +1,4 @@
-/** What a client does with the connections of the addresses that a server listens on for it. */
+/** A client's bindings: addresses on which the server listens, and their connections. */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
   type Channel,
@@ -37,7 +37,7 @@ import { deadPort, through } from "./world.ts";
 const NOTHING = new Uint8Array(0);
 const granted = RequestSuccess.encode({ data: NOTHING });
 
-/** A channel that the server opens, of its number 7. */
+/** A channel that the server opens as its number 7. */
 function open(type: string, data: Uint8Array): Uint8Array {
   return ChannelOpen.encode({ type, sender: 7, window: 1_000, maxPacket: 1_000, data });
 }
@@ -67,7 +67,7 @@ async function bound(
   return { binding: await binding, request };
 }
 
-Deno.test("A binding that the end of the connection prevents is not refused: it has that error", async () => {
+Deno.test("A binding prevented by the end of the connection rejects with its error", async () => {
   await using world = await rawWorld("client");
   const bindings = new Bindings(world.connection);
   const binding = bindings.bind({ hostname: "a", port: 80 }, () => Promise.resolve());
@@ -93,7 +93,7 @@ Deno.test("The port that a server chose is one of 1 to 65535", async () => {
   }
 });
 
-Deno.test("A binding is asked for and cancelled by the address it has, once", async () => {
+Deno.test("A binding is requested and cancelled once, by its address", async () => {
   await using world = await rawWorld("client");
   const { raw } = world;
   const bindings = new Bindings(world.connection);
@@ -116,7 +116,7 @@ Deno.test("A binding is asked for and cancelled by the address it has, once", as
   assert(!raw.received.some(([number]) => number === MSG.GLOBAL_REQUEST));
 });
 
-Deno.test("A binding of a unix socket is asked for by its path", async () => {
+Deno.test("A binding of a unix socket is requested by its path", async () => {
   await using world = await rawWorld("client");
   const { binding, request } = await bound(
     world,
@@ -129,7 +129,7 @@ Deno.test("A binding of a unix socket is asked for by its path", async () => {
   assertEquals(binding.addr, { transport: "unix", path: "/run/x" });
 });
 
-Deno.test("A connection goes to the binding of its address, or else of its port alone", async () => {
+Deno.test("A connection goes to the binding of its address, otherwise to that of its port", async () => {
   await using world = await rawWorld("client");
   const { raw } = world;
   const bindings = new Bindings(world.connection);
@@ -162,7 +162,7 @@ Deno.test("A connection goes to the binding of its address, or else of its port 
   }
 });
 
-Deno.test("A connection may come with the answer to the request for its address", async () => {
+Deno.test("A connection may arrive together with the answer to the request for its address", async () => {
   await using world = await rawWorld("client");
   const { raw } = world;
   const bindings = new Bindings(world.connection);
@@ -193,7 +193,7 @@ Deno.test("A refused binding names the address, and keeps no connection waiting"
   assertEquals(await refusal(world), 1);
 });
 
-Deno.test("A binding that is aborted is cancelled when the server has made it", async () => {
+Deno.test("An aborted binding is cancelled once the server has made it", async () => {
   await using world = await rawWorld("client");
   const { raw } = world;
   const bindings = new Bindings(world.connection);
@@ -213,7 +213,7 @@ Deno.test("A binding that is aborted is cancelled when the server has made it", 
   raw.send(granted);
 });
 
-Deno.test("A dial says where it goes, and that it comes from this machine", async () => {
+Deno.test("A dial sends its target, and a loopback address as its origin", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
   const forwarding = new Forwarding(through(connection, transport.closed));
@@ -239,7 +239,7 @@ Deno.test("A dial says where it goes, and that it comes from this machine", asyn
   );
 });
 
-Deno.test("A dialled connection that is disposed of is closed on both sides then", async () => {
+Deno.test("Disposing of a dialled connection closes it on both sides", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
   const dialling = new Forwarding(through(connection, transport.closed)).dial("db:5432");
@@ -275,7 +275,7 @@ function listening(): Listening {
   return { listener, arrivals, over, cancels: () => cancels };
 }
 
-/** A connection that comes; what became of it. */
+/** Opens a connection; returns the result. */
 function arrival(failing = false) {
   const log: string[] = [];
   const open = {
@@ -307,7 +307,7 @@ Deno.test("Connections are accepted in the order in which they came, and end whe
   assertEquals([two.log, done], [["accepted"], ["one", "two"]]);
 });
 
-Deno.test("A connection that is gone when it is accepted ends, and the next one is there", async () => {
+Deno.test("A connection that was closed before its accept ends, and the next one is accepted", async () => {
   const { listener, arrivals } = listening();
   const [gone, good] = [arrival(true), arrival()];
   const added = arrivals.add(gone.open, from);
@@ -317,7 +317,7 @@ Deno.test("A connection that is gone when it is accepted ends, and the next one 
   await listener.accept();
 });
 
-Deno.test("128 connections wait to be accepted, and no more", async () => {
+Deno.test("At most 128 connections wait to be accepted", async () => {
   const { listener, arrivals } = listening();
   const waiting = Array.from({ length: 128 }, () => arrival());
   const promises = waiting.map(({ open }) => arrivals.add(open, from));
@@ -332,7 +332,7 @@ Deno.test("128 connections wait to be accepted, and no more", async () => {
   await Promise.all(promises);
 });
 
-Deno.test("Who waits for a connection gets the next one, or the end's error", async () => {
+Deno.test("A pending accept gets the next connection, or the error of the end", async () => {
   const { listener, arrivals, over } = listening();
   const [one, two] = [listener.accept(), listener.accept()];
   arrivals.add(arrival().open, from);
@@ -373,8 +373,8 @@ Deno.test("A listener's loop ends with its close, and throws at the end of the c
   await assertRejects(() => Array.fromAsync(lost.listener), ConnectError, "lost");
 });
 
-/** A connection from the server to a tunnel that leads to a port of this side. */
-Deno.test("A remote tunnel refuses a connection whose target is not reached, and tells why", async () => {
+/** A connection from the server for a tunnel to a local port. */
+Deno.test("A remote tunnel refuses a connection whose target is unreachable, and reports the reason", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
   const errors: unknown[] = [];
@@ -384,7 +384,7 @@ Deno.test("A remote tunnel refuses a connection whose target is not reached, and
     onError: (error) => errors.push(error),
   });
   await raw.next(MSG.GLOBAL_REQUEST);
-  // It comes before the tunnel is there.
+  // It arrives before the tunnel exists.
   raw.send(tcp("localhost", 80));
   raw.send(granted);
   const tunnel = await making;
@@ -398,7 +398,7 @@ Deno.test("A remote tunnel refuses a connection whose target is not reached, and
   await closing;
 });
 
-Deno.test("A remote tunnel that is refused refuses what came for it", async () => {
+Deno.test("A refused remote tunnel refuses connections that arrived for it", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
   const making = new Forwarding(through(connection, transport.closed)).remote({
@@ -413,7 +413,7 @@ Deno.test("A remote tunnel that is refused refuses what came for it", async () =
   assertEquals(await refusal(world), 1);
 });
 
-Deno.test("A check of a SOCKS tunnel is any answer of the server's, and of a remote one the target, too", async () => {
+Deno.test("A check of a SOCKS tunnel needs any answer of the server, and of a remote tunnel also the target", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
   const forwarding = new Forwarding(through(connection, transport.closed));
@@ -445,7 +445,7 @@ Deno.test("A check of a SOCKS tunnel is any answer of the server's, and of a rem
   }
 });
 
-Deno.test("A check of a local tunnel opens a channel to its target, and gives it up", async () => {
+Deno.test("A check of a local tunnel opens a channel to its target, and closes it", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
   const tunnel = await new Forwarding(through(connection, transport.closed))

@@ -4,7 +4,7 @@ import { targetOf } from "../../lib/forward/address.ts";
 import { connectedPair } from "../../lib/testing/connected_pair.ts";
 import { deadPort, decode, echo, encode, exchange, readAll, target, tunnelPair } from "./world.ts";
 
-Deno.test("Client.dial gives a connection that Deno's code takes for one of its own", async () => {
+Deno.test("Client.dial returns a connection that works as a Deno.Conn", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   const conn: Deno.Conn = await pair.host.dial(server.to);
@@ -16,7 +16,7 @@ Deno.test("Client.dial gives a connection that Deno's code takes for one of its 
   conn.close();
 });
 
-Deno.test("A dialled connection's streams carry both ways and the end of each", async () => {
+Deno.test("A dialled connection's streams carry data and EOF in both directions", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   await using conn = await pair.host.dial({ hostname: "127.0.0.1", port: server.port });
@@ -70,7 +70,7 @@ Deno.test("Client.dial reaches unix sockets", async () => {
   listener.close();
 });
 
-Deno.test("A target that refuses is a ChannelOpenError that says so", async () => {
+Deno.test("A target that refuses is a ChannelOpenError with the reason", async () => {
   await using pair = await tunnelPair();
   const error = await assertRejects(
     () => pair.host.dial({ hostname: "127.0.0.1", port: deadPort() }),
@@ -82,7 +82,7 @@ Deno.test("A target that refuses is a ChannelOpenError that says so", async () =
   assertEquals((await assertRejects(() => pair.host.dial(path), ChannelOpenError)).reason, 2);
 });
 
-Deno.test("A server connects nowhere unless its policy says exactly true", async () => {
+Deno.test("A server connects only if its policy returns exactly true", async () => {
   await using server = echo();
   const policies = [
     undefined,
@@ -107,7 +107,7 @@ Deno.test("A server connects nowhere unless its policy says exactly true", async
   assertEquals(server.accepted, 0);
 });
 
-Deno.test("The policy sees who wants to go where", async () => {
+Deno.test("The policy gets the user and the target", async () => {
   const seen: unknown[] = [];
   await using pair = await connectedPair({
     serve: {
@@ -127,7 +127,7 @@ Deno.test("The policy sees who wants to go where", async () => {
   ]);
 });
 
-Deno.test("A dial that is aborted rejects with the reason, and the connection is not kept", async () => {
+Deno.test("An aborted dial rejects with the reason, and its connection is closed", async () => {
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<boolean>();
   const ended = Promise.withResolvers<void>();

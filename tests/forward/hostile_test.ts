@@ -1,4 +1,4 @@
-/** Peers that ask for what nobody offered, with everything beneath them real. */
+/** Peers that send requests without a basis, over a real connection. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { ProtocolError, RequestDeniedError } from "../../lib/errors.ts";
 import { Forwarding } from "../../lib/forward/forwarding.ts";
@@ -31,7 +31,7 @@ async function refusal(raw: RawEnd): Promise<number> {
   return ChannelOpenFailure.decode(await raw.next(MSG.CHANNEL_OPEN_FAILURE)).reason;
 }
 
-Deno.test("A forwarded-tcpip that nobody asked for is refused", async () => {
+Deno.test("A forwarded-tcpip without a binding is refused", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
   const forwarding = new Forwarding(through(connection, transport.closed));
@@ -59,7 +59,7 @@ Deno.test("A forwarded-tcpip that nobody asked for is refused", async () => {
   assertEquals(await refusal(raw), 1);
 });
 
-Deno.test("A connection that comes with the answer to the request for it is taken", async () => {
+Deno.test("A connection that arrives together with the answer to its request is accepted", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
   const forwarding = new Forwarding(through(connection, transport.closed));
@@ -85,7 +85,7 @@ Deno.test("More connections than wait to be accepted are refused, not kept", asy
   await raw.next(MSG.CHANNEL_OPEN_CONFIRMATION);
 });
 
-Deno.test("A listen that is granted without the port it asked for fails", async () => {
+Deno.test("A listen on port 0 fails if the answer has no port", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
   const forwarding = new Forwarding(through(connection, transport.closed));
@@ -133,7 +133,7 @@ Deno.test("Malformed opens and binds are refused before the policy is asked", as
     raw.send(openOf(type, data));
     assertEquals(await refusal(raw), 1);
   }
-  raw.send(openOf("forwarded-tcpip", tcpip("127.0.0.1", 22))); // what only a server sends
+  raw.send(openOf("forwarded-tcpip", tcpip("127.0.0.1", 22))); // a message that only a server may send
   assertEquals(await refusal(raw), 3);
   const binds: [string, Uint8Array][] = [
     ["tcpip-forward", new Uint8Array(0)],
@@ -150,7 +150,7 @@ Deno.test("Malformed opens and binds are refused before the policy is asked", as
   assertEquals(asked, 0);
 });
 
-Deno.test("A client may have the server listen on 64 addresses and no more", async () => {
+Deno.test("A client may make the server listen on at most 64 addresses", async () => {
   await using world = await rawWorld("server");
   const { raw, connection, transport } = world;
   serveForwards(connection, { remote: () => true }, transport.closed);
@@ -173,7 +173,7 @@ Deno.test("A client may have the server listen on 64 addresses and no more", asy
   await raw.next(MSG.REQUEST_SUCCESS);
 });
 
-Deno.test("A client that refuses a forwarded connection has it closed on the server", async () => {
+Deno.test("A forwarded connection that the client refuses is closed on the server", async () => {
   await using world = await rawWorld("server");
   const { raw, connection, transport } = world;
   serveForwards(connection, { remote: () => true }, transport.closed);
@@ -197,7 +197,7 @@ Deno.test("A client that refuses a forwarded connection has it closed on the ser
   assertEquals(await conn.read(new Uint8Array(1)), null);
 });
 
-Deno.test("A peer that closes a channel without EOF ends the connection behind it", async () => {
+Deno.test("A channel close without EOF ends the channel's connection", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
   const forwarding = new Forwarding(through(connection, transport.closed));
@@ -220,7 +220,7 @@ Deno.test("A peer that closes a channel without EOF ends the connection behind i
   await raw.next(MSG.CHANNEL_CLOSE);
 });
 
-Deno.test("A tunnel closes while its peer answers nothing", async () => {
+Deno.test("A tunnel can be closed while its peer is silent", async () => {
   await using world = await rawWorld("client");
   const { raw, connection, transport } = world;
   const forwarding = new Forwarding(through(connection, transport.closed));

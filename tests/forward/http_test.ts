@@ -1,9 +1,9 @@
-/** `host.fetch()`: HTTP and HTTPS from the server, and no way for others to use it. */
+/** `host.fetch()`: HTTP and HTTPS from the server, through a proxy that others cannot use. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelOpenError, ClosedError } from "../../lib/errors.ts";
 import { deadPort, target, tunnelPair } from "./world.ts";
 
-/** A self-signed certificate for `localhost` alone, that lasts for a hundred years. */
+/** A self-signed certificate for only `localhost`, valid for a hundred years. */
 const CERTIFICATE = `-----BEGIN CERTIFICATE-----
 MIIBkTCCATigAwIBAgIUF8u9+WFz1JKokqcNh1Z2vbZfkeYwCgYIKoZIzj0EAwIw
 FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEzMDAwNDkyNloYDzIxMjYxMTA2
@@ -24,7 +24,7 @@ XjbQ6Z6GDWqQYDYkZ8nXJ7c9Glqzvi9kTyjwEQ9cAQHINuGAtgTaq9h5
 `;
 const quiet = { port: 0, hostname: "127.0.0.1", onListen() {} };
 
-/** A web server that tells what it was asked for. */
+/** A web server that answers with its request. */
 function web(tls: { cert?: string; key?: string } = {}) {
   return Deno.serve({ ...quiet, ...tls } as Deno.ServeTcpOptions, async (request) => {
     const { pathname, searchParams } = new URL(request.url);
@@ -34,7 +34,7 @@ function web(tls: { cert?: string; key?: string } = {}) {
   });
 }
 
-/** A pair whose server notes where it was asked to connect to. */
+/** A pair whose server records the requested targets. */
 async function noting() {
   const seen: string[] = [];
   const pair = await tunnelPair({
@@ -81,7 +81,7 @@ Deno.test("host.fetch() checks a certificate for the URL's host", async () => {
   await assertRejects(() => host.fetch(`https://127.0.0.1:${port}/`, { client }), TypeError);
 });
 
-Deno.test("NO_PROXY leads no request past the server, and is as it was afterwards", async () => {
+Deno.test("NO_PROXY does not bypass the server, and is restored afterwards", async () => {
   await using here = web();
   const { pair, seen } = await noting();
   await using _pair = pair;
@@ -98,7 +98,7 @@ Deno.test("NO_PROXY leads no request past the server, and is as it was afterward
   }
 });
 
-Deno.test("A server that does not connect is the error of host.fetch()", async () => {
+Deno.test("host.fetch() rejects with the reason if the server cannot connect", async () => {
   const { pair } = await noting();
   await using _pair = pair;
   const { host } = pair;
@@ -112,12 +112,12 @@ Deno.test("A server that does not connect is the error of host.fetch()", async (
   await assertRejects(() => host.fetch(`http://[::1]:${deadPort()}/`), ChannelOpenError);
 });
 
-Deno.test("A refusal is the error of the host.fetch() that it is about, and of no other", async () => {
+Deno.test("A refusal rejects only the host.fetch() that it belongs to", async () => {
   const came = Promise.withResolvers<void>();
   const end = Promise.withResolvers<void>();
   await using silent = target(async () => {
     came.resolve();
-    await end.promise; // and then it hangs up
+    await end.promise; // then hangs up
   });
   await using pair = await tunnelPair();
   const { host } = pair;
@@ -129,7 +129,7 @@ Deno.test("A refusal is the error of the host.fetch() that it is about, and of n
   assertEquals(await failed instanceof ChannelOpenError, false);
 });
 
-Deno.test("host.fetch() takes URLs of http: and https: only, as local files are not the server's", async () => {
+Deno.test("host.fetch() accepts only http: and https: URLs, since file: URLs would be local", async () => {
   await using pair = await tunnelPair();
   for (const url of ["file:///etc/passwd", "data:,x"]) {
     await assertRejects(() => pair.host.fetch(url), TypeError, "must be http: or https:");

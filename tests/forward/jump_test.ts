@@ -1,4 +1,4 @@
-/** Connections through other hosts, each of them a server of ours on loopback. */
+/** Connections through other hosts, each of them our server on loopback. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connect, type ConnectOptions, none, publicKey } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
@@ -27,7 +27,7 @@ function host(name: string, options: Partial<ServeOptions> = {}) {
   return { server, way, [Symbol.asyncDispose]: () => server.shutdown() };
 }
 
-Deno.test("connect goes through one host, and leaves it with the connection", async () => {
+Deno.test("connect uses one jump host, and disconnects from it with the connection", async () => {
   await using bastion = host("bastion");
   await using inner = host("inner");
   {
@@ -38,7 +38,7 @@ Deno.test("connect goes through one host, and leaves it with the connection", as
   await until(() => bastion.server.connections + inner.server.connections === 0);
 });
 
-Deno.test("connect goes through several hosts in their order", async () => {
+Deno.test("connect uses several jump hosts in order", async () => {
   const reached: number[] = [];
   const forward: ServeOptions["forward"] = {
     local: (target) => {
@@ -56,13 +56,13 @@ Deno.test("connect goes through several hosts in their order", async () => {
   assertEquals(reached, [two, three, inner].map(({ server }) => server.addr.port));
   const big = await client.command("").output();
   assertEquals(big.success, true);
-  // A hop may have its own way as well.
+  // A hop may also have its own jump hosts.
   const jump = { ...two.way, jump: one.way };
   await using nested = await connect({ ...inner.way, jump });
   assertEquals(await nested.run(""), "inner");
 });
 
-Deno.test("connect goes through a client that is connected already, and leaves it open", async () => {
+Deno.test("connect uses a connected client as jump host, and leaves it open", async () => {
   await using bastion = host("bastion");
   await using inner = host("inner");
   await using first = await connect(bastion.way);
@@ -88,7 +88,7 @@ Deno.test("A host that the last hop cannot reach is a ConnectError that names bo
   await until(() => bastion.server.connections + closed.server.connections === 0);
 });
 
-Deno.test("The host key of every hop is verified, and nothing follows a wrong one", async () => {
+Deno.test("The host key of every hop is verified, and a wrong one ends the connect", async () => {
   await using bastion = host("bastion");
   await using inner = host("inner");
   const { publicKey: wrong } = await generateKey();
@@ -103,7 +103,7 @@ Deno.test("The host key of every hop is verified, and nothing follows a wrong on
   await until(() => bastion.server.connections + inner.server.connections === 0);
 });
 
-Deno.test("Credentials of the target are not shown to a hop", async () => {
+Deno.test("Credentials of the target are not sent to a hop", async () => {
   const shown: string[] = [];
   const key = await generateKey();
   await using bastion = host("bastion", {
@@ -138,7 +138,7 @@ Deno.test("An abort or the time limit ends a connection at any hop", async () =>
   await until(() => bastion.server.connections === 0);
 });
 
-Deno.test("A hop that goes takes the connection with it", async () => {
+Deno.test("A hop that disconnects ends the connection", async () => {
   const bastion = host("bastion");
   await using inner = host("inner");
   await using client = await connect({ ...inner.way, jump: bastion.way });
@@ -146,7 +146,7 @@ Deno.test("A hop that goes takes the connection with it", async () => {
   await assertRejects(() => client.closed, ConnectError, "lost");
 });
 
-Deno.test("A jump that makes no sense is a TypeError", async () => {
+Deno.test("An invalid jump option is a TypeError", async () => {
   await using bastion = host("bastion");
   await using first = await connect(bastion.way);
   for (const jump of [[], [bastion.way, first], [bastion.way, { ...bastion.way, jump: first }]]) {
@@ -154,7 +154,7 @@ Deno.test("A jump that makes no sense is a TypeError", async () => {
   }
   const transport = await first.dial(`127.0.0.1:${bastion.server.addr.port}`);
   await assertRejects(() => connect({ ...bastion.way, transport, jump: first }), TypeError);
-  // One or the other is fine: a dialled connection is a transport.
+  // Either one is allowed: a dialled connection is also a transport.
   await using second = await connect({ ...bastion.way, transport });
   assertEquals(await second.run(""), "bastion");
 });

@@ -19,7 +19,7 @@ import {
   until,
 } from "./world.ts";
 
-Deno.test("forwardLocal carries connections, and tells its port, connections and bytes", async () => {
+Deno.test("forwardLocal carries connections, and counts connections and bytes", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   await using tunnel = await pair.host.forwardLocal({ from: { port: 0 }, to: server.to });
@@ -57,7 +57,7 @@ Deno.test("forwardLocal leads from and to unix sockets", async () => {
   await Deno.remove(folder);
 });
 
-Deno.test("A target that refuses closes that connection, and the tunnel lives", async () => {
+Deno.test("A target that refuses closes that connection, and the tunnel stays open", async () => {
   const port = deadPort();
   const errors: unknown[] = [];
   await using pair = await tunnelPair();
@@ -86,7 +86,7 @@ Deno.test("A target that refuses closes that connection, and the tunnel lives", 
   listener.close();
 });
 
-Deno.test("A callback that throws does not hurt the tunnel", async () => {
+Deno.test("A callback that throws does not end the tunnel", async () => {
   await using pair = await tunnelPair();
   await using tunnel = await pair.host.forwardLocal({
     from: { port: 0 },
@@ -101,7 +101,7 @@ Deno.test("A callback that throws does not hurt the tunnel", async () => {
   }
 });
 
-Deno.test("The half-close of either end is carried through", async () => {
+Deno.test("The half-close of either end is passed on", async () => {
   await using server = target(async (conn) => {
     const said = decode(await readAll(conn));
     await sendAll(conn, encode(said.toUpperCase()));
@@ -112,7 +112,7 @@ Deno.test("The half-close of either end is carried through", async () => {
   assertEquals(await ask(tunnel.addr.port, "say it loud"), "SAY IT LOUD");
 });
 
-Deno.test("A target that closes at once gives its last words to a client that still sends", async () => {
+Deno.test("Data of a target that closes immediately reaches a client that still sends", async () => {
   await using server = target(async (conn) => {
     await conn.read(new Uint8Array(10));
     await sendAll(conn, encode("413 too large"));
@@ -127,8 +127,8 @@ Deno.test("A target that closes at once gives its last words to a client that st
   await sending;
 });
 
-Deno.test("The reset of one connection hurts no other", async () => {
-  // A close with unread data is a reset, as far as TCP goes.
+Deno.test("The reset of one connection does not affect others", async () => {
+  // In TCP, a close with unread data is a reset.
   await using server = target(async (conn) => {
     const first = new Uint8Array(1);
     await conn.read(first);
@@ -160,7 +160,7 @@ Deno.test("The reset of one connection hurts no other", async () => {
   await until(() => tunnel.connections === 0);
 });
 
-Deno.test("A hundred short connections come and go while a large one runs, in both directions", async () => {
+Deno.test("A hundred short connections open and close during a large transfer, in both directions", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   await using tunnel = await pair.host.forwardLocal({ from: { port: 0 }, to: server.to });
@@ -181,7 +181,7 @@ Deno.test("A hundred short connections come and go while a large one runs, in bo
   assertEquals(tunnel.bytesIn, tunnel.bytesOut);
 });
 
-Deno.test("A thousand short connections leave nothing behind", async () => {
+Deno.test("A thousand short connections release everything", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   await using tunnel = await pair.host.forwardLocal({ from: { port: 0 }, to: server.to });
@@ -194,7 +194,7 @@ Deno.test("A thousand short connections leave nothing behind", async () => {
   assertEquals((await pair.host.openSession()).id < 100, true);
 });
 
-Deno.test("A reader that pauses stops its sender, and no other connection", async () => {
+Deno.test("A paused reader stops only its own sender", async () => {
   let sent = 0;
   await using server = target(async (conn) => {
     const first = new Uint8Array(1);
@@ -217,7 +217,7 @@ Deno.test("A reader that pauses stops its sender, and no other connection", asyn
   close(paused);
 });
 
-Deno.test("Closing a tunnel ends what goes through it and frees the port", async () => {
+Deno.test("Closing a tunnel ends its connections and frees the port", async () => {
   const ended = Promise.withResolvers<void>();
   await using server = target(async (conn) => {
     await sendAll(conn, encode("!"));
@@ -304,7 +304,7 @@ Deno.test("A check that is aborted rejects with the reason", async () => {
   answer.resolve(false);
 });
 
-Deno.test("A tunnel listens to its own end once for each connection, and no longer than that", async () => {
+Deno.test("A tunnel adds one abort listener per connection, and removes it with the connection", async () => {
   const { promise: over } = Promise.withResolvers<unknown>();
   const routed: Deno.Conn[] = [];
   let gate = Promise.withResolvers<never>();

@@ -1,4 +1,4 @@
-/** A SOCKS server on the far side (`ssh -R port`): its clients come out on this one. */
+/** A SOCKS server on the remote side (`ssh -R port`), whose clients connect from this side. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { startConfigured } from "../../lib/client/configured_forwards.ts";
 import { Config } from "../../lib/config/config.ts";
@@ -24,7 +24,7 @@ const connectTo = (port: number) =>
 const answers = (code: number) => [5, 0, 5, code, 0, 1, 0, 0, 0, 0, 0, 0];
 const [GRANTED, FORBIDDEN, FAILED] = [0, 2, 1];
 
-/** What a client of the far side hears that says all at once; it ends when it has said that. */
+/** The answers to a remote client that sends everything at once and then EOF. */
 async function say(port: number, bytes: Uint8Array): Promise<Uint8Array> {
   using conn = await Deno.connect({ hostname: "127.0.0.1", port });
   return await exchange(conn, bytes);
@@ -63,7 +63,7 @@ Deno.test("SOCKS clients of the server are told why they cannot connect", async 
   assertEquals([errors.length, server.accepted], [3, 0]);
 });
 
-Deno.test("The end of a SOCKS tunnel from the server ends what goes through, and what has not begun", async () => {
+Deno.test("The end of a SOCKS tunnel from the server ends its connections, and those not yet connected", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   const tunnel = await pair.host.forwardRemoteSocks({ from: { port: 0 } });
@@ -94,7 +94,7 @@ for (
     ["localhost:PORT 127.0.0.1:1", FORBIDDEN],
   ] as const
 ) {
-  Deno.test(`PermitRemoteOpen "${permitted}" is about SOCKS clients of the server`, async () => {
+  Deno.test(`PermitRemoteOpen "${permitted}" restricts SOCKS clients of the server`, async () => {
     await using server = echo();
     await using pair = await tunnelPair();
     const port = deadPort();

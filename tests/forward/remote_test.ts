@@ -15,7 +15,7 @@ import {
   until,
 } from "./world.ts";
 
-Deno.test("Client.listen gives a listener that Deno's code takes for one of its own", async () => {
+Deno.test("Client.listen returns a listener that works as a Deno.Listener", async () => {
   await using pair = await tunnelPair();
   await using remote = await pair.host.listen({ port: 0 });
   const listener: Deno.Listener<Deno.Conn, Deno.NetAddr> = remote;
@@ -81,7 +81,7 @@ Deno.test("A pending accept fails when the listener closes or the connection end
   await two[Symbol.asyncDispose]();
 });
 
-Deno.test("Client.listen listens on unix sockets of the server's", async () => {
+Deno.test("Client.listen listens on unix sockets of the server", async () => {
   const folder = await Deno.makeTempDir();
   await using pair = await tunnelPair();
   {
@@ -97,7 +97,7 @@ Deno.test("Client.listen listens on unix sockets of the server's", async () => {
   await Deno.remove(folder);
 });
 
-Deno.test("Several binds work side by side, each with its own connections", async () => {
+Deno.test("Several binds work in parallel, each with its own connections", async () => {
   await using pair = await tunnelPair();
   const binds = await Promise.all(Array.from({ length: 5 }, () => pair.host.listen({ port: 0 })));
   assertEquals(new Set(binds.map(({ addr }) => addr.port)).size, 5);
@@ -112,7 +112,7 @@ Deno.test("Several binds work side by side, each with its own connections", asyn
   for (const bind of binds) await bind[Symbol.asyncDispose]();
 });
 
-Deno.test("A bind that was closed can be made again", async () => {
+Deno.test("A closed bind can be made again", async () => {
   await using pair = await tunnelPair();
   let port = 0;
   for (let i = 0; i < 3; i++) {
@@ -134,7 +134,7 @@ Deno.test("A port in use, or one twice, is refused with a reason", async () => {
   await assertRejects(() => pair.host.listen({ port: first.addr.port }), RequestDeniedError);
 });
 
-Deno.test("A server listens nowhere unless its policy says exactly true", async () => {
+Deno.test("A server listens only if its policy returns exactly true", async () => {
   const port = deadPort();
   const broken = () => {
     throw new Error("broken");
@@ -183,7 +183,7 @@ Deno.test("The policy sees what a client wants to listen on", async () => {
   ]);
 });
 
-Deno.test("localhost is the loopback address of both families, and nothing is every address", async () => {
+Deno.test("localhost means both loopback addresses, and an empty address means all addresses", async () => {
   await using pair = await tunnelPair();
   for (const hostname of ["localhost", ""]) {
     await using server = echo();
@@ -198,7 +198,7 @@ Deno.test("localhost is the loopback address of both families, and nothing is ev
   }
 });
 
-Deno.test("forwardRemote carries connections, and tells its port, connections and bytes", async () => {
+Deno.test("forwardRemote carries connections, and counts connections and bytes", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   await using tunnel = await pair.host.forwardRemote({ from: { port: 0 }, to: server.to });
@@ -221,7 +221,7 @@ Deno.test("forwardRemote leads to unix sockets, from ports and from unix sockets
   await Deno.remove(folder);
 });
 
-Deno.test("A target on this side that refuses closes that connection, and the tunnel lives", async () => {
+Deno.test("A local target that refuses closes that connection, and the tunnel stays open", async () => {
   const errors: unknown[] = [];
   await using pair = await tunnelPair();
   await using tunnel = await pair.host.forwardRemote({
@@ -237,7 +237,7 @@ Deno.test("A target on this side that refuses closes that connection, and the tu
   assertEquals([errors.length, await tunnel.check()], [3, false]);
 });
 
-Deno.test("Closing a remote tunnel ends what goes through it and frees the port", async () => {
+Deno.test("Closing a remote tunnel ends its connections and frees the port", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   const tunnel = await pair.host.forwardRemote({ from: { port: 0 }, to: server.to });
@@ -251,7 +251,7 @@ Deno.test("Closing a remote tunnel ends what goes through it and frees the port"
   await tunnel.closed;
 });
 
-Deno.test("A hundred connections at once go through a remote tunnel", async () => {
+Deno.test("A hundred parallel connections use a remote tunnel", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   await using tunnel = await pair.host.forwardRemote({ from: { port: 0 }, to: server.to });
@@ -259,7 +259,7 @@ Deno.test("A hundred connections at once go through a remote tunnel", async () =
   assertEquals(await Promise.all(all), Array.from({ length: 100 }, (_, i) => `${i}`));
 });
 
-Deno.test("When the client goes, the server listens no more and closes what it carried", async () => {
+Deno.test("When the client disconnects, the server stops listening and closes its connections", async () => {
   await using server = echo();
   const pair = await tunnelPair();
   const folder = await Deno.makeTempDir();
@@ -275,7 +275,7 @@ Deno.test("When the client goes, the server listens no more and closes what it c
   await Deno.remove(folder);
 });
 
-Deno.test("A listen that is aborted is taken back once the server has answered", async () => {
+Deno.test("An aborted listen is cancelled once the server has answered", async () => {
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<boolean>();
   const port = deadPort();

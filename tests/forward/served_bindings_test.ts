@@ -1,4 +1,4 @@
-/** Where a client may have a server listen and connect, on listeners in memory. */
+/** The listens and connects that a server allows, on listeners in memory. */
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { serveForwards } from "../../lib/forward/serve.ts";
 import { listenOn } from "../../lib/forward/sockets.ts";
@@ -23,7 +23,7 @@ import { deadPort, decode, echo } from "./world.ts";
 /** Listeners in memory instead of the system's, until it is disposed. */
 class Network implements Disposable {
   readonly listeners: FakeListener[] = [];
-  /** Addresses that cannot be listened on. */
+  /** Addresses that refuse to listen. */
   readonly missing = new Set<string>();
   readonly #listen = denoNet.listen;
 
@@ -36,7 +36,7 @@ class Network implements Disposable {
     };
   }
 
-  /** The addresses that are listened on. */
+  /** The addresses in use. */
   get open(): string[] {
     return this.listeners.filter(({ isClosed }) => !isClosed)
       .map(({ addr: { hostname, port } }) => `${hostname} ${port}`);
@@ -55,7 +55,7 @@ async function served(remote: Permit = () => true): Promise<RawWorld> {
   return world;
 }
 
-/** What the server answers: the data of its success, or null. */
+/** The data of the server's success, or null for a failure. */
 async function ask({ raw }: RawWorld, type: string, data: Uint8Array): Promise<Uint8Array | null> {
   raw.send(GlobalRequest.encode({ type, wantReply: true, data }));
   const answer = await raw.next(MSG.REQUEST_SUCCESS, MSG.REQUEST_FAILURE);
@@ -100,7 +100,7 @@ Deno.test("A bind to port 0 is answered with the port, which both families share
   assertEquals(network.open, []);
 });
 
-Deno.test("An address that cannot be listened on is refused, and counts as free", async () => {
+Deno.test("A listen that fails is refused, and does not count", async () => {
   using network = new Network();
   await using world = await served();
   network.missing.add("127.0.0.1");
@@ -124,7 +124,7 @@ Deno.test("A bind is made once, and cancelled once", async () => {
   assertEquals(network.listeners.length, 3);
 });
 
-Deno.test("A client has 64 binds, of which the policy is not even asked about more", async () => {
+Deno.test("A client has at most 64 binds; more are refused without asking the policy", async () => {
   using network = new Network();
   let asked = 0;
   await using world = await served(() => ++asked > 0);
@@ -138,7 +138,7 @@ Deno.test("A client has 64 binds, of which the policy is not even asked about mo
   assertEquals(network.open.length, 64);
 });
 
-Deno.test("A bind needs exactly true", async () => {
+Deno.test("A bind needs exactly true from the policy", async () => {
   using network = new Network();
   const answers = [false, 1, {}, undefined, Promise.resolve("yes"), Promise.reject(new Error("x"))];
   for (const answer of answers) {
@@ -151,7 +151,7 @@ Deno.test("A bind needs exactly true", async () => {
   assertEquals(network.listeners, []);
 });
 
-Deno.test("A bind that is allowed after the connection's end is not made", async () => {
+Deno.test("A bind that is allowed after the end of the connection is not made", async () => {
   using network = new Network();
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<boolean>();
@@ -176,7 +176,7 @@ Deno.test("The end of the connection ends each bind", async () => {
   await until(() => network.open.length === 0);
 });
 
-Deno.test("A connection that comes to a bind is carried, and outlives its end", async () => {
+Deno.test("A connection to a bind is carried, and outlives the bind", async () => {
   using network = new Network();
   await using world = await served();
   const { raw } = world;
@@ -203,7 +203,7 @@ Deno.test("A connection that comes to a bind is carried, and outlives its end", 
   assert((await streams.readable.getReader().read()).done);
 });
 
-Deno.test("A connection under way is closed at the end of the SSH connection", async () => {
+Deno.test("Connections of binds close with the SSH connection", async () => {
   using network = new Network();
   const world = await served();
   await bind(world, "127.0.0.1", 80);
@@ -214,7 +214,7 @@ Deno.test("A connection under way is closed at the end of the SSH connection", a
   assert(done);
 });
 
-Deno.test("A unix socket is bound for its owner alone, once, and removed at its end", async () => {
+Deno.test("A unix socket is bound once, only for its owner, and removed at its end", async () => {
   await using folder = await tempFolder();
   await using world = await served();
   const path = folder.join("socket");
@@ -271,7 +271,7 @@ async function dial({ raw }: RawWorld, port: number): Promise<[number, string] |
   return [reason, description];
 }
 
-Deno.test("A dial is refused with its reason: not allowed, or not reached", async () => {
+Deno.test("A dial is refused with its reason: prohibited, or connect failed", async () => {
   await using server = echo();
   await using world = await rawWorld("server");
   const allowed = new Set<number>();

@@ -1,4 +1,4 @@
-/** SOCKS clients that stall, leave or talk without end, on a connection in memory. */
+/** SOCKS clients that stall, disconnect or send endlessly, on a connection in memory. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Channel } from "@denossh/ssh";
 import { ChannelOpenError, ConnectError } from "../../lib/errors.ts";
@@ -11,19 +11,19 @@ const from: Deno.Addr = { transport: "tcp", hostname: "127.0.0.1", port: 40_000 
 
 const { setTimeout: realTimeout } = globalThis;
 
-/** The router's end of a connection, and what a client did at the other one. */
+/** The router's end of a connection, and the client's actions at the other end. */
 class FakeConn {
   readonly remoteAddr = from;
   readonly written: number[] = [];
   reads = 0;
   closed = false;
-  /** What writes fail with, if they do. */
+  /** The error of writes, if they fail. */
   writeError: Error | null = null;
   readonly #said: Uint8Array[];
   readonly #ends: boolean;
   #stalled = Promise.withResolvers<never>();
 
-  /** @param said What the client says, read by read; `null` at the end for one who hangs up */
+  /** @param said The client's data, read by read; `null` at the end for a client that hangs up */
   constructor(...said: (Uint8Array | null)[]) {
     this.#ends = said.at(-1) === null;
     this.#said = said.filter((part) => part !== null);
@@ -52,7 +52,7 @@ class FakeConn {
   }
 }
 
-/** A channel that knows whether it was given up. */
+/** A channel that records whether it was aborted. */
 class FakeChannel {
   aborted: unknown[] = [];
   abort(reason: unknown): void {
@@ -84,7 +84,7 @@ const stalls: [string, Uint8Array[]][] = [
   ["half a request of SOCKS 5", [GREETING, Uint8Array.of(5, 1, 0, 3, 200)]],
 ];
 for (const [what, said] of stalls) {
-  Deno.test(`A SOCKS client that says ${what} and no more is closed after 10 seconds`, async () => {
+  Deno.test(`A SOCKS client that sends only ${what} is closed after 10 seconds`, async () => {
     using time = new FakeTime();
     const conn = new FakeConn(...said);
     const routing = assertRejects(() => route(conn, never), Deno.errors.Interrupted);
@@ -96,7 +96,7 @@ for (const [what, said] of stalls) {
   });
 }
 
-Deno.test("A SOCKS client that has said where to go may wait for that as long as it takes", async () => {
+Deno.test("A SOCKS client that has sent its target may wait for it without limit", async () => {
   using time = new FakeTime();
   const conn = new FakeConn(socks4(0));
   const opened = Promise.withResolvers<Channel>();
@@ -109,7 +109,7 @@ Deno.test("A SOCKS client that has said where to go may wait for that as long as
   assertEquals(conn.written, GRANTED4);
 });
 
-Deno.test("A channel for a SOCKS client that has left is given up", async () => {
+Deno.test("A channel for a SOCKS client that has disconnected is aborted", async () => {
   for (const said of [[socks4(0)], [GREETING, socks5()]]) {
     const conn = new FakeConn(...said);
     const channel = new FakeChannel();
@@ -123,7 +123,7 @@ Deno.test("A channel for a SOCKS client that has left is given up", async () => 
   }
 });
 
-Deno.test("A refusal that a SOCKS client does not take is the refusal still", async () => {
+Deno.test("The error is still the refusal if the SOCKS client does not read its answer", async () => {
   const conn = new FakeConn(socks4(0));
   const refused = new Error("refused");
   const dial: SocksDialer = () => {
@@ -154,7 +154,7 @@ for (const [what, request, refusal] of texts) {
     });
   }
 
-  Deno.test(`${what} without an end is not read on for ever`, async () => {
+  Deno.test(`${what} without an end is refused`, async () => {
     const head = request(0).subarray(0, -1);
     const conn = new FakeConn(
       head,
@@ -194,7 +194,7 @@ for (const [what, said, target] of addresses) {
   });
 }
 
-Deno.test("What a SOCKS client has sent after its request comes first through the channel", async () => {
+Deno.test("Data that a SOCKS client sent after its request is first in the channel", async () => {
   const conn = new FakeConn(Uint8Array.of(...GREETING, ...socks5(), 1, 2, 3));
   assertEquals([...(await route(conn, dialTo(new FakeChannel()))).early!], [1, 2, 3]);
   assertEquals(conn.written, [5, 0, ...reply5(0)]);
@@ -210,7 +210,7 @@ const reasons: [string, Error, number][] = [
   ["is lost with its connection", new ConnectError("x"), 1],
 ];
 for (const [what, error, code] of reasons) {
-  Deno.test(`A SOCKS client is told with ${code} that its target ${what}`, async () => {
+  Deno.test(`A SOCKS client gets ${code} if its target ${what}`, async () => {
     const conn = new FakeConn(GREETING, socks5());
     assertEquals(await assertRejects(() => route(conn, () => Promise.reject(error))), error);
     assertEquals(conn.written, [5, 0, ...reply5(code)]);
@@ -273,7 +273,7 @@ const login = (username: string, password: string, version = 1) =>
   );
 const PASSWORD_ONLY = Uint8Array.of(5, 1, 2);
 
-Deno.test("A SOCKS client with the password of RFC 1929 is served, in pieces as at once", async () => {
+Deno.test("A SOCKS client with the password of RFC 1929 is served, in pieces or at once", async () => {
   const all = [...PASSWORD_ONLY, ...login("ann", "sesame"), ...socks5()];
   for (const said of [[Uint8Array.from(all)], all.map((byte) => Uint8Array.of(byte))]) {
     const conn = new FakeConn(...said);

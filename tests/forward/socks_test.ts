@@ -72,7 +72,7 @@ const requests: Request[] = [
   },
 ];
 
-/** A SOCKS tunnel whose names and addresses all lead to the one server. */
+/** A SOCKS tunnel in which all names and addresses lead to one server. */
 function routed(
   seen: ForwardAddress[],
   pair: Awaited<ReturnType<typeof tunnelPair>>,
@@ -91,7 +91,7 @@ function routed(
 
 for (const { what, request, target } of requests) {
   for (const [how, step] of [["at once", Infinity], ["byte by byte", 1]] as const) {
-    Deno.test(`${what} is understood when it comes ${how}, and names go to the far side`, async () => {
+    Deno.test(`${what} works when sent ${how}, and the server resolves names`, async () => {
       await using server = echo();
       await using pair = await tunnelPair();
       const seen: ForwardAddress[] = [];
@@ -113,21 +113,21 @@ for (const { what, request, target } of requests) {
       assertEquals(await bytes(conn, five ? 10 : 8), five ? reply5(0) : GRANTED4);
       const { channel, early = new Uint8Array(0) } = await routing;
       assertEquals(seen, [{ hostname: target, port: 4433 }]);
-      // What came right behind the request is kept, whole or as far as it has been read.
+      // Data directly after the request is kept, complete or as far as it was read.
       assertEquals("early".startsWith(decode(early)), true);
       await channel.close();
     });
   }
 }
 
-Deno.test("forwardSocks carries connections to where each asks to go", async () => {
+Deno.test("forwardSocks carries each connection to its requested target", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   await using tunnel = await pair.host.forwardSocks({ port: 0 });
   assertEquals(await tunnel.check(), true);
   const ask5 = async (text: string) => {
     using conn = await Deno.connect({ port: tunnel.addr.port });
-    // All at once, as an optimistic client does.
+    // Sends everything at once, like an optimistic client.
     const request = version5(server.port, 3, ...name("localhost"));
     await sendAll(conn, Uint8Array.of(...GREETING, ...request, ...encode(text)));
     assertEquals(await bytes(conn, 12), [5, 0, ...reply5(0)]);
@@ -188,7 +188,7 @@ const refusals: [string, Uint8Array, number[]][] = [
   ["nothing at all", new Uint8Array(0), []],
 ];
 for (const [what, said, answer] of refusals) {
-  Deno.test(`A SOCKS server answers ${what} clearly, and goes on`, async () => {
+  Deno.test(`A SOCKS server answers ${what} with an error, and continues`, async () => {
     let asked = 0;
     await using pair = await connectedPair({
       serve: {
@@ -214,7 +214,7 @@ for (const [what, said, answer] of refusals) {
   });
 }
 
-Deno.test("A SOCKS client that says nothing is closed after its time", async () => {
+Deno.test("A silent SOCKS client is closed after the time limit", async () => {
   const router = socksRouter(() => Promise.reject(new Error("never asked")), {
     handshakeMs: 20,
   });
@@ -226,7 +226,7 @@ Deno.test("A SOCKS client that says nothing is closed after its time", async () 
   assertEquals(await conn.read(new Uint8Array(1)), null);
 });
 
-Deno.test("forwardSocks listens where it is told to, and on the loopback address else", async () => {
+Deno.test("forwardSocks listens on the given address, by default on loopback", async () => {
   await using pair = await tunnelPair();
   for (const [hostname, expected] of [["0.0.0.0", "0.0.0.0"], [undefined, "127.0.0.1"]] as const) {
     await using tunnel = await pair.host.forwardSocks({ port: 0, ...(hostname && { hostname }) });

@@ -1,4 +1,4 @@
-/** A channel and a connection that are joined, both in memory. */
+/** Connects a channel and a connection, both in memory. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Channel } from "@denossh/ssh";
 import { closeQuietly } from "../../lib/runtime/connections.ts";
@@ -9,14 +9,14 @@ import { decode, encode } from "./world.ts";
 
 const KIB = 1024;
 
-/** A connection that a test feeds, and that records what is done with it. */
+/** A connection that a test feeds, and that records the calls. */
 class FakeConn {
-  /** The sizes of the buffers that reads were given. */
+  /** The sizes of the read buffers. */
   readonly rooms: number[] = [];
   readonly written: Uint8Array[] = [];
   ended = false;
   closed = false;
-  /** Bytes that one write takes at most. */
+  /** The most bytes that one write accepts. */
   most = Infinity;
   writeError: Error | null = null;
   readonly #fed: (Uint8Array | Error | null)[] = [];
@@ -70,12 +70,12 @@ class FakeConn {
 
 const asConn = (conn: FakeConn) => conn as unknown as Deno.Conn;
 
-/** Everything that the far end of the channel gets. */
+/** Everything that the other end of the channel receives. */
 async function heard(channel: Channel): Promise<number> {
   return (await channel.readAll()).length;
 }
 
-Deno.test("splice carries both directions to their ends, counts them, and closes both", async () => {
+Deno.test("splice copies both directions until EOF, counts the bytes, and closes both", async () => {
   await using pair = await sessionPair();
   const conn = new FakeConn();
   const counts = { bytesIn: 0, bytesOut: 0 };
@@ -92,7 +92,7 @@ Deno.test("splice carries both directions to their ends, counts them, and closes
   await pair.client.closed;
 });
 
-Deno.test("splice passes the end of the channel on while the connection still sends", async () => {
+Deno.test("splice passes on EOF of the channel while the connection still sends", async () => {
   await using pair = await sessionPair();
   const conn = new FakeConn();
   const joined = splice(pair.client, asConn(conn));
@@ -104,7 +104,7 @@ Deno.test("splice passes the end of the channel on while the connection still se
   await joined;
 });
 
-Deno.test("splice sends what was read before, first, and counts it", async () => {
+Deno.test("splice first sends data that was read before, and counts it", async () => {
   await using pair = await sessionPair();
   const conn = new FakeConn();
   const counts = { bytesIn: 0, bytesOut: 0 };
@@ -116,7 +116,7 @@ Deno.test("splice sends what was read before, first, and counts it", async () =>
   assertEquals(counts.bytesOut, 10);
 });
 
-Deno.test("splice writes on where a connection takes less than it is given", async () => {
+Deno.test("splice continues after a partial write", async () => {
   await using pair = await sessionPair();
   const conn = new FakeConn();
   conn.most = 3;
@@ -147,7 +147,7 @@ Deno.test("splice reads 16 KiB at a time, and up to 256 KiB as long as reads are
   assertEquals(conn.rooms.map((room) => room / KIB), [16, 16, 64, 256, 256, 256]);
 });
 
-Deno.test("What was read before does not make the reads larger", async () => {
+Deno.test("Data read before does not increase the read size", async () => {
   await using pair = await sessionPair();
   const conn = new FakeConn();
   const joined = splice(pair.client, asConn(conn), { early: new Uint8Array(64 * KIB) });
@@ -158,7 +158,7 @@ Deno.test("What was read before does not make the reads larger", async () => {
   assertEquals(conn.rooms, [16 * KIB]);
 });
 
-Deno.test("A connection that splice has closed is not closed again, which is a costly error", async () => {
+Deno.test("splice does not close a connection twice, which would cost an exception", async () => {
   await using pair = await sessionPair();
   const conn = new FakeConn(); // throws if it is
   const joined = splice(pair.client, asConn(conn));
@@ -168,7 +168,7 @@ Deno.test("A connection that splice has closed is not closed again, which is a c
   assert(conn.closed);
   let closings = 0;
   conn.close = () => void closings++;
-  closeQuietly(asConn(conn)); // as its tunnel does
+  closeQuietly(asConn(conn)); // as the tunnel does
   assertEquals(closings, 0);
 });
 
@@ -195,7 +195,7 @@ Deno.test("splice whose signal is aborted already reads nothing and closes both"
   await pair.server.closed;
 });
 
-Deno.test("splice listens to its signal no longer than it runs", async () => {
+Deno.test("splice removes its abort listener at the end", async () => {
   await using pair = await sessionPair();
   const conn = new FakeConn();
   const controller = new AbortController();
@@ -207,7 +207,7 @@ Deno.test("splice listens to its signal no longer than it runs", async () => {
   controller.abort();
 });
 
-Deno.test("An error of the connection closes the channel, and is what splice throws", async () => {
+Deno.test("An error of the connection closes the channel, and splice throws it", async () => {
   await using pair = await sessionPair();
   const conn = new FakeConn();
   const joined = splice(pair.client, asConn(conn));
@@ -219,7 +219,7 @@ Deno.test("An error of the connection closes the channel, and is what splice thr
   await pair.server.closed;
 });
 
-Deno.test("A connection that takes no more is closed, with the channel", async () => {
+Deno.test("A connection whose writes fail is closed, with the channel", async () => {
   await using pair = await sessionPair();
   const conn = new FakeConn();
   conn.writeError = new Deno.errors.BrokenPipe("gone");
@@ -231,7 +231,7 @@ Deno.test("A connection that takes no more is closed, with the channel", async (
   await pair.server.closed;
 });
 
-Deno.test("A channel that the peer closes takes the connection with it, what came first", async () => {
+Deno.test("A channel closed by the peer closes the connection after earlier data", async () => {
   await using pair = await sessionPair();
   const conn = new FakeConn();
   const joined = splice(pair.client, asConn(conn));
@@ -241,7 +241,7 @@ Deno.test("A channel that the peer closes takes the connection with it, what cam
   assertEquals([conn.text, conn.closed], ["last words", true]);
 });
 
-Deno.test("A channel that takes no more still delivers, and ends the connection", async () => {
+Deno.test("A channel whose writes fail still delivers received data, and ends the connection", async () => {
   await using pair = await sessionPair();
   const conn = new FakeConn();
   const counts = { bytesIn: 0, bytesOut: 0 };

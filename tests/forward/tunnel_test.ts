@@ -1,4 +1,4 @@
-/** What all tunnels have in common, and those that begin on this side, on a listener in memory. */
+/** Features of all tunnels, and local tunnels on a listener in memory. */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import type { Channel } from "@denossh/ssh";
 import { ClosedError, ConnectError, DisconnectError } from "../../lib/errors.ts";
@@ -83,7 +83,7 @@ Deno.test("A tunnel's close stops it once, ends its connections and waits for th
   assertEquals([made.stops, made.errors], [1, []]);
 });
 
-Deno.test("A log that throws hurts neither the connection's end nor the tunnel", async () => {
+Deno.test("A callback that throws affects neither the end of the connection nor the tunnel", async () => {
   const { tunnel } = world({
     onError: () => {
       throw new Error("broken log");
@@ -96,7 +96,7 @@ Deno.test("A log that throws hurts neither the connection's end nor the tunnel",
   await Promise.all([tunnel.close(), silent.tunnel.close()]);
 });
 
-Deno.test("A tunnel ends with its connection, in order if we ended that", async () => {
+Deno.test("A tunnel ends with its SSH connection, without an error if we closed that", async () => {
   const lost = world();
   const cause = new ConnectError("lost");
   lost.over.resolve(cause);
@@ -118,7 +118,7 @@ Deno.test("A tunnel ends with its connection, in order if we ended that", async 
   await made.tunnel.closed;
 });
 
-Deno.test("A check says whether the probe succeeds, and throws only what its signal says", async () => {
+Deno.test("A check returns whether the probe succeeds, and throws only the reason of its signal", async () => {
   const made = world();
   const { tunnel } = made;
   assertEquals(await tunnel.check(), true);
@@ -138,7 +138,7 @@ Deno.test("A check says whether the probe succeeds, and throws only what its sig
   assertEquals([await tunnel.check(), probes], [false, 0]);
 });
 
-Deno.test("A check under way ends with the tunnel", async () => {
+Deno.test("A pending check ends with the tunnel", async () => {
   for (const options of [{}, { signal: new AbortController().signal }]) {
     const made = world();
     made.probe = (signal) =>
@@ -171,7 +171,7 @@ function startLocal(router: Router, from: BindAddress = { port: 0 }) {
   }
 }
 
-Deno.test("A local tunnel listens on the loopback address unless told, and carries what comes", async () => {
+Deno.test("A local tunnel listens on loopback by default, and carries connections", async () => {
   await using pair = await sessionPair();
   const routed: [Deno.Addr, AbortSignal][] = [];
   const { tunnel, listener, asked, errors } = startLocal((conn, signal) => {
@@ -194,7 +194,7 @@ Deno.test("A local tunnel listens on the loopback address unless told, and carri
   assert(listener.isClosed);
 });
 
-Deno.test("A local tunnel without a route closes that connection, tells why, and takes the next", async () => {
+Deno.test("A local tunnel closes a connection whose target fails, reports it, and accepts the next", async () => {
   const error = new Error("no route");
   const { tunnel, listener, errors } = startLocal(() => Promise.reject(error));
   for (let i = 0; i < 2; i++) {
@@ -207,7 +207,7 @@ Deno.test("A local tunnel without a route closes that connection, tells why, and
   await tunnel.close();
 });
 
-Deno.test("Closing a local tunnel closes connections whose route is not known yet", async () => {
+Deno.test("Closing a local tunnel closes connections that are not yet connected", async () => {
   const asked = Promise.withResolvers<AbortSignal>();
   const { tunnel, listener } = startLocal((_conn, signal) => {
     asked.resolve(signal);
@@ -238,7 +238,7 @@ const binds: [BindAddress, unknown][] = [
   [{ path: "a\0" }, TypeError],
 ];
 for (const [bind, expected] of binds) {
-  Deno.test(`What to listen on is checked: ${JSON.stringify(bind).slice(0, 40)}`, () => {
+  Deno.test(`The listen address is checked: ${JSON.stringify(bind).slice(0, 40)}`, () => {
     let result: unknown;
     try {
       result = bindOf(bind, "here");

@@ -1,4 +1,4 @@
-/** Worlds for tests of forwarding: a pair that may forward, and small servers for it to reach. */
+/** Helpers for tests of forwarding: a pair that may forward, and small target servers. */
 import type { Connection } from "../../lib/connection/connection.ts";
 import type { TunnelConnection } from "../../lib/forward/forwarding.ts";
 import {
@@ -7,19 +7,19 @@ import {
   type ConnectedPairOptions,
 } from "../../lib/testing/connected_pair.ts";
 
-/** A client that may forward anything. */
+/** A client whose server allows all forwarding. */
 export function tunnelPair(options: ConnectedPairOptions = {}): Promise<ConnectedPair> {
   const forward = { local: () => true, remote: () => true };
   return connectedPair({ ...options, serve: { forward, ...options.serve } });
 }
 
-/** A server that gives every connection to `take`, and waits for it at its end. */
+/** A server that passes every connection to `take`, and waits for it at the end. */
 export interface Target extends AsyncDisposable {
   readonly port: number;
   readonly hostname: string;
   /** `host:port`. */
   readonly to: string;
-  /** Connections that have come so far. */
+  /** The number of connections so far. */
   readonly accepted: number;
 }
 
@@ -49,7 +49,7 @@ export function target(take: (conn: Deno.Conn) => Promise<void>): Target {
   };
 }
 
-/** Sends back what comes, and ends when the other side does. */
+/** Echoes data, and ends when the other side does. */
 export function echo(): Target {
   return target(echoTo);
 }
@@ -70,7 +70,7 @@ export async function sendAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void>
   for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
 }
 
-/** Everything until the end. */
+/** Reads until EOF. */
 export async function readAll(conn: Deno.Conn): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   const buffer = new Uint8Array(256 * 1024);
@@ -78,7 +78,7 @@ export async function readAll(conn: Deno.Conn): Promise<Uint8Array<ArrayBuffer>>
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
-/** Sends the bytes and the end, and returns what comes back. */
+/** Sends the bytes and EOF, and returns the answer. */
 export async function exchange(
   conn: Deno.Conn,
   bytes: Uint8Array,
@@ -90,7 +90,7 @@ export async function exchange(
   return back;
 }
 
-/** Says something through a port of this machine and returns the answer. */
+/** Sends a text to a local port and returns the answer. */
 export async function ask(port: number, text: string): Promise<string> {
   using conn = await Deno.connect({ hostname: "127.0.0.1", port });
   return decode(await exchange(conn, encode(text)));
@@ -101,8 +101,7 @@ export const encode = (text: string): Uint8Array<ArrayBuffer> =>
 export const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
 /**
- * Waits until nothing listens on a port that was given back. A test that runs beside this one may be given
- * the port at once, for as long as it takes.
+ * Waits until nothing listens on a released port. A parallel test may get the port meanwhile.
  */
 export async function freed(port: number): Promise<void> {
   for (let tries = 0; tries < 400; tries++) {
@@ -117,12 +116,12 @@ export async function freed(port: number): Promise<void> {
   throw new Error(`Something still listens on port ${port}`);
 }
 
-/** Waits until the condition holds, which something under way brings about. */
+/** Waits until the condition holds. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-/** A port of this machine on which nobody listens. */
+/** A closed local port. */
 export function deadPort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return (listener.addr as Deno.NetAddr).port;

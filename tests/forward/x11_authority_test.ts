@@ -1,4 +1,4 @@
-/** Which secret of an Xauthority file is a display's, as Xlib has it. */
+/** Selects the secret for a display from an Xauthority file, like Xlib. */
 import { assertEquals, assertRejects } from "@std/assert";
 import {
   type AuthorityEntry,
@@ -61,7 +61,7 @@ const choices: [string, string, Partial<AuthorityEntry>, boolean][] = [
   ["another machine's name of another family", "db:0", { family: 9, address: encode("db") }, false],
 ];
 for (const [what, display, of, expected] of choices) {
-  Deno.test(`A secret for ${what} is ${expected ? "" : "not "}for ${display}`, () => {
+  Deno.test(`A secret for ${what} is ${expected ? "" : "not "}used for ${display}`, () => {
     const found = chooseAuthority([entry(of)], parseDisplay(display), "box");
     assertEquals(
       found,
@@ -75,7 +75,7 @@ Deno.test("A secret may be empty, and the last of its file", () => {
   assertEquals(decodeAuthorities(encodeAuthority(last)), [last]);
 });
 
-Deno.test("The first secret that is for the display counts", () => {
+Deno.test("The first matching secret is used", () => {
   const entries = [
     entry({ address: encode("other"), data: Uint8Array.of(1) }),
     entry({ data: Uint8Array.of(2) }),
@@ -85,7 +85,7 @@ Deno.test("The first secret that is for the display counts", () => {
   assertEquals(chooseAuthority([], parseDisplay(":0"), "box"), null);
 });
 
-Deno.test("Secrets are in the file of XAUTHORITY, or else in that of the home folder", async () => {
+Deno.test("Secrets are read from the file in XAUTHORITY, otherwise from the home folder", async () => {
   await using folder = await tempFolder();
   const display = parseDisplay(":7");
   const write = (name: string, byte: number, padding = 0) => {

@@ -1,4 +1,4 @@
-/** How a display is lent, reached and listened for, on a network in memory. */
+/** Forwarding of displays, on a network in memory. */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import type { Channel } from "@denossh/ssh";
 import { listenX11, type X11Source } from "@denossh/ssh/server";
@@ -23,7 +23,7 @@ class Network implements Disposable {
   readonly listeners: FakeListener[] = [];
   /** Ports that are in use. */
   readonly used = new Set<number>();
-  /** What a listener fails with beside that. */
+  /** Another error of listeners. */
   error: Error | null = null;
   noDelay = 0;
   /** The far end of the last connection. */
@@ -69,7 +69,7 @@ Deno.test("A display is reached by its socket, or by its host and port", async (
   assertEquals(network.noDelay, 2);
 });
 
-Deno.test("The last display is the one of the last port", () => {
+Deno.test("The last display has the last port", () => {
   assertEquals(parseDisplay("db:59535").number, 59_535);
   let error: unknown;
   try {
@@ -80,7 +80,7 @@ Deno.test("The last display is the one of the last port", () => {
   assert(error instanceof TypeError);
 });
 
-Deno.test("A client and its display are joined until both have ended, and closed then", async () => {
+Deno.test("A client and its display are connected until both have ended, and then closed", async () => {
   using network = new Network();
   const [near, far] = memoryPair();
   const client = connOf(far, addr);
@@ -104,9 +104,9 @@ Deno.test("A client and its display are joined until both have ended, and closed
   assert((await seen.read()).done);
 });
 
-Deno.test("Nothing is read into memory that is still being written", async () => {
+Deno.test("A buffer is not read into while it is being written", async () => {
   const { connectUnix } = denoNet;
-  /** A connection that gives two pieces, and takes what it is given a turn later. */
+  /** A connection that returns two chunks, and writes a turn later. */
   const slow = () => {
     const pieces = [encode("one "), encode("two ")];
     const taken: string[] = [];
@@ -136,7 +136,7 @@ Deno.test("Nothing is read into memory that is still being written", async () =>
   assertEquals([client.taken, display.taken], [["one ", "two "], ["one ", "two "]]);
 });
 
-Deno.test("A display that breaks closes its client, and is the error", async () => {
+Deno.test("An error of the display closes its client, and is thrown", async () => {
   using network = new Network();
   const [near, far] = memoryPair();
   const joined = joinDisplay(connOf(far, addr), parseDisplay(":0"));
@@ -148,7 +148,7 @@ Deno.test("A display that breaks closes its client, and is the error", async () 
   assert(done);
 });
 
-/** What a lent display asks of its channel. */
+/** The requests of a forwarded display to its channel. */
 async function lent(options: Parameters<typeof lendDisplay>[1]): Promise<X11Options> {
   const asked: X11Options[] = [];
   const channel = {
@@ -158,7 +158,7 @@ async function lent(options: Parameters<typeof lendDisplay>[1]): Promise<X11Opti
   return asked[0]!;
 }
 
-Deno.test("A display is lent with its screen, its secret and whether one connection is all", async () => {
+Deno.test("A display is forwarded with its screen, its secret and singleConnection", async () => {
   const { signal } = new AbortController();
   const authority = { protocol: "MIT-MAGIC-COOKIE-1", data: Uint8Array.of(1) };
   const { handler: _handler, ...one } = await lent({ display: ":0.3", authority, signal });
@@ -167,7 +167,7 @@ Deno.test("A display is lent with its screen, its secret and whether one connect
   assertEquals(two, { screen: 0, signal: undefined, single: false });
 });
 
-Deno.test("A display that is not told is that of DISPLAY, with the secret of XAUTHORITY", async () => {
+Deno.test("The default display is from DISPLAY, with the secret from XAUTHORITY", async () => {
   await using folder = await tempFolder();
   const secret = { protocol: "MIT-MAGIC-COOKIE-1", data: Uint8Array.of(7) };
   const entry = { family: WILD, address: new Uint8Array(0), number: "4", ...secret };
@@ -178,7 +178,7 @@ Deno.test("A display that is not told is that of DISPLAY, with the secret of XAU
   assertEquals((await lent({ display: ":5" })).authority, undefined);
 });
 
-Deno.test("A connection to a lent display is joined to it; what ends it is told and thrown", async () => {
+Deno.test("A connection to a forwarded display reaches it; its error is reported and thrown", async () => {
   using network = new Network();
   const errors: unknown[] = [];
   const onError = (error: unknown) => errors.push(error);
@@ -206,14 +206,14 @@ Deno.test("A connection to a lent display is joined to it; what ends it is told 
   assertEquals(errors, [refused]);
 });
 
-/** A display that a client lends, whose connections are one channel. */
+/** A client's forwarded display, whose connections are one channel. */
 function source(connect: X11Source["connect"], single = false): X11Source {
   return { protocol: "MIT-MAGIC-COOKIE-1", cookie: "00ff10", screen: 2, single, connect };
 }
 
 const never = () => Promise.reject(new Error("refused"));
 
-Deno.test("A lent display has the first free number from 10, a name and a file for its owner", async () => {
+Deno.test("A forwarded display has the first free number from 10, a name and a private file", async () => {
   using network = new Network();
   network.used.add(6010).add(6011);
   const x11 = await listenX11(source(never));
@@ -237,7 +237,7 @@ Deno.test("A lent display has the first free number from 10, a name and a file f
   await x11.close();
 });
 
-/** Runs and returns the folders that were made, which should be gone then. */
+/** Runs the function and returns the folders that were made, which should be removed by then. */
 async function foldersOf(run: () => Promise<unknown>): Promise<string[]> {
   const { makeTempDir } = Deno;
   const made: string[] = [];
@@ -258,7 +258,7 @@ async function assertGone(paths: readonly string[]): Promise<void> {
   for (const path of paths) await assertRejects(() => Deno.stat(path), Deno.errors.NotFound);
 }
 
-Deno.test("Displays 10 to 999 are tried, and nothing is left behind if none is free", async () => {
+Deno.test("Displays 10 to 999 are tried, and everything is released if none is free", async () => {
   using network = new Network();
   for (let number = 10; number <= 998; number++) network.used.add(6000 + number);
   const last = await listenX11(source(never));
@@ -275,7 +275,7 @@ Deno.test("Displays 10 to 999 are tried, and nothing is left behind if none is f
   await assertGone(made);
 });
 
-Deno.test("A cookie that is no hexadecimal makes no display", async () => {
+Deno.test("A cookie that is not hexadecimal is refused", async () => {
   using network = new Network();
   const made = await foldersOf(() =>
     assertRejects(() => listenX11({ ...source(never), cookie: "xyz" }))
@@ -285,7 +285,7 @@ Deno.test("A cookie that is no hexadecimal makes no display", async () => {
   await assertGone(made);
 });
 
-Deno.test("A file that cannot be written whole is not left behind", async () => {
+Deno.test("A partly written file is removed", async () => {
   using network = new Network();
   const { writeFile } = Deno;
   const full = new Error("No space left on device");
@@ -327,7 +327,7 @@ Deno.test("An X client is carried to the client's display, by its address", asyn
   await x11.close();
 });
 
-Deno.test("An X client that the client refuses is closed, and the next one is taken", async () => {
+Deno.test("An X client that the client refuses is closed, and the next one is accepted", async () => {
   using network = new Network();
   let asked = 0;
   await using _x11 = await listenX11(source(() => (asked++, never())));
@@ -338,7 +338,7 @@ Deno.test("An X client that the client refuses is closed, and the next one is ta
   }
 });
 
-Deno.test("A single connection is all that is taken; a close ends what waits for its channel", async () => {
+Deno.test("With singleConnection one is accepted; a close ends connections waiting for a channel", async () => {
   using network = new Network();
   const asked = Promise.withResolvers<AbortSignal>();
   const x11 = await listenX11(source((_from, { signal } = {}) => {

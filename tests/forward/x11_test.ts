@@ -1,4 +1,4 @@
-/** A client's display as one of the server's, and displays behind ports; without any X server. */
+/** A client's display on the server, and displays on TCP ports; without an X server. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConnectError, type DisplayOptions } from "@denossh/ssh";
 import { listenX11, type Session } from "@denossh/ssh/server";
@@ -12,7 +12,7 @@ import { decode, encode, readAll, sendAll, type Target, target } from "./world.t
 const MIT = "MIT-MAGIC-COOKIE-1";
 const REAL: X11Authority = { protocol: MIT, data: new Uint8Array(16).fill(9) };
 
-/** What an X client says first. */
+/** An X client's first message. */
 function hello(authority: X11Authority | null): Uint8Array {
   return encodeSetup({
     head: Uint8Array.from([0x6c, 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
@@ -22,7 +22,7 @@ function hello(authority: X11Authority | null): Uint8Array {
   }, authority);
 }
 
-/** Stands for an X server on a port: it tells whose secret it was shown, and then echoes. */
+/** A fake X server on a port: it reports the secret it received, and then echoes. */
 function screen(seen: X11Authority[]): Target & { readonly display: string } {
   const server = target(async (conn) => {
     const setup = await readSetup(async (into) => {
@@ -39,7 +39,7 @@ function screen(seen: X11Authority[]): Target & { readonly display: string } {
   };
 }
 
-/** An X client on the server: it finds the display as programs do, by two variables. */
+/** An X client on the server, which finds the display by two variables. */
 async function draw(
   { display, authority }: { display: string; authority: string },
   what: string,
@@ -54,7 +54,7 @@ async function draw(
   return decode(await readAll(conn));
 }
 
-/** Runs a program of the server's with a display of this side's. */
+/** Runs a program on the server with a local display. */
 async function run(
   program: (session: Session) => Promise<void>,
   forwardX11: DisplayOptions,
@@ -69,7 +69,7 @@ async function run(
   assertEquals(code, 0);
 }
 
-Deno.test("A client's display is one of the server's, with a file that shows its cookie", async () => {
+Deno.test("A client's display is available on the server, with a file that contains its cookie", async () => {
   const seen: X11Authority[] = [];
   await using here = screen(seen);
   await run(async (session) => {
@@ -81,10 +81,10 @@ Deno.test("A client's display is one of the server's, with a file that shows its
     assertEquals(all, ["welcome one", "welcome two", "welcome three"]);
     assert(session.x11!.cookie !== encodeHex(REAL.data));
   }, { display: here.display, authority: REAL });
-  assertEquals(seen, [REAL, REAL, REAL]); // its own secret, which the server never had
+  assertEquals(seen, [REAL, REAL, REAL]); // the display's secret, which the server never gets
 });
 
-Deno.test("A display that wants no secret is shown none", async () => {
+Deno.test("A display without a secret gets none", async () => {
   const seen: X11Authority[] = [];
   await using here = screen(seen);
   await run(async (session) => {
@@ -94,20 +94,20 @@ Deno.test("A display that wants no secret is shown none", async () => {
   assertEquals(seen, [{ protocol: "", data: new Uint8Array(0) }]);
 });
 
-Deno.test("Two sessions' displays have two numbers, and a single connection closes its own", async () => {
+Deno.test("Two sessions' displays have two numbers, and singleConnection closes only its own", async () => {
   await using here = screen([]);
   await run(async (session) => {
     await using one = await listenX11({ ...session.x11!, single: true });
     await using two = await listenX11(session.x11!);
     assert(one.display !== two.display);
     assertEquals(await draw(one, "x"), "welcome x");
-    // Nobody is there any more, or somebody else, who does not know the cookie.
+    // The port is closed, or belongs to another test, which does not know the cookie.
     assert(await draw(one, "x").catch(() => "nobody") !== "welcome x");
     assertEquals(await draw(two, "x"), "welcome x");
   }, { display: here.display, authority: null });
 });
 
-Deno.test("Closing a display ends what goes through it and removes its file", async () => {
+Deno.test("Closing a display ends its connections and removes its file", async () => {
   await using here = screen([]);
   await run(async (session) => {
     const x11 = await listenX11(session.x11!);
@@ -120,7 +120,7 @@ Deno.test("Closing a display ends what goes through it and removes its file", as
   }, { display: here.display, authority: null });
 });
 
-Deno.test("A display that is not there ends each connection, and is told", async () => {
+Deno.test("A missing display ends each connection, and is reported", async () => {
   const errors: unknown[] = [];
   await run(async (session) => {
     await using x11 = await listenX11(session.x11!);

@@ -1,21 +1,21 @@
 import type { RawPeer } from "../support/raw_peer.ts";
 
-/** Which end the attacker plays. */
+/** The attacker's role. */
 export type Attacker = "client" | "server";
 
-/** One thing that a hostile peer does, and the answer that a correct implementation gives. */
+/** An attack by a peer, and the answer of a correct implementation. */
 export interface Attack {
   /** Completes a sentence such as "The server withstands …". */
   readonly name: string;
-  /** Which ends can play it; both unless told. */
+  /** The roles that can carry it out; both unless given. */
   readonly by?: Attacker;
-  /** Does it. May itself wait for answers that must come. */
+  /** Carries it out. May wait for required answers. */
   run(peer: RawPeer, attacker: Attacker): Promise<void>;
-  /** Whether the connection must end then, or must still be there. */
+  /** Whether the connection must end, or must stay open. */
   readonly ends: boolean;
-  /** The reasons of which one must be in the DISCONNECT that comes first; any or none if not given. */
+  /** The allowed reasons of the DISCONNECT; without them it may have any reason or be missing. */
   readonly reasons?: readonly number[];
-  /** What the caller of our client must be told. */
+  /** The error that our client's caller must get. */
   readonly error?: RegExp;
 }
 
@@ -27,7 +27,7 @@ export function attacksBy(attacker: Attacker, table: readonly Attack[]): readonl
   return table.filter((attack) => (attack.by ?? attacker) === attacker);
 }
 
-/** Carries an attack out to its end and checks the answer, all within a time limit. */
+/** Carries out an attack and checks the answer, within a time limit. */
 export async function carryOut(
   attack: Attack,
   peer: RawPeer,

@@ -1,6 +1,6 @@
 /**
- * Public faults of packets, key exchanges and channels in other implementations, 2025 and 2026, tried on
- * ours. `docs/attacks.md` lists them all, with the tests elsewhere.
+ * Tests ours for public faults of packets, key exchanges and channels in other implementations in 2025
+ * and 2026. `docs/attacks.md` lists all, also those tested elsewhere.
  */
 import {
   assert,
@@ -31,7 +31,7 @@ function paddedWith(padding: number, length: number): Uint8Array {
   return clear;
 }
 
-/** A packet with its length in the clear that the receiver must find authentic, whatever its padding is. */
+/** A packet with its length in the clear and a valid MAC, whatever its padding. */
 const sealers: Record<string, (keys: RawKeys, clear: Uint8Array) => Uint8Array[]> = {
   "aes256-gcm@openssh.com": ({ key, iv }, clear) => {
     const cipher = createCipheriv("aes-256-gcm", key, iv).setAAD(uint32(clear.length));
@@ -72,7 +72,7 @@ function uint32(value: number): Uint8Array {
 
 for (const role of ROLES) {
   for (const count of [0xffff_ffff, 0x8000_0000, 1025, 1]) {
-    Deno.test(`EXT_INFO of ${count} extensions that are not there ends the connection (CVE-2026-55199, ${role})`, async () => {
+    Deno.test(`EXT_INFO that claims ${count} extensions without content ends the connection (CVE-2026-55199, ${role})`, async () => {
       await using pair = transportPair();
       const { client, server } = pair;
       const evil = m.ExtInfo.encode({ count, pairs: none });
@@ -88,7 +88,7 @@ for (const role of ROLES) {
     });
   }
 
-  Deno.test(`replies that were not asked for, by the thousand, block nothing (CVE-2026-39830, ${role})`, async () => {
+  Deno.test(`thousands of unrequested replies block nothing (CVE-2026-39830, ${role})`, async () => {
     await using world = await rawWorld(role);
     const { raw, connection } = world;
     const channel = await openChannel(world);
@@ -109,7 +109,7 @@ for (const role of ROLES) {
     assertEquals(connection.channelCount, 0);
   });
 
-  Deno.test(`channels that are refused leave nothing behind (CVE-2026-39827, ${role})`, async () => {
+  Deno.test(`refused channels leave no state (CVE-2026-39827, ${role})`, async () => {
     let asked = 0;
     await using world = await rawWorld(role);
     const { raw, connection } = world;
@@ -123,7 +123,7 @@ for (const role of ROLES) {
       }
     }
     assertEquals([asked, connection.channelCount], [1_000, 0]);
-    // And those that the peer refuses.
+    // Now channels that the peer refuses.
     for (let i = 0; i < 1_000; i++) {
       const opening = connection.open("x");
       const { sender } = m.ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
@@ -152,7 +152,7 @@ for (
     [GEX, "server", 33],
   ] as const
 ) {
-  Deno.test(`a ${sender}'s message ${number} of ${kex} with a byte behind it is refused (russh, May 2026)`, async () => {
+  Deno.test(`a ${sender}'s message ${number} of ${kex} with a trailing byte is refused (russh, May 2026)`, async () => {
     const suite = resolveSuite({ kex });
     await using pair = transportPair({ client: { suite }, server: { suite } });
     const { [sender]: theirs } = pair;
@@ -176,7 +176,7 @@ for (
 Deno.test("a write of more than 4 GiB sends its bytes, and ends with its channel (CVE-2026-39834)", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world, { window: 100, maxPacket: 100 });
-  const bytes = 2 ** 32 + 10; // memory that nothing touches costs nothing
+  const bytes = 2 ** 32 + 10; // untouched memory costs nothing
   const writing = channel.writeAll(new Uint8Array(bytes));
   const ended = assertRejects(() => writing, ClosedError);
   assertEquals(await receiveBytes(world, 100), [100]);

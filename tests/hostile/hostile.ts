@@ -8,16 +8,16 @@ import { dialRaw, listenRaw } from "../support/raw_peer.ts";
 import { within } from "../support/within.ts";
 
 const SECRET = "correct horse";
-/** Errors of OpenSSH's longest name lists fit; a peer must not fill a log. */
+/** Long enough for errors with OpenSSH's longest name lists; a peer must not fill a log. */
 const LONGEST_MESSAGE = 16_384;
 
-/** A server of ours, what it has complained of, and a key that shows it is the same one. */
+/** Our server, its errors, and a key that proves its identity. */
 export interface Victim extends AsyncDisposable {
   /** The server. */
   readonly server: SshServer;
   /** The errors that connections ended with. */
   readonly errors: readonly unknown[];
-  /** Waits until so many connections have ended with an error. */
+  /** Waits until this many connections have ended with an error. */
   failed(count: number): Promise<void>;
   /** Logs in, runs a command and logs out. */
   serveCleanly(): Promise<void>;
@@ -64,7 +64,7 @@ export async function startVictim(options: Partial<ServeOptions> = {}): Promise<
 /** Registers a test for each row that a client can play, against our server. */
 export function testServerAgainst(table: readonly Attack[], options?: Partial<ServeOptions>): void {
   for (const attack of attacksBy("client", table)) {
-    Deno.test(`A server of ours withstands ${attack.name}`, async () => {
+    Deno.test(`Our server withstands ${attack.name}`, async () => {
       await using victim = await startVictim(options);
       {
         await using peer = await dialRaw(victim.server.addr.port);
@@ -84,7 +84,7 @@ export function testClientAgainst(
   options: Partial<ConnectOptions> = {},
 ): void {
   for (const attack of attacksBy("server", table)) {
-    Deno.test(`A client of ours withstands ${attack.name}`, async () => {
+    Deno.test(`Our client withstands ${attack.name}`, async () => {
       const done = new AbortController();
       const finished = new Error("The attack is over");
       const outcome = Promise.withResolvers<void>();
@@ -109,7 +109,7 @@ export function testClientAgainst(
         timeout: 5_000,
         ...options,
       });
-      // Both, so that neither rejection is left alone when the other comes first.
+      // Awaits both, so that neither rejection is unhandled.
       const [error] = await Promise.all([assertRejects(() => connecting), outcome.promise]);
       if (attack.ends) assertTellsSafely(error, attack.error);
       else assertEquals(error, finished);
@@ -118,7 +118,7 @@ export function testClientAgainst(
   }
 }
 
-/** The one error of an ended connection: of our family, and fit to be printed. */
+/** Checks the error of an ended connection: an SshError, and safe to print. */
 function assertTellsSafely(error: unknown, pattern?: RegExp): void {
   assertInstanceOf(error, SshError);
   const { message } = error;

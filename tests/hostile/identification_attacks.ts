@@ -1,4 +1,4 @@
-/** What hostile or mistaken peers send before or instead of an identification (RFC 4253 §4.2). */
+/** Data that hostile or wrong peers send before or instead of an identification (RFC 4253 §4.2). */
 import type { Attack } from "./attack.ts";
 import { kexInit, latin1, packet } from "../support/raw_packets.ts";
 
@@ -19,7 +19,7 @@ const says = (...parts: (string | Uint8Array)[]): Attack["run"] => (peer) => pee
 /** Every attack on the identification. */
 export const IDENTIFICATION_ATTACKS: readonly Attack[] = [
   {
-    name: "an identification without end",
+    name: "an endless identification",
     async run(peer) {
       await peer.send("SSH-2.0-");
       await peer.flood(latin1("A".repeat(4096)), 64 * MEBIBYTE);
@@ -48,9 +48,9 @@ export const IDENTIFICATION_ATTACKS: readonly Attack[] = [
     ends: true,
   },
   { name: "a line of nothing but NULs", run: says("\0".repeat(64) + "\r\n"), ends: true },
-  { name: "the end at once", run: (peer) => peer.closeWrite(), ends: true },
+  { name: "an immediate EOF", run: (peer) => peer.closeWrite(), ends: true },
   {
-    name: "the end within the identification",
+    name: "EOF within the identification",
     async run(peer) {
       await peer.send("SSH-2.0-ra");
       await peer.closeWrite();
@@ -58,7 +58,7 @@ export const IDENTIFICATION_ATTACKS: readonly Attack[] = [
     ends: true,
   },
   {
-    name: "the end behind the identification",
+    name: "EOF after the identification",
     async run(peer) {
       await peer.send("SSH-2.0-raw\r\n");
       await peer.closeWrite();
@@ -76,7 +76,7 @@ export const IDENTIFICATION_ATTACKS: readonly Attack[] = [
   },
   {
     by: "client",
-    name: "empty lines without end from a client",
+    name: "endless empty lines from a client",
     run: (peer) => peer.flood(latin1("\r\n".repeat(2048)), 64 * MEBIBYTE),
     ends: true,
   },
@@ -99,13 +99,13 @@ export const IDENTIFICATION_ATTACKS: readonly Attack[] = [
   },
   {
     by: "server",
-    name: "lines without end before a server's identification",
+    name: "endless lines before a server's identification",
     run: (peer) => peer.flood(latin1("Please wait\r\n".repeat(512)), 64 * MEBIBYTE),
     ends: true,
   },
   {
     by: "server",
-    name: "a line without end before a server's identification",
+    name: "an endless line before a server's identification",
     run: (peer) => peer.flood(latin1("A".repeat(4096)), 64 * MEBIBYTE),
     ends: true,
   },
@@ -126,7 +126,7 @@ export const IDENTIFICATION_ATTACKS: readonly Attack[] = [
     ends: false,
   },
   {
-    name: "an identification that ends in LF alone",
+    name: "an identification that ends in only LF",
     async run(peer) {
       await peer.send("SSH-2.0-raw\n");
       await peer.until(({ packets }) => packets.length > 0, "KEXINIT");

@@ -10,7 +10,7 @@ import { COMMON_LISTS, kexInit, message, NUMBER, packet, string } from "../suppo
 const REFUSED = [REASON.PROTOCOL_ERROR, REASON.KEY_EXCHANGE_FAILED];
 const MLKEM = "mlkem768x25519-sha256";
 
-/** X25519 public values of small order: every secret that comes of them is zero (RFC 7748 §6.1). */
+/** X25519 public values of small order: every resulting secret is zero (RFC 7748 §6.1). */
 const SMALL_ORDER: readonly [string, string][] = [
   ["0", "00".repeat(32)],
   ["1", "01" + "00".repeat(31)],
@@ -21,7 +21,7 @@ const SMALL_ORDER: readonly [string, string][] = [
   ["p+1", "ee" + "ff".repeat(30) + "7f"],
 ];
 
-/** The base point of P-256, uncompressed, and what can be wrong with a point. */
+/** The base point of P-256, uncompressed, to derive invalid points from. */
 const BASE_X = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
 const BASE_Y = "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
 const BAD_POINTS: readonly [string, string][] = [
@@ -50,7 +50,7 @@ function mpint(value: bigint): Uint8Array {
 
 const primeOf = (bits: number) => BigInt(`0x${encodeHex(dhGroup(bits).prime)}`);
 const P = primeOf(4096);
-/** Values that leave the secret to be guessed, or that are no numbers in their one right form. */
+/** Values that make the secret predictable, or that are not canonical numbers. */
 const BAD_NUMBERS: readonly [string, Uint8Array][] = [
   ["0", mpint(0n)],
   ["1", mpint(1n)],
@@ -62,7 +62,7 @@ const BAD_NUMBERS: readonly [string, Uint8Array][] = [
   ["padded", new Uint8Array([0, 0, 2])],
 ];
 
-/** Wishes of min, preferred and max bits that make no sense or are weak. */
+/** Requests of min, preferred and max bits that are inconsistent or weak. */
 const BAD_WISHES: readonly [number, number, number][] = [
   [1024, 1024, 1024],
   [8192, 4096, 2048],
@@ -70,7 +70,7 @@ const BAD_WISHES: readonly [number, number, number][] = [
   [2 ** 32 - 1, 2 ** 32 - 1, 2 ** 32 - 1],
 ];
 
-/** Groups that are weak, too much work, or none. */
+/** Groups that are weak, too large, or invalid. */
 const BAD_GROUPS: readonly [string, bigint, bigint][] = [
   ["of 1024 bits", primeOf(1024), 2n],
   ["of 16384 bits", 2n ** 16384n - 1n, 2n],
@@ -83,7 +83,7 @@ const BAD_GROUPS: readonly [string, bigint, bigint][] = [
 function wishes(min: number, preferred: number, max: number): Attack {
   return {
     by: "client",
-    name: `a wish for a group of ${min} to ${max}, better ${preferred} bits`,
+    name: `a request for a group of ${min} to ${max}, preferably ${preferred} bits`,
     async run(peer) {
       await peer.greet();
       await peer.send(packet(kexInit({ 0: EXCHANGE })));
@@ -154,7 +154,7 @@ function answers(
   };
 }
 
-/** KEX_REPLY with a fresh Ed25519 host key and a signature by it, over other data than it should be. */
+/** KEX_REPLY with a new Ed25519 host key and its signature over wrong data. */
 async function reply(
   value: Uint8Array,
   change: { blob?: Uint8Array<ArrayBuffer>; label?: string; signature?: Uint8Array } = {},
@@ -198,7 +198,7 @@ export const KEX_ATTACKS: readonly Attack[] = [
   ),
   {
     by: "client",
-    name: "a key exchange value with bytes behind it",
+    name: "a key exchange value with trailing bytes",
     async run(peer) {
       await peer.greet();
       const init = message(NUMBER.KEX_INIT, string(noise(32)), Uint8Array.of(0));

@@ -1,6 +1,6 @@
 /**
- * Public faults of logins, keys and agents in other implementations, 2025 and 2026, tried on ours.
- * `docs/attacks.md` lists them all, with the tests elsewhere.
+ * Tests ours for public faults of logins, keys and agents in other implementations in 2025 and 2026.
+ * `docs/attacks.md` lists all, also those tested elsewhere.
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
@@ -36,7 +36,7 @@ const zeros = (length: number) => new Uint8Array(length);
 /** Numbers of answers to a request (RFC 4252, RFC 4256). */
 const [FAILURE, QUESTION, PK_OK] = [51, 60, 60];
 
-/** The client's end of a login at a server of ours. */
+/** The client's end of a login to our server. */
 function loginAt(policy: ServerAuthPolicy, options: Partial<ServerAuthOptions> = {}): MemoryLink {
   const { client, server } = linkPair();
   authenticateServer(server, { policy, ...options }).catch((error) => client.die(error));
@@ -49,7 +49,7 @@ async function answerTo(client: MemoryLink, message: Uint8Array): Promise<number
 }
 
 for (const waited of [60, 6_000, 60_000]) {
-  Deno.test(`a refused answer to a question takes the least time, after ${waited} ms as well (OpenSSH, July 2026)`, async () => {
+  Deno.test(`a refused answer takes the minimum time, also after ${waited} ms (OpenSSH, July 2026)`, async () => {
     const client = loginAt({
       interactive: async (_user, ask) => {
         await ask([{ text: "Code: ", echo: true }]);
@@ -71,7 +71,7 @@ for (const waited of [60, 6_000, 60_000]) {
   });
 }
 
-Deno.test("an ECDSA key of another curve than is accepted does not log in (CVE-2026-35387)", async () => {
+Deno.test("an ECDSA key of a curve that is not accepted does not log in (CVE-2026-35387)", async () => {
   const client = loginAt({ publicKey: () => true }, { algorithms: ["ecdsa-sha2-nistp521"] });
   for (const [curve, answer] of [[256, FAILURE], [384, FAILURE], [521, PK_OK]] as const) {
     using key = await generateKey(`ecdsa-p${curve}`);
@@ -82,13 +82,13 @@ Deno.test("an ECDSA key of another curve than is accepted does not log in (CVE-2
   }
 });
 
-/** A key or an authority as strangers make them up: an odd number of so many bits. */
+/** An invented key or authority: an odd number of this many bits. */
 function madeUpRsa(bits: number): Uint8Array {
   return new Writer().text("ssh-rsa").mpint(Uint8Array.of(1, 0, 1))
     .mpint(new Uint8Array(bits / 8).fill(0xff)).take();
 }
 
-/** A certificate with a signature that is none. */
+/** A certificate with an invalid signature. */
 function madeUpCertificate(authority: Uint8Array, bits: number): Uint8Array {
   const none = new Uint8Array(0);
   const signature = new Writer().text("rsa-sha2-512").string(new Uint8Array(bits / 8).fill(1));
@@ -118,7 +118,7 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`a stranger's signature by ${what} ${turns ? "waits for its turn" : "is quick"} (CVE-2026-39829)`, async () => {
+  Deno.test(`an unauthenticated peer's signature by ${what} ${turns ? "waits for its turn" : "is quick"} (CVE-2026-39829)`, async () => {
     let waited = 0;
     using _ = workBy((work, run) => {
       waited++;
@@ -153,7 +153,7 @@ for (
   });
 }
 
-Deno.test("a stranger's certificate of an authority of more than 8192 bits is not verified (CVE-2026-39829)", () => {
+Deno.test("an unauthenticated peer's certificate by an authority of more than 8192 bits is not verified (CVE-2026-39829)", () => {
   for (const [bits, reason] of [[8192, "not its authority's"], [8208, "more than 8192 bits"]]) {
     const blob = madeUpCertificate(madeUpRsa(Number(bits)), 8192);
     assertThrows(() => parseStrangersKey(blob), KeyFormatError, String(reason));
@@ -161,7 +161,7 @@ Deno.test("a stranger's certificate of an authority of more than 8192 bits is no
   }
 });
 
-Deno.test("no work is done for a stranger that has left before its turn (CVE-2026-39829)", async () => {
+Deno.test("no work is done for an unauthenticated peer that disconnects before its turn (CVE-2026-39829)", async () => {
   const over = new AbortController();
   const tried = Promise.withResolvers<unknown>();
   using _ = workBy((work) => {
@@ -179,7 +179,7 @@ Deno.test("no work is done for a stranger that has left before its turn (CVE-202
 
 type Work = () => unknown;
 
-/** Does costly work for strangers in another way, until it is disposed of. */
+/** Replaces how costly work for unauthenticated peers is done, until it is disposed. */
 function workBy(way: (work: Work, run: (work: Work) => unknown) => unknown): Disposable {
   const { run } = strangersWork;
   strangersWork.run = async (work) => await way(work, run.bind(strangersWork)) as never;
@@ -204,7 +204,7 @@ Deno.test("a principal with a comma is one name, not two (CVE-2026-35414)", asyn
   }
 });
 
-Deno.test("a line of authorized_keys is one, however long it is (Dropbear 2026.92)", async () => {
+Deno.test("a line of authorized_keys may have any length (Dropbear 2026.92)", async () => {
   using key = await generateKey();
   using hidden = await generateKey();
   for (const length of [1023, 4096, 8191, 65_536, 1_000_000]) {
@@ -216,7 +216,7 @@ Deno.test("a line of authorized_keys is one, however long it is (Dropbear 2026.9
   }
 });
 
-Deno.test("a locked agent still learns that it was forwarded (OpenSSH, August 2026)", async () => {
+Deno.test("a locked agent still records that it was forwarded (OpenSSH, August 2026)", async () => {
   using keyring = new Keyring();
   keyring.add(await generateKey());
   keyring.lock("sesame");
@@ -283,10 +283,10 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`an agent takes no key with ${what}`, async () => {
+  Deno.test(`an agent refuses a key with ${what}`, async () => {
     using keyring = new Keyring();
     assertEquals(await say(keyring, request, 5), framed(5));
     assertEquals(await comments(keyring), []);
-    assertEquals(await say(keyring, adding(), 5), framed(6)); // but for that it is good
+    assertEquals(await say(keyring, adding(), 5), framed(6)); // otherwise valid
   });
 }

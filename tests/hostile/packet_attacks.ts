@@ -1,4 +1,4 @@
-/** What hostile peers send in packets before there are keys (RFC 4253 §6, §7.1). */
+/** Hostile packets before the first keys (RFC 4253 §6, §7.1). */
 import { concat } from "@std/bytes";
 import { type Attack, type Attacker, REASON } from "./attack.ts";
 import { noise } from "../support/random.ts";
@@ -19,7 +19,7 @@ import type { RawPeer } from "../support/raw_peer.ts";
 const PROTOCOL = [REASON.PROTOCOL_ERROR];
 const NO_COMMON = [REASON.KEY_EXCHANGE_FAILED];
 
-/** After the greeting, sends bytes. */
+/** Sends bytes after the identifications. */
 function sends(bytes: (attacker: Attacker) => Uint8Array): Attack["run"] {
   return async (peer, attacker) => {
     await peer.greet();
@@ -27,12 +27,12 @@ function sends(bytes: (attacker: Attacker) => Uint8Array): Attack["run"] {
   };
 }
 
-/** After the greeting, sends the payloads as packets. */
+/** Sends the payloads as packets after the identifications. */
 function packets(payloads: (attacker: Attacker) => Uint8Array[]): Attack["run"] {
   return sends((attacker) => concat(payloads(attacker).map((payload) => packet(payload))));
 }
 
-/** Shows that key exchange goes on: a client gets a reply, a server a first message. */
+/** Shows that key exchange continues: a client gets a reply, a server a first message. */
 async function keyExchangeGoesOn(peer: RawPeer, attacker: Attacker): Promise<void> {
   if (attacker === "client") {
     await peer.send(packet(message(NUMBER.KEX_INIT, string(publicValue()))));
@@ -71,7 +71,7 @@ const FRAMING: readonly Attack[] = ([
   ends: true,
 }));
 
-/** Messages that have no business before the keys; OpenSSH answers some of them with UNIMPLEMENTED. */
+/** Messages that are not allowed before the first keys; OpenSSH answers some of them with UNIMPLEMENTED. */
 const PHASE: readonly Attack[] = ([
   "SERVICE_REQUEST",
   "SERVICE_ACCEPT",
@@ -222,7 +222,7 @@ const KEXINIT: readonly Attack[] = [
     reasons: PROTOCOL,
   },
   {
-    name: "a KEXINIT that comes byte by byte",
+    name: "a KEXINIT sent byte by byte",
     async run(peer, attacker) {
       await peer.greet();
       await peer.sendBytewise(packet(kexInit()));
@@ -232,7 +232,7 @@ const KEXINIT: readonly Attack[] = [
   },
   {
     by: "client",
-    name: "a wrong guess behind KEXINIT",
+    name: "a wrong guess after KEXINIT",
     async run(peer, attacker) {
       const init = kexInit({ 0: `rot13,${COMMON_LISTS[0]}` }, { follows: true });
       const guess = message(NUMBER.KEX_INIT, string("nonsense"));
@@ -242,7 +242,7 @@ const KEXINIT: readonly Attack[] = [
     ends: false,
   },
   {
-    name: "a claim of 200 KiB and then the end",
+    name: "a claim of 200 KiB and then EOF",
     async run(peer) {
       await peer.greet();
       await peer.send(uint32(200 * 1024 + 4), Uint8Array.of(4), new Uint8Array(100));

@@ -1,6 +1,6 @@
 /**
- * Public faults of SFTP and scp in other implementations, 2025 and 2026, tried on ours. `docs/attacks.md` lists
- * them all, with the tests elsewhere.
+ * Tests ours for public faults of SFTP and scp in other implementations in 2025 and 2026.
+ * `docs/attacks.md` lists all, also those tested elsewhere.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
@@ -19,7 +19,7 @@ async function statusOf(peer: RawPeer, request: Uint8Array): Promise<number> {
   return type === FXP.STATUS ? msg.Status.decode(body).status : SftpStatus.OK;
 }
 
-/** Our server at `served` in a folder that has more in it. */
+/** Our server for `served`, a folder with siblings. */
 async function beside(): Promise<AsyncDisposable & { peer: RawPeer; outside: string }> {
   const outside = await folder();
   await Deno.mkdir(`${outside.path}/served`);
@@ -56,7 +56,7 @@ Deno.test("a folder whose name begins with the root's name is outside (CVE-2026-
   }
 });
 
-Deno.test("REALPATH does not tell what there is outside (CVE-2026-53422)", async () => {
+Deno.test("REALPATH does not reveal files outside (CVE-2026-53422)", async () => {
   await using w = await beside();
   await Deno.mkdir(`${w.outside}/there`);
   const answer = async (path: string) => {
@@ -73,7 +73,7 @@ Deno.test("REALPATH does not tell what there is outside (CVE-2026-53422)", async
   }
 });
 
-Deno.test("READLINK answers with what SYMLINK made, not with where the root is (CVE-2026-48855)", async () => {
+Deno.test("READLINK returns the text given to SYMLINK, not the path of the root (CVE-2026-48855)", async () => {
   await using w = await beside();
   for (const [at, target] of ["/", "/x", ".", ".."].entries()) {
     const link = `/link${at}`;
@@ -84,7 +84,7 @@ Deno.test("READLINK answers with what SYMLINK made, not with where the root is (
   }
 });
 
-Deno.test("data on standard error of an SFTP channel stops nothing (CVE-2026-54886)", async () => {
+Deno.test("data on standard error of an SFTP channel does not stall it (CVE-2026-54886)", async () => {
   await using root = await folder();
   await using pair = await connectedPair({ serve: { sftp: localFiles({ root: root.path }) } });
   await using channel = await pair.host.openSession();
@@ -139,7 +139,7 @@ Deno.test("a thousand READs of no bytes are answered, each once", async () => {
 });
 
 for (const method of ["get", "readFile", "readable"] as const) {
-  Deno.test(`a file of empty pieces without an end is read to its end (${method})`, async () => {
+  Deno.test(`a file that returns endless empty data is read to its end (${method})`, async () => {
     await using here = await folder();
     let reads = 0;
     await using client = await atServer(({ type, id }, peer) => {
@@ -159,7 +159,7 @@ for (const method of ["get", "readFile", "readable"] as const) {
         await Array.fromAsync(file.readable);
       }
     } catch (error) {
-      assert(error instanceof SftpError); // it is shorter than the server says
+      assert(error instanceof SftpError); // it is shorter than the server claims
     }
     assert(reads < 1000, `${reads} reads`);
   });
@@ -198,7 +198,7 @@ Deno.test("an entry that ends before its longname is refused (CVE-2026-0968)", a
 
 for (const name of ["..", ".", "", "/", "//", "/..", "../..", "x/..", "..\\x"]) {
   const shown = JSON.stringify(name);
-  Deno.test(`what a pattern matched as ${shown} is not written outside (CVE-2026-106552, CVE-2026-110923)`, async () => {
+  Deno.test(`a match named ${shown} is not written outside (CVE-2026-106552, CVE-2026-110923)`, async () => {
     await using outside = await folder();
     await Deno.mkdir(`${outside.path}/here`);
     let listed = 0;
@@ -228,7 +228,7 @@ for (const name of ["..", ".", "", "/", "//", "/..", "../..", "x/..", "..\\x"]) 
   });
 }
 
-Deno.test("the set-id bits of a server's file are not set here (CVE-2026-35385)", async () => {
+Deno.test("the set-id bits of a server's file are not set locally (CVE-2026-35385)", async () => {
   await using here = await folder();
   let read = false;
   const attributes = { mode: 0o106755, size: 1 };
@@ -248,7 +248,7 @@ Deno.test("the set-id bits of a server's file are not set here (CVE-2026-35385)"
   }
 });
 
-Deno.test("a pattern takes no exponential time, whatever the name is (CVE-2026-0967)", () => {
+Deno.test("a pattern never takes exponential time (CVE-2026-0967)", () => {
   const name = "a".repeat(5000);
   for (const star of ["*", "**", "?*"]) {
     assert(!globMatcher(`${`${star}a`.repeat(50)}b`)(name));
@@ -257,7 +257,7 @@ Deno.test("a pattern takes no exponential time, whatever the name is (CVE-2026-0
   assert(globMatcher("*a".repeat(50))(name));
 });
 
-Deno.test("a put through a link to nowhere makes no file outside (GHSA-wvjj-wqvp-hxmj)", async () => {
+Deno.test("a put through a dangling link makes no file outside (GHSA-wvjj-wqvp-hxmj)", async () => {
   await using w = await ourWorld();
   await using outside = await folder();
   await Deno.symlink(`${outside.path}/made`, `${w.root}/link`);

@@ -1,4 +1,4 @@
-/** Peers that keep a connection open and get nowhere: one deadline for all of it must end them. */
+/** Peers that keep a connection open without progress: a single deadline must end them. */
 import type { Attacker } from "./attack.ts";
 import {
   kexInit,
@@ -17,20 +17,20 @@ const DRIP = { interval: 20, count: Infinity };
 export interface Stall {
   /** Completes a sentence such as "The server hangs up on …". */
   readonly name: string;
-  /** Does it until the other end hangs up. */
+  /** Carries it out until the other end hangs up. */
   run(peer: RawPeer, attacker: Attacker): Promise<void>;
 }
 
-/** Every way to stall before the login; the drips send a byte long before any deadline passes, and do not end. */
+/** Every way to stall before the login; the drips send a byte long before any deadline, endlessly. */
 export const STALLS: readonly Stall[] = [
-  { name: "a peer that never speaks", run: async () => {} },
+  { name: "a silent peer", run: async () => {} },
   { name: "half an identification", run: (peer) => peer.send("SSH-2.0-ra") },
   {
     name: "an identification that drips",
     run: (peer) => peer.drip(latin1("SSH-2.0-" + "r".repeat(240)), DRIP),
   },
   {
-    name: "nothing behind the identification",
+    name: "nothing after the identification",
     run: (peer) => peer.send("SSH-2.0-raw\r\n"),
   },
   {
@@ -41,7 +41,7 @@ export const STALLS: readonly Stall[] = [
     },
   },
   {
-    name: "nothing behind KEXINIT",
+    name: "nothing after KEXINIT",
     async run(peer) {
       await peer.greet();
       await peer.send(packet(kexInit()));
@@ -63,7 +63,7 @@ export const STALLS: readonly Stall[] = [
     },
   },
   {
-    name: "IGNORE messages without end instead of a key exchange",
+    name: "endless IGNORE messages instead of a key exchange",
     async run(peer) {
       await peer.greet();
       await peer.send(packet(kexInit()));

@@ -8,7 +8,7 @@ import { STALLS } from "./stall_attacks.ts";
 const LIMIT_MS = 400;
 
 for (const stall of STALLS) {
-  Deno.test(`A server of ours hangs up at its login deadline on ${stall.name}`, async () => {
+  Deno.test(`Our server hangs up at its login deadline on ${stall.name}`, async () => {
     await using victim = await startVictim({ loginGraceTime: LIMIT_MS });
     await using peer = await dialRaw(victim.server.addr.port);
     await Promise.all([stall.run(peer, "client"), peer.collect()]);
@@ -20,7 +20,7 @@ for (const stall of STALLS) {
     await victim.serveCleanly();
   });
 
-  Deno.test(`A client of ours gives up at its deadline on ${stall.name}`, async () => {
+  Deno.test(`Our client gives up at its deadline on ${stall.name}`, async () => {
     await using server = listenRaw((peer) => stall.run(peer, "server"));
     const connecting = connect(`tester@127.0.0.1:${server.port}`, {
       auth: [password("never sent")],
@@ -33,7 +33,7 @@ for (const stall of STALLS) {
   });
 }
 
-Deno.test("A server of ours logs users in while 50 strangers stall", async () => {
+Deno.test("Our server logs users in while 50 unauthenticated peers stall", async () => {
   await using victim = await startVictim({ maxStartups: { begin: 60, rate: 30, full: 100 } });
   await using strangers = new AsyncDisposableStack();
   const peers: RawPeer[] = [];
@@ -43,7 +43,7 @@ Deno.test("A server of ours logs users in while 50 strangers stall", async () =>
   await victim.serveCleanly();
 });
 
-Deno.test("A server of ours drops strangers above MaxStartups and takes users in again after", async () => {
+Deno.test("Our server drops unauthenticated peers above MaxStartups and then accepts users again", async () => {
   await using victim = await startVictim({ maxStartups: { begin: 10, rate: 30, full: 10 } });
   {
     await using strangers = new AsyncDisposableStack();
@@ -59,7 +59,7 @@ Deno.test("A server of ours drops strangers above MaxStartups and takes users in
   await victim.serveCleanly();
 });
 
-Deno.test("A client of ours can be aborted while the server says nothing", async () => {
+Deno.test("Our client can be aborted while the server is silent", async () => {
   const reason = new Error("changed my mind");
   const controller = new AbortController();
   await using server = listenRaw(async (peer) => {

@@ -1,4 +1,4 @@
-/** A damaged wire between our client and our server: the right answer or an error, never anything else. */
+/** A damaged wire between our client and our server: the right result or an error, and nothing else. */
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { ConnectError, type ConnectOptions, SshError } from "@denossh/ssh";
 import { connectTo, type OurServer, startOurs } from "../support/ours.ts";
@@ -22,7 +22,7 @@ type Way = "toServer" | "toClient";
 const WAYS: readonly Way[] = ["toServer", "toClient"];
 const CIPHERS = ["chacha20-poly1305@openssh.com", "aes128-gcm@openssh.com", "aes128-ctr"];
 
-/** How long a session through a damaged wire waits; one through a whole wire has all the time it needs. */
+/** The time limit of a session through a damaged wire; without damage there is no limit. */
 const IMPATIENT = { timeout: 1_500, ...KEEPALIVE };
 
 /** Logs in through the proxy and runs one command. */
@@ -41,14 +41,14 @@ async function session(
   return await host.run(COMMAND);
 }
 
-/** How many bytes an undamaged session takes each way. */
+/** The bytes of an undamaged session in each direction. */
 async function measured(server: OurServer, cipher?: string): Promise<Record<Way, number>> {
   await using proxy = startProxy(server.port);
   assertEquals(await session(server, proxy, cipher), OUTPUT);
   return { toServer: proxy.bytesToServer, toClient: proxy.bytesToClient };
 }
 
-/** The session through damage: its output is right, or the error is one of ours. */
+/** Runs a session with damage: its output is right, or the error is an SshError. */
 async function survives(server: OurServer, way: Way, damage: Damage, cipher?: string) {
   await using proxy = startProxy(server.port, { [way]: damage });
   try {
@@ -60,7 +60,7 @@ async function survives(server: OurServer, way: Way, damage: Damage, cipher?: st
   return null;
 }
 
-Deno.test("A session works when every byte comes by itself, both ways", async () => {
+Deno.test("A session works with one byte per segment, both ways", async () => {
   await using server = await startOurs();
   await using proxy = startProxy(server.port, { toServer: bytewise, toClient: bytewise });
   assertEquals(await session(server, proxy), OUTPUT);
@@ -76,7 +76,7 @@ for (const cipher of CIPHERS) {
         const place = Math.floor(total * (i + 0.5) / PLACES);
         if (await survives(server, way, flip(place, 1 << i % 8), cipher) !== null) failures++;
       }
-      // Nearly all: padding before there are keys is protected by nothing.
+      // Nearly all: padding before the first keys is not protected.
       assert(failures >= PLACES - 3, `Only ${failures} of ${PLACES} were noticed`);
       assertEquals(await measured(server, cipher).then(() => "serves on"), "serves on");
     });
@@ -98,7 +98,7 @@ for (const way of WAYS) {
   Deno.test(`A connection that goes silent anywhere on the way ${way} is noticed`, async () => {
     await using server = await startOurs({ ...KEEPALIVE, loginGraceTime: 1_500 });
     const total = (await measured(server))[way];
-    // Side by side: each waits for a deadline.
+    // In parallel, since each waits for a deadline.
     const places = [0, 0.1, 0.3, 0.5, 0.7].map((part) => Math.floor(total * part));
     const errors = await Promise.all(
       places.map((place) => survives(server, way, swallow(place))),
@@ -108,7 +108,7 @@ for (const way of WAYS) {
   });
 }
 
-Deno.test("A client whose server goes silent after the login is told after its keepalives", async () => {
+Deno.test("A client whose server goes silent after the login fails after its keepalives", async () => {
   await using server = await startOurs();
   let silent = false;
   let asked = 0;
