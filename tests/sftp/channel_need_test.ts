@@ -40,6 +40,18 @@ Deno.test("a window that is full each round trip needs four channels, and then a
   assertEquals(need.count(later(four, 100), Infinity), SFTP_CHANNELS);
 });
 
+Deno.test("over a long path one round trip is looked at, and there are as many channels as may be", () => {
+  const need = new ChannelNeed();
+  const first = { ...START, roundTrip: 70 };
+  need.count(first, Infinity);
+  assertEquals(need.count(later(first, 69), Infinity), 1);
+  assertEquals(need.count(later(first, 70), Infinity), SFTP_CHANNELS);
+  const slow = new ChannelNeed();
+  slow.count(first, Infinity);
+  assertEquals(slow.count(later(first, 70, { bytes: 5.9 * MIB }), Infinity), 1);
+  assertMatch(slow.whyNot!, /^13 MB\/s are less than the window allows$/);
+});
+
 Deno.test("more channels are not needed where the window is not the limit", () => {
   for (
     const [from, to, left, reason] of [

@@ -6,7 +6,7 @@ const SHORT_ROUND_TRIP_MS = 5;
 /** The shortest time to measure over. */
 const LEAST_MS = 20;
 
-/** Round trips to measure over. */
+/** Round trips to measure over; over long ones a single one. */
 const ROUND_TRIPS = 2;
 
 /**
@@ -28,8 +28,8 @@ const GAIN = 1.2;
 const FIRST_STEP = 4;
 
 /**
- * From this round trip on there is only one step: four of sshd's windows carry less than 1 Gbit/s, and each
- * step takes long.
+ * From this round trip on there is only one step, after one round trip: four of sshd's windows carry less
+ * than 1 Gbit/s, and each step takes long.
  */
 const LONG_ROUND_TRIP_MS = 70;
 
@@ -78,7 +78,8 @@ export class ChannelNeed {
     }
     const since = this.#last ??= now;
     const elapsed = now.at - since.at;
-    if (elapsed < Math.max(ROUND_TRIPS * roundTrip, LEAST_MS)) return channels;
+    const isLong = roundTrip >= LONG_ROUND_TRIP_MS;
+    if (elapsed < Math.max((isLong ? 1 : ROUND_TRIPS) * roundTrip, LEAST_MS)) return channels;
     this.#last = now;
     const rate = (now.bytes - since.bytes) / elapsed;
     const waiting = (now.waited - since.waited) / elapsed / channels;
@@ -95,7 +96,7 @@ export class ChannelNeed {
     this.#before = rate;
     this.why = `writes wait for a window of ${window / 1024} KiB, at a round trip of ` +
       `${roundTrip.toFixed(0)} ms and ${megabytes(rate)} MB/s`;
-    return channels < FIRST_STEP && roundTrip < LONG_ROUND_TRIP_MS ? FIRST_STEP : this.#most;
+    return channels < FIRST_STEP && !isLong ? FIRST_STEP : this.#most;
   }
 
   /** Restarts the measurement, because the number of channels has changed. */
