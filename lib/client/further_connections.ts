@@ -34,7 +34,8 @@ export class FurtherConnections {
   }
 
   /**
-   * Opens a channel on the connection whose turn it is; null if that is the first one, or there is no room.
+   * Opens a channel on a connection that is missing, otherwise on the one whose turn it is; null if that is
+   * the first one, or there is no room.
    *
    * @param open Opens the channel on a further one
    * @throws {SshError} If the connection cannot be had
@@ -42,7 +43,9 @@ export class FurtherConnections {
   async open(
     open: (client: FurtherClient) => Promise<Channel | null>,
   ): Promise<Channel | null> {
-    const at = this.#next++ % this.count;
+    const missing = this.#clients.indexOf(null);
+    const at = missing >= 0 ? missing : this.#next % this.count;
+    this.#next = at + 1;
     if (at === this.#clients.length || this.#over.signal.aborted) return null;
     const connecting = this.#clients[at] ??= this.#connect(at);
     return await open(await connecting);

@@ -9,6 +9,8 @@ import {
 import { type AuthMethod, connect, interactive, password } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { localFiles, serve, type ServeOptions } from "@denossh/ssh/server";
+import type { Channel } from "../../lib/connection/channel.ts";
+import { FurtherConnections } from "../../lib/client/further_connections.ts";
 import { noise } from "../support/random.ts";
 import { folder, same, turn } from "../sftp/world.ts";
 
@@ -231,6 +233,27 @@ for (const lost of [false, true]) {
     await Promise.all(ends);
   });
 }
+
+Deno.test("a connection that was lost is connected again before another gets more channels", async () => {
+  const lose: (() => void)[] = [];
+  const used: number[] = [];
+  const connections = new FurtherConnections({
+    count: 2,
+    again: () => {
+      const { promise: closed, resolve } = Promise.withResolvers<void>();
+      const number = lose.push(resolve);
+      const openSession = () => (used.push(number), Promise.resolve(null as unknown as Channel));
+      return Promise.resolve({ closed, openSession, close: () => Promise.resolve() });
+    },
+  });
+  const open = () => connections.open((client) => client.openSession());
+  for (let i = 0; i < 4; i++) await open(); // the third one is on the first connection
+  assertEquals([used, lose.length], [[1, 2, 1], 2]);
+  lose[0]!();
+  await turn();
+  for (let i = 0; i < 3; i++) await open();
+  assertEquals([used, lose.length], [[1, 2, 1, 3, 2], 3]);
+});
 
 Deno.test("a given transport is only one connection", async () => {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();

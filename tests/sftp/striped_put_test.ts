@@ -320,6 +320,32 @@ Deno.test("a further channel that is lost alone does no harm", async () => {
   await put({ options: { channels: 3 }, meanwhile: (path) => path.lose() });
 });
 
+Deno.test("in place of a channel that is lost with its connection another one is opened", async () => {
+  for (const [channels, connections, opened] of [[3, 3, 4], [3, undefined, 3]] as const) {
+    const { notes, channels: all } = await put({
+      options: { channels },
+      path: connections === undefined ? {} : { connections },
+      meanwhile: (path) => path.lose(),
+    });
+    assertEquals(all, opened);
+    const isReplaced = notes.includes("Spreading over 3 channels: in place of lost ones");
+    assertEquals(isReplaced, connections !== undefined);
+  }
+});
+
+Deno.test("a server that ends each further channel is asked for a bounded number of them", async () => {
+  let path: LongPath | null = null;
+  const { channels } = await put({
+    options: {
+      channels: 4,
+      onProgress: () => path !== null && path.channels.open > 1 && path.lose(),
+    },
+    path: { connections: 4 },
+    meanwhile: (its) => path = its,
+  });
+  assert(channels > 4 && channels < 8, `${channels} channels`);
+});
+
 Deno.test("a write that is refused fails the put, and leaves nothing", async () => {
   for (const resume of [false, true]) {
     const server = memoryServer();

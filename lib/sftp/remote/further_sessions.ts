@@ -96,6 +96,8 @@ export class FurtherSessions {
   #small = 0;
   /** Counts small files, to give them to the sessions in turn. */
   #turn = 0;
+  /** Lost sessions in whose place others were opened. */
+  #replaced = 0;
   /** Cancels opening. */
   readonly #stop: AbortController = new AbortController();
   #isInPlace = false;
@@ -138,6 +140,7 @@ export class FurtherSessions {
    */
   for(left: number): readonly FurtherSession[] {
     if (left < this.#least) return [];
+    this.#replaceLost();
     if (this.#state === "looking") this.#look(left);
     return this.#usable;
   }
@@ -147,6 +150,7 @@ export class FurtherSessions {
     if (this.#remote.connections === 1 || size >= this.#least) return this.#remote;
     this.#small += size;
     if (this.#small >= this.#least) this.expect(Infinity);
+    this.#replaceLost();
     const all = [this.#remote, ...this.#usable.map(({ remote }) => remote)];
     return all[this.#turn++ % all.length]!;
   }
@@ -158,6 +162,19 @@ export class FurtherSessions {
 
   get #usable(): readonly FurtherSession[] {
     return this.#sessions.filter((session) => session.usable);
+  }
+
+  /**
+   * Opens sessions in place of those that ended with their connection, which is connected again. A server
+   * that ends each of them gets no more than the most channels.
+   */
+  #replaceLost(): void {
+    const state = this.#state;
+    const lost = this.lost - this.#replaced;
+    if (lost <= 0 || this.#replaced + lost >= this.#most) return;
+    if (this.#remote.connections === 1 || state === "opening" || state === "closed") return;
+    this.#replaced += lost;
+    this.#open(1 + this.#usable.length + lost, "in place of lost ones", state);
   }
 
   #look(left: number): void {
@@ -215,22 +232,26 @@ export class FurtherSessions {
     return { at: performance.now(), channels, bytes, waited, window, roundTrip };
   }
 
-  /** Opens the missing ones in the background. */
-  #open(channels: number, why: string): void {
+  /** Opens the missing ones in the background; `then` is the state after it, unless there are no more. */
+  #open(channels: number, why: string, then: "looking" | "complete" = "looking"): void {
     this.#state = "opening";
     const missing = channels - 1 - this.#usable.length;
     this.#note(`Spreading over ${channels} channels: ${why}`);
-    this.#track(this.#openAll(missing, channels));
+    this.#track(this.#openAll(missing, channels, then));
   }
 
-  async #openAll(missing: number, channels: number): Promise<void> {
+  async #openAll(
+    missing: number,
+    channels: number,
+    then: "looking" | "complete",
+  ): Promise<void> {
     const opened = await Promise.all(Array.from({ length: missing }, () => this.#openOne()));
     this.#need.changed();
     if (this.#state === "closed") return;
     const refusal = opened.find((reason) => reason !== null);
     if (refusal) this.#note(`${channelCount(1 + this.#usable.length)}: ${refusal}`);
     if (this.#state !== "opening") return;
-    this.#state = refusal || channels >= this.#most ? "complete" : "looking";
+    this.#state = refusal || channels >= this.#most ? "complete" : then;
   }
 
   /** Opens one; resolves to null, or to the reason why it cannot be opened. */
