@@ -1,5 +1,12 @@
 /** Which keys become methods, how each is offered, and what is said of those that do not. */
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
+import { equals } from "@std/bytes";
 import { AuthError, Keyring, listenAgent } from "@denossh/ssh";
 import {
   generateKey,
@@ -9,14 +16,19 @@ import {
 } from "@denossh/ssh/keys";
 import { keyOffers, type Offer } from "../../lib/login/key_offers.ts";
 import type { LoginSettings } from "../../lib/login/settings.ts";
+import { decodeBase64, encodeBase64 } from "../../lib/encoding.ts";
+import { UserauthPkOk } from "../../lib/wire/messages.ts";
+import { Writer } from "../../lib/wire/writer.ts";
 import { PublicKeyProbe } from "../../lib/wire/requests.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 import { dialogWith, FAILURE } from "../auth/fake_dialog.ts";
 import { testKey } from "../support/keys.ts";
+import { replaced } from "../support/replaced.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const key = await generateKey();
 const other = await generateKey();
+const locked = key.export({ passphrase: "secret", rounds: 1 });
 const rsa = await testKey("rsa");
 const authority = await generateKey();
 const certify = (of: PrivateKey) =>
@@ -24,16 +36,21 @@ const certify = (of: PrivateKey) =>
 
 /** The offers for keys in files, for a user who answers every question in one way. */
 async function offersFor(files: readonly string[], settings: LoginSettings = {}, answer = "") {
+  let asked = 0;
   await using folder = await tempFolder();
   const IdentityFile = await Promise.all(
     files.map((text, at) => folder.write(`key${at}`, text)),
   );
-  const ask = answer === "" ? null : () => Promise.resolve(answer);
+  const ask = answer === "" ? null : () => (asked++, Promise.resolve(answer));
   const offers = await keyOffers(
     { IdentityAgent: "none", IdentityFile, ...settings },
     { agent: {}, ask, report: null },
   );
-  return { offers, said: offers.flatMap((offer) => "message" in offer ? offer.message : []) };
+  return {
+    offers,
+    asked: () => asked,
+    said: offers.flatMap((offer) => "message" in offer ? offer.message : []),
+  };
 }
 
 /** What the first message of each method is about, and whether it signs. */
@@ -93,11 +110,61 @@ for (const [settings, why] of accepted) {
     assertEquals([offers.length, said.length], [1, why === null ? 0 : 1]);
     if (why !== null) assert(why.test(said[0]!), said[0]);
     // One that shows its public half only to the passphrase is judged when it is unlocked.
-    const locked = rsa.export({ format: "pkcs8", passphrase: "secret", rounds: 1 });
-    const [method] = (await offersFor([locked], settings, "secret")).offers;
+    const encrypted = rsa.export({ format: "pkcs8", passphrase: "secret", rounds: 1 });
+    const [method] = (await offersFor([encrypted], settings, "secret")).offers;
     assert("authenticate" in method!);
     const login = method.authenticate(dialogWith([FAILURE]));
     if (why === null) assertStrictEquals(await login, FAILURE);
     else assert(why.test(plainMessage(await assertRejects(() => login, AuthError))));
   });
+}
+
+Deno.test("RequiredRSASize leaves keys of other types alone", async () => {
+  const { offers, said } = await offersFor([key.export()], { RequiredRSASize: 4096 });
+  assertEquals([offers.length, said], [1, []]);
+});
+
+/** Has the one method of an offer sign, as if the server had accepted the key. */
+async function sign({ offers: [method] }: { offers: readonly Offer[] }): Promise<void> {
+  const ok = UserauthPkOk.encode({ algorithm: "ssh-ed25519", publicKey: key.publicKey.blob });
+  assert("authenticate" in method!);
+  assertStrictEquals(await method.authenticate(dialogWith([ok, FAILURE])), FAILURE);
+}
+
+Deno.test("An unlocked key is added to the agent before it signs, and wiped after it", async () => {
+  using keyring = new Keyring();
+  await using agent = await listenAgent(keyring);
+  const settings = {
+    IdentityAgent: agent.path,
+    AddKeysToAgent: { add: "yes", lifetime: null },
+  } as const;
+  const found = await offersFor([locked], settings, "secret");
+  let wiped = 0;
+  const prototype = Object.getPrototypeOf(key);
+  const dispose = prototype[Symbol.dispose];
+  using _dispose = replaced(prototype, Symbol.dispose, function (this: PrivateKey) {
+    wiped++;
+    dispose.call(this);
+  });
+  await sign(found);
+  assertEquals([wiped, keyring.identities().length, found.asked()], [1, 1, 1]);
+});
+
+Deno.test("A key that its passphrase does not make usable is asked about once", async () => {
+  const found = await offersFor([withoutRounds(locked)], {}, "secret");
+  const error = await assertRejects(() => sign(found), AuthError, "Cannot sign");
+  assertStringIncludes(plainMessage(error.cause as Error), "0 bcrypt rounds");
+  assertEquals(found.asked(), 1);
+});
+
+/** The file of an encrypted key that says that its passphrase is hashed 0 times. */
+function withoutRounds(file: string): string {
+  const [head, ...lines] = file.trim().split("\n");
+  const bytes = decodeBase64(lines.slice(0, -1).join(""))!;
+  const rounds = new Writer().u32(24).u32(16).take();
+  const at = Array.from(bytes.keys()).find((at) =>
+    equals(bytes.subarray(at, at + rounds.length), rounds)
+  )!;
+  bytes.fill(0, at + rounds.length + 16, at + rounds.length + 20);
+  return [head, encodeBase64(bytes), lines.at(-1), ""].join("\n");
 }
