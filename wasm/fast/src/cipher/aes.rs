@@ -3,7 +3,7 @@
 use super::aes_tables::{self as tables, CONSTANT, Table, to_tower};
 use super::simd::*;
 use ::aes::Block;
-use ::aes::cipher::{BlockDecrypt, KeyInit};
+use ::aes::cipher::{BlockCipherDecrypt, KeyInit};
 
 /// Blocks that are encrypted side by side, to keep the execution units busy.
 pub const WIDE: usize = 8;
@@ -256,12 +256,16 @@ enum Inverse {
     Aes256(::aes::Aes256Dec),
 }
 
+fn keyed<C: KeyInit>(key: &[u8]) -> C {
+    C::new_from_slice(key).expect("the length was looked at")
+}
+
 impl Inverse {
     fn new(key: &[u8]) -> Self {
         match key.len() {
-            16 => Inverse::Aes128(KeyInit::new(key.into())),
-            24 => Inverse::Aes192(KeyInit::new(key.into())),
-            _ => Inverse::Aes256(KeyInit::new(key.into())),
+            16 => Inverse::Aes128(keyed(key)),
+            24 => Inverse::Aes192(keyed(key)),
+            _ => Inverse::Aes256(keyed(key)),
         }
     }
 

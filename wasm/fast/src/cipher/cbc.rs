@@ -1,7 +1,7 @@
 //! Cipher block chaining, for private keys at rest and for packets of old peers.
 
 use super::aes::Aes;
-use des::cipher::{BlockDecrypt, BlockEncrypt, BlockSizeUser, KeyInit, consts::U8};
+use des::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, BlockSizeUser, KeyInit, consts::U8};
 use des::{Des, TdesEde3};
 
 /// A cipher with the last block of ciphertext, so that it runs on between packets.
@@ -62,7 +62,7 @@ impl Cbc {
 
 fn encrypt<D>(des: &D, chain: &mut [u8; 8], data: &mut [u8])
 where
-    D: BlockEncrypt + BlockSizeUser<BlockSize = U8>,
+    D: BlockCipherEncrypt + BlockSizeUser<BlockSize = U8>,
 {
     for block in data.as_chunks_mut::<8>().0 {
         mix(block, chain);
@@ -73,7 +73,7 @@ where
 
 fn decrypt<D>(des: &D, chain: &mut [u8; 8], data: &mut [u8])
 where
-    D: BlockDecrypt + BlockSizeUser<BlockSize = U8>,
+    D: BlockCipherDecrypt + BlockSizeUser<BlockSize = U8>,
 {
     for block in data.as_chunks_mut::<8>().0 {
         let before = *block;
