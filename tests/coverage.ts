@@ -1,6 +1,6 @@
 /**
- * Line and branch coverage of `lib/` by folder: runs `deno task test`, or the tests that are named, and
- * prints a table.
+ * Line and branch coverage of `lib/` by folder: runs `deno task test`, or the given tests, and prints
+ * a table.
  *
  * ```sh
  * deno task coverage

@@ -29,7 +29,7 @@ const SHOWN = new RegExp(
   ].map((line) => `${line}\n`).join(""),
 );
 
-Deno.test("demo sends and fetches a file with a server of its own, and leaves nothing", async () => {
+Deno.test("demo sends and fetches a file with its own server, and leaves no files", async () => {
   await using folder = await tempFolder();
   const ran = await demo(["--size", "8"], { env: { TMPDIR: folder.path } });
   assertEquals([ran.code, ran.stderr], [0, ""]);
@@ -39,7 +39,7 @@ Deno.test("demo sends and fetches a file with a server of its own, and leaves no
   assertEquals([...Deno.readDirSync(folder.path)], []);
 });
 
-Deno.test("demo compares on the way back where no commands run", async () => {
+Deno.test("demo compares the fetched copy if no commands run", async () => {
   await using server = await startServe([]);
   const flags = configFlags(server).slice(2);
   const ran = await demo(["--size", "8", ...flags, `tester@127.0.0.1:${server.port}`]);
@@ -87,7 +87,7 @@ Deno.test("demo fails in one line if the server cannot be reached", async () => 
   assertEquals(ran.stderr, "ssh: connect to host 127.0.0.1 port 1: Connection refused\n");
 });
 
-Deno.test("demo --help says how to use it", async () => {
+Deno.test("demo --help prints its usage", async () => {
   const ran = await demo(["--help"]);
   assertEquals([ran.code, ran.stderr], [0, ""]);
   assertMatch(ran.text, /^usage: demo \[--size MiB\]/);

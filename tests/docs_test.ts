@@ -1,6 +1,6 @@
 /**
- * Every function, class and value that an entrypoint exports has an example, and every export a
- * sentence; the doc tests run the examples. Pages begin with what is in them, and show no internal type.
+ * Every exported function, class and value has an example, and every export a sentence; the doc tests
+ * run the examples. Pages begin with a summary, and show no internal type.
  */
 import { assert, assertEquals } from "@std/assert";
 
@@ -32,7 +32,7 @@ interface Docs {
   readonly nodes: Readonly<Record<string, DocModule>>;
 }
 
-/** Kinds of declarations that say by their shape how they are used. */
+/** Kinds of declarations that need no example. */
 const TYPES = ["interface", "typeAlias"];
 /** Columns of code that a page of documentation shows; longer lines are cut off. */
 const PAGE_COLUMNS = 76;
@@ -53,14 +53,14 @@ Deno.test("Every exported function, class and value has an @example", { ignore }
   assertEquals(lacking.map(pathAndName).sort(), []);
 });
 
-Deno.test("Every exported name has a sentence that says what it is", { ignore }, () => {
+Deno.test("Every exported name has a description", { ignore }, () => {
   const lacking = symbols!.filter(({ declarations }) =>
     !declarations.some(({ jsDoc }) => jsDoc?.doc)
   );
   assertEquals(lacking.map(pathAndName).sort(), []);
 });
 
-Deno.test("Every entrypoint has a program, and says where to begin", { ignore }, () => {
+Deno.test("Every entrypoint has an example program, and says where to begin", { ignore }, () => {
   const texts = modules!.map(({ module_doc }) => module_doc?.doc ?? "");
   assert(texts.length > 5);
   const code = (text: string) => /^```(ts|sh)$/m.test(text);
@@ -69,7 +69,7 @@ Deno.test("Every entrypoint has a program, and says where to begin", { ignore },
   assertEquals(texts.filter((text) => !begin(text)), []);
 });
 
-Deno.test("What the pages link to is exported", { ignore }, () => {
+Deno.test("Links of the pages lead to exported names", { ignore }, () => {
   const names = new Set(symbols!.map(({ name }) => name));
   const texts = modules!.map(({ module_doc }) => module_doc?.doc ?? "");
   const links = texts.flatMap((text) =>
@@ -79,7 +79,7 @@ Deno.test("What the pages link to is exported", { ignore }, () => {
   assertEquals(links.filter((name) => !names.has(name)), []);
 });
 
-Deno.test("A constructor that users see takes what users have", { ignore }, () => {
+Deno.test("Public constructors take only public types", { ignore }, () => {
   const names = new Set(symbols!.map(({ name }) => name));
   const internal: string[] = [];
   for (const { name, declarations } of symbols!) {

@@ -30,7 +30,7 @@ Deno.test("Every byte survives hexadecimal and base64, also in a long text", () 
   assertEquals(decodeBase64(encodeBase64(all)), all);
 });
 
-Deno.test("decodeBase64 is null for any text but the canonical one", () => {
+Deno.test("decodeBase64 returns null for text that is not canonical", () => {
   const wrong = [
     "Zg",
     "Zg=",

@@ -35,7 +35,7 @@ const root = new URL("../", import.meta.url);
 
 const everything = { forward: { local: () => true, remote: () => true, agent: () => true } };
 
-/** A server of ours that allows everything, and a home. */
+/** Our server, which allows everything, and a home. */
 async function ourWorld(
   options: Partial<ServeOptions> = {},
 ): Promise<Home & { readonly server: OurServer }> {
@@ -58,7 +58,7 @@ function anyone(port: string) {
   };
 }
 
-/** The files in `examples/` and `examples/edge/`; the demo, another folder, has a test of its own. */
+/** The files in `examples/` and `examples/edge/`; the demo has a separate test. */
 function exampleFiles(): string[] {
   return ["", "edge/"].flatMap((folder) =>
     [...Deno.readDirSync(new URL(`examples/${folder}`, root))].filter(({ isFile }) => isFile)
@@ -66,7 +66,7 @@ function exampleFiles(): string[] {
   );
 }
 
-Deno.test("examples/ has no program that is not run here, and its README lists each of them", async () => {
+Deno.test("Every program in examples/ is run here and listed in its README", async () => {
   const interop = [
     "attach",
     "sudo",
@@ -89,8 +89,8 @@ Deno.test("examples/ has no program that is not run here, and its README lists e
   assertEquals(linked.toSorted(), names.toSorted());
 });
 
-Deno.test("Every example names the permissions that it needs, which are not all", () => {
-  // One is for another platform, and one is imported.
+Deno.test("Every example names the permissions that it needs, which are never all", () => {
+  // Excluded: one for another platform, and one that is imported.
   const others = ["s3_backend.ts", "edge/csv_worker.ts"];
   const programs = exampleFiles().filter((name) => name.endsWith(".ts") && !others.includes(name));
   const all = programs.filter((name) =>

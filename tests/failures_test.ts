@@ -1,6 +1,6 @@
 /**
- * What a user is told when something goes wrong: whole messages, word by word. The table in
- * `docs/troubleshooting.md` has the same ones, and the document tells of every code.
+ * The complete error messages of failures. The table in `docs/troubleshooting.md` has the same
+ * messages, and the document describes every code.
  */
 import { assert, assertEquals } from "@std/assert";
 import {
@@ -34,7 +34,7 @@ import "./support/quick_refusals.ts";
 const hostKey = await generateKey("ed25519");
 const key = await generateKey("ed25519", { comment: "ann@laptop" });
 
-/** A failure: what it is, how it comes, and what is said; `…` stands for what differs each time. */
+/** A failure: its name, its cause, and the message; `…` stands for varying parts. */
 interface Failure {
   readonly what: string;
   readonly cause: (home: string) => unknown;
@@ -43,7 +43,7 @@ interface Failure {
   readonly kind: string;
 }
 
-/** Options that log in to db1, without a way there. */
+/** Options to log in to db1, without a transport. */
 const LOGIN = {
   hostname: "db1",
   user: "ann",
@@ -63,7 +63,7 @@ function wayTo(
   return { ...LOGIN, transport: near, ...more };
 }
 
-/** The far end of a connection that says something and ends, or is silent. */
+/** The other end of a connection: sends a text and closes, or is silent. */
 function saying(text: string | null): ConnectOptions {
   const readable = new ReadableStream<Uint8Array>({
     start(controller) {
@@ -75,7 +75,7 @@ function saying(text: string | null): ConnectOptions {
   return { ...LOGIN, transport: { readable, writable: new WritableStream() } };
 }
 
-/** Logs in, and does something. */
+/** Logs in, and runs the function. */
 async function on(
   way: ConnectOptions,
   act: (host: Awaited<ReturnType<typeof connect>>) => unknown,
@@ -84,7 +84,7 @@ async function on(
   return await act(host);
 }
 
-/** Does something with files of a server; of one that gives no reasons, as OpenSSH's, unless told. */
+/** Runs a function with a server's files; by default the server gives no reasons, like OpenSSH's. */
 function onFiles(
   root: string,
   act: (sftp: SftpClient) => unknown,
@@ -476,7 +476,7 @@ for (const { what, cause, kind, said } of FAILURES) {
 
 const guide = await Deno.readTextFile(new URL("../docs/troubleshooting.md", import.meta.url));
 
-Deno.test("docs/troubleshooting.md has the table of failures as it is", () => {
+Deno.test("docs/troubleshooting.md has the current table of failures", () => {
   const [, table = ""] = guide.split("## Messages, word by word");
   const rows = table.split("\n").filter((line) => /^\| [^-]/.test(line)).slice(1)
     .map((line) => line.replace(/ +\|/g, " |"));

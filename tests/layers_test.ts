@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { importsOf, readSources, type Sources, withoutComments } from "./support/sources.ts";
 
-/** From left to right; folders in one row are siblings and do not import each other. */
+/** From left to right; folders in one row do not import each other. */
 const ROWS: readonly (readonly string[])[] = [
   [
     "errors.ts",
@@ -33,20 +33,20 @@ const ROWS: readonly (readonly string[])[] = [
   ["cli"],
   ["testing"],
 ];
-/** The wings of a big room, from left to right too; files beside the wings may import all of them. */
+/** The subfolders of a large folder, also from left to right; files next to them may import all of them. */
 const WINGS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   sftp: [["protocol"], ["remote", "server"], ["transfer"]],
   cli: [["shared"], ["ssh", "sftp", "scp", "keygen", "serve", "tunnel", "fleet"]],
 };
-/** Folders that group files of a room and have no direction of their imports. */
+/** Folders that only group files, without a direction of imports. */
 const INNER_FOLDERS = ["crypto/kex"];
 const MOST_FILES = 30;
-/** One format a file: there are many formats of keys. */
+/** One file per format, and keys have many formats. */
 const LARGE_ROOMS = ["lib/keys"];
 const PURE = ["wire", "crypto", "keys", "transport", "auth", "connection"];
 /** The second loads the module, the first instantiates it. */
 const WASM_DOORS = ["lib/crypto/wasm.ts", "lib/crypto/core_module.ts"];
-/** What the pure layers may import of `runtime/`: functions that touch no part of the runtime. */
+/** Imports of `runtime/` that the pure layers may have: functions that do not use the runtime. */
 const PURE_RUNTIME = ["lib/runtime/errors.ts", "lib/runtime/write_all.ts"];
 const PACKAGES = ["@std/bytes", "@std/streams"];
 
@@ -93,14 +93,14 @@ Deno.test("Only waiting.ts listens to abort signals", () => {
 });
 
 Deno.test("Tests of foreign programs are registered before their file has ended", async () => {
-  // `peerTest` looks for the programs first: without `await`, Deno may be running other tests then.
+  // `peerTest` first looks for programs; without `await`, Deno may already be running other tests.
   const files = await readSources("tests/interop/", /_test\.ts$/);
   const floating = [...files].filter(([, source]) => /^\s*peerTest\(/m.test(source));
   assertEquals(files.size > 50, true);
   assertEquals(floating.map(([path]) => path), []);
 });
 
-Deno.test("No file of lib/ imports itself through others", () => {
+Deno.test("No import cycle in lib/", () => {
   assertEquals(cycles(sources), []);
 });
 
@@ -280,7 +280,7 @@ function wasmImports(sources: Sources): string[] {
   );
 }
 
-/** What only `runtime/` may do: types of Deno's namespace are erased, and may stay. */
+/** Uses that only `runtime/` may have; types of Deno's namespace are erased, so they are allowed. */
 function runtimeUses(sources: Sources): string[] {
   // A type begins with a capital letter, and nothing is read from it.
   const value =
@@ -296,7 +296,7 @@ function runtimeUses(sources: Sources): string[] {
   });
 }
 
-/** Functions that touch the system, wherever they are named: in comments and examples, too. */
+/** Functions that touch the system, also in comments and examples. */
 function denoFunctions(sources: Sources): string[] {
   const named = /\bDeno\.(connect|listen|open|stat|env|Command|read|write|make|remove)/g;
   return outsideRuntime(sources).flatMap(([file, source]) =>
@@ -317,7 +317,7 @@ function outsideRuntime(sources: Sources): [file: string, source: string][] {
   return [...sources].filter(([file]) => layerOf(file).folder !== "runtime");
 }
 
-/** `onAbort` calls at once where the signal is aborted already, and takes the listener off again. */
+/** `onAbort` calls immediately if the signal is already aborted, and removes the listener. */
 function abortListeners(sources: Sources): string[] {
   return [...sources].filter(([file]) => file !== "lib/waiting.ts").flatMap(([file, source]) =>
     [...withoutComments(source).matchAll(/addEventListener\(\s*["']abort/g)]
@@ -342,13 +342,16 @@ function cycles(sources: Sources): string[] {
   return found;
 }
 
-/** The row and folder of a file; row -1 for what has no layer. */
+/** The row and folder of a file; row -1 without a layer. */
 function layerOf(file: string): { row: number; folder: string } {
   const [top, folder = ""] = file.split("/");
   return { row: top === "lib" ? ROWS.findIndex((row) => row.includes(folder)) : -1, folder };
 }
 
-/** The row and name of a file's wing; row -1 for a wing that has no place, the last row beside the wings. */
+/**
+ * The row and name of a file's wing; row -1 for a wing that has no place, the last row beside the
+ * wings.
+ */
 function wingOf(file: string): { row: number; wing: string } {
   const [, room = "", ...path] = file.split("/");
   const rows = WINGS[room] ?? [];

@@ -1,8 +1,8 @@
-/** Every link of the documents to another file or heading leads somewhere. */
+/** Checks every link of the documents to a file or heading. */
 import { assert, assertEquals } from "@std/assert";
 
 const root = new URL("../", import.meta.url);
-/** Folders without documents of the repository, such as the built npm/package. */
+/** Folders to skip, such as the built npm/package. */
 const SKIPPED = new Set([".git", "node_modules", "target", "package"]);
 
 /** A link or an image of a document, as it is written. */
@@ -35,7 +35,7 @@ Deno.test("README has every page of docs/, and is at most 250 lines long", async
   assert(readme.split("\n").length <= 250);
 });
 
-Deno.test("Links and headings are read as a reader of Markdown reads them", () => {
+Deno.test("Links and headings are parsed as Markdown", () => {
   const text = [
     "# A `code` heading, and more!",
     '[one](a.md) and ![two](<b c.svg>) and [three](d.md#part "title")',
@@ -62,7 +62,10 @@ async function documents(folder: URL, prefix = ""): Promise<string[]> {
   return found.sort();
 }
 
-/** Whether a link leads to a file, and to a heading of it if it names one. Addresses of the web are not asked. */
+/**
+ * Whether a link leads to a file, and to a heading of it if it names one. Web addresses are not
+ * fetched.
+ */
 async function resolves({ page, target }: Link, texts: Map<string, string>): Promise<boolean> {
   if (/^[a-z]+:/.test(target)) return true;
   const [path, anchor] = target.split("#");

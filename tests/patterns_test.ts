@@ -93,7 +93,7 @@ for (const [pattern, paths, globstar] of globs) {
   });
 }
 
-Deno.test("A path in many folders is looked up in all of them at once", async () => {
+Deno.test("A path in many folders is looked up in all of them in parallel", async () => {
   let [open, most] = [0, 0];
   const folders = ["a", "b", "c"];
   const files = {

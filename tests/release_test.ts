@@ -1,4 +1,4 @@
-/** What a release has to agree on, which files it has, and what it says about the code of others. */
+/** A release's version, changelog, tag, files, and third-party list. */
 import { assert, assertEquals } from "@std/assert";
 import { unexpected } from "../.ci/package_files.ts";
 import { disagreements, type Release, sectionsOf } from "../.ci/release.ts";
@@ -54,13 +54,13 @@ for (const [name, change, problem] of releases) {
   });
 }
 
-Deno.test("The changelog has the version that deno.json names", async () => {
+Deno.test("The changelog has the version of deno.json", async () => {
   const { version } = JSON.parse(await read("deno.json"));
   const titles = [...sectionsOf(await read("CHANGELOG.md")).keys()];
   assert(titles.some((title) => title.split(" - ")[0] === version), titles.join());
 });
 
-Deno.test("The files of a package are those of its list", () => {
+Deno.test("The files of a package match its list", () => {
   const allowed = ["mod.ts", "lib/**.ts", "docs/*.md"];
   assertEquals(unexpected(["mod.ts", "lib/a.ts", "lib/b/c.ts", "docs/a.md"], allowed), []);
   const wrong = ["lib/a_test.ts", "lib/key", "docs/b/a.md", "docs/a_md", ".env", "xmod.ts"];
@@ -95,7 +95,7 @@ Deno.test("README, .ci/run and the workflows run the same version of Deno", asyn
   assertEquals([...new Set(versions)], [own]);
 });
 
-/** The Cargo.toml of the crates that are published. */
+/** The Cargo.toml of the published crates. */
 async function manifests(folder: string): Promise<string[]> {
   const found: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(new URL(folder, root))) {

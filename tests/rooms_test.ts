@@ -1,4 +1,4 @@
-/** Every test file runs once in `deno task test`: by its own name, or in the module of its room. */
+/** Every test file runs once in `deno task test`: directly, or in its folder's module. */
 import { assertEquals } from "@std/assert";
 
 const tests = new URL("./", import.meta.url);
@@ -15,13 +15,13 @@ Deno.test("Every folder of tests has a module in rooms/, or is named in deno.jso
     Number(include.includes(`tests/${name}`)) + Number(rooms.includes(name)),
   ]);
   assertEquals(times, found.map(({ name }) => [name, 1]));
-  // A room is one folder; those below it are not looked through.
+  // A module covers one folder without its subfolders.
   const inner = found.filter(({ name }) => rooms.includes(name))
     .flatMap(({ files }) => files.filter((file) => file.split("/").length > 2));
   assertEquals(inner, []);
 });
 
-Deno.test("The module of a room imports the tests of the folder with its name", async () => {
+Deno.test("Each module in rooms/ imports the tests of the folder with its name", async () => {
   for (const { name } of Deno.readDirSync(new URL("rooms/", tests))) {
     const text = await Deno.readTextFile(new URL(`rooms/${name}`, tests));
     const room = name.replace(/\.ts$/, "");

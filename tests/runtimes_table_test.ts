@@ -6,14 +6,14 @@ Deno.test("The README has the table of runtimes", async () => {
   assertStringIncludes(readme, `<!-- runtimes -->\n\n${tableOf(ROWS)}\n\n<!-- /runtimes -->`);
 });
 
-Deno.test("A test that shows more or less than the table promises fails", () => {
+Deno.test("A test fails if it shows more or less than the table promises", () => {
   const shown = { runtime: "Cloudflare Workers", version: "1", capabilities: CAPABILITIES };
   assertThrows(() => report(shown), Error, "differs in files");
   assertThrows(() => report({ ...shown, capabilities: [] }), Error, "connect, exec, SFTP, tunnels");
   assertThrows(() => report({ ...shown, runtime: "Rhino" }), Error, "no row for Rhino");
 });
 
-Deno.test("The table of a run has a row a version, and says what was not shown", () => {
+Deno.test("The table of a run has a row per version, and marks what was not shown", () => {
   const lines = shownTable([
     { runtime: "Node", version: "v22.0.0", capabilities: CAPABILITIES },
     { runtime: "Node", version: "v24.0.0", capabilities: ["connect"] },

@@ -1,11 +1,11 @@
-/** What a bundler takes in with an entrypoint: the core once, and no more of it than there is now. */
+/** The size of an entrypoint in a bundle: the core once, and not larger than now. */
 import { assertEquals } from "@std/assert";
 import { coreBytes } from "../lib/crypto/core_module.ts";
 import { importsOf } from "./support/sources.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const ENTRYPOINTS = ["mod.ts", "lib/keys/mod.ts", "lib/server/mod.ts"];
-/** In bytes, of generated text: a core that grows by a tenth is noticed. */
+/** Bytes of generated text; the test fails if the core grows by a tenth. */
 const CORE_LIMIT = 320_000;
 
 for (const entrypoint of ENTRYPOINTS) {
@@ -35,7 +35,7 @@ Deno.test("The core for runtimes without relaxed SIMD differs in the swizzles on
 /** The files that an entrypoint loads, with their texts. */
 async function reachable(entrypoint: string): Promise<Map<string, string>> {
   const texts = new Map<string, string>([[entrypoint, ""]]);
-  // The map grows while it is walked.
+  // The map grows during the iteration.
   for (const path of texts.keys()) {
     const text = await Deno.readTextFile(new URL(path, ROOT));
     texts.set(path, text);

@@ -12,7 +12,7 @@ import { record } from "./support/spans.ts";
 
 const SECRET = "S3CRET";
 
-Deno.test("startSpan gives the registered tracer the name, the kind and the known attributes", () => {
+Deno.test("startSpan passes the name, the kind and the known attributes to the registered tracer", () => {
   using recorded = record();
   const span = startSpan("ssh.exec", "client", { "server.address": "db1", "user.name": null });
   span.set({ "process.exit.code": 3, unknown: undefined });
@@ -26,7 +26,7 @@ Deno.test("startSpan gives the registered tracer the name, the kind and the know
   }]);
 });
 
-Deno.test("A span that failed has the name of the error, never its message", () => {
+Deno.test("A failed span has the error's name, never its message", () => {
   using recorded = record();
   startSpan("ssh.login", "server").end(new TypeError(SECRET));
   assertEquals(recorded.ended, [{
@@ -37,7 +37,7 @@ Deno.test("A span that failed has the name of the error, never its message", () 
   }]);
 });
 
-Deno.test("inSpan returns or throws what its function does and ends its span", async () => {
+Deno.test("inSpan ends its span, and returns or throws the function's result", async () => {
   using recorded = record();
   const count = await inSpan("sftp.put", "client", {}, (span) => {
     span.set({ "sftp.bytes": 6 });
@@ -52,10 +52,10 @@ Deno.test("inSpan returns or throws what its function does and ends its span", a
   ]);
 });
 
-Deno.test("Without a tracer spans do nothing, and inSpan calls its function", async () => {
+Deno.test("Without a tracer spans do nothing, and inSpan only calls its function", async () => {
   startSpan("ssh.exec", "client", { a: 1 }).end(new Error("unseen"));
   assertEquals(await inSpan("sftp.put", "client", {}, () => Promise.resolve(7)), 7);
-  using recorded = record({ trace: undefined }); // an SDK that registers metrics alone
+  using recorded = record({ trace: undefined }); // an SDK that registers only metrics
   startSpan("ssh.exec", "client").end();
   assertEquals(recorded.ended, []);
 });

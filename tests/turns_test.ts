@@ -1,12 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { LONG_TURN_MS, Turn, TURN_MS, Turns } from "../lib/turns.ts";
 
-/** A clock that work moves, and a rest that resolves when the test lets it. */
+/** A clock that work advances, and rests that the test ends. */
 function fakeClock() {
   const rests: (() => void)[] = [];
   const clock = {
     ms: 0,
-    /** Rests that were asked for so far. */
+    /** The number of rests so far. */
     rests: 0,
     now: () => clock.ms,
     tick: () => clock.rest(),
@@ -14,7 +14,7 @@ function fakeClock() {
       clock.rests++;
       return new Promise<void>((resolve) => rests.push(resolve));
     },
-    /** Lets the event loop turn until nothing waits for it. */
+    /** Runs the event loop until nothing waits for it. */
     async run() {
       for (let rest; (rest = rests.shift()) !== undefined;) {
         rest();
@@ -25,7 +25,7 @@ function fakeClock() {
   return clock;
 }
 
-/** A loop with a number of pieces of work, a millisecond each. */
+/** A loop with this many pieces of work of a millisecond each. */
 async function work(
   clock: { ms: number },
   turn: Turn,
@@ -41,7 +41,10 @@ async function work(
   }
 }
 
-/** The most work without a rest, and the rests, of a loop with that many milliseconds of work. */
+/**
+ * The longest work without a rest, and the number of rests, of a loop with this many milliseconds of
+ * work.
+ */
 async function restsOf(turns: Turns, clock: ReturnType<typeof fakeClock>, pieces: number) {
   clock.rests = 0;
   let [sinceRest, most, rests] = [0, 0, 0];
@@ -92,7 +95,7 @@ Deno.test("large requests are work, even if there is little to do for them", () 
   assert(requests < 10, `${requests}`);
 });
 
-Deno.test("little work of one connection does not wait, and that of many together does", async () => {
+Deno.test("little work of one connection does not wait, but that of many connections does", async () => {
   const clock = fakeClock();
   const turns = new Turns(clock);
   const few = Array.from({ length: TURN_MS }, () => new Turn(turns));
@@ -120,11 +123,11 @@ Deno.test("a connection with ten loops gets as many turns as one with a single l
   await clock.run();
   await Promise.all([...done, own]);
   assertEquals(others, 1000);
-  // It ran with the others' first turns, and then in turn with the connection as a whole.
+  // It ran during the others' first turns, and then in turn as part of its connection.
   assert(before <= 100 + 2 * TURN_MS, `${before} pieces of the other came before the last one`);
 });
 
-Deno.test("a loop that comes later waits for one turn of each connection", async () => {
+Deno.test("a new loop waits for one turn of each connection", async () => {
   const clock = fakeClock();
   const turns = new Turns(clock);
   const order: string[] = [];
@@ -138,7 +141,7 @@ Deno.test("a loop that comes later waits for one turn of each connection", async
   assertEquals(order.join("").slice(0, 9), "abcabcabc");
 });
 
-Deno.test("many that have little to do share a turn", async () => {
+Deno.test("many connections with little work share a turn", async () => {
   const clock = { ms: 0, rests: 0 };
   const turns = new Turns({
     now: () => clock.ms,
@@ -158,7 +161,7 @@ Deno.test("many that have little to do share a turn", async () => {
   assertEquals(clock.rests, 40 / TURN_MS);
 });
 
-Deno.test("a rest lasts while others have something to say, up to a turn", async () => {
+Deno.test("a rest lasts while others have work, up to a turn", async () => {
   let [ms, rests] = [0, 0];
   let during = () => {};
   const clock = {
@@ -192,7 +195,10 @@ Deno.test("a rest lasts while others have something to say, up to a turn", async
   assertEquals(await restsOfTurn(), TURN_MS);
 });
 
-/** A busy connection beside others that speak whenever the event loop turns; returns the times of its rests. */
+/**
+ * A busy connection with others that send in every turn of the event loop; returns the times of its
+ * rests.
+ */
 async function restsBeside(
   spoken: (turns: Turns) => () => void,
   count: number,
@@ -223,17 +229,17 @@ async function restsBeside(
   return rests;
 }
 
-Deno.test("a rest lasts as long as a new connection has something to say, at first", async () => {
+Deno.test("a rest lasts while a new connection has work, at first", async () => {
   const rests = await restsBeside((turns) => {
     const login = new Turn(turns);
     return () => login.heard();
   }, 20);
   assertEquals(rests[0], 56);
-  // A busy connection has a quarter of the time, whoever comes.
+  // A busy connection keeps a quarter of the time despite new connections.
   for (const rest of rests.slice(1)) assert(rest >= 24 && rest <= 25, `${rest}`);
 });
 
-Deno.test("a connection that has worked for twice a turn is not new any more", async () => {
+Deno.test("a connection that has worked for two turns is no longer new", async () => {
   const rests = await restsBeside((turns) => {
     const old = new Turn(turns);
     old.begin();
@@ -268,11 +274,11 @@ Deno.test("reads are work: of a connection that is read without end, the next on
   await reads(1);
   assertEquals(await reads(1), LONG_TURN_MS);
   assertEquals(await reads(4), LONG_TURN_MS / 4);
-  clock.ms += 1000; // of silence, which is no work
+  clock.ms += 1000; // of silence, which does not count as work
   assertEquals(await reads(1), 4);
 });
 
-Deno.test("what handles a packet and waits, as for a signature, does not work meanwhile", () => {
+Deno.test("a handler that waits, for example for a signature, does not count as work", () => {
   const clock = fakeClock();
   const turn = new Turn(new Turns(clock));
   clock.ms = 2000;
@@ -296,7 +302,7 @@ Deno.test("what handles a packet and waits, as for a signature, does not work me
   }
 });
 
-Deno.test("what takes long is read in smaller pieces, until it is quick again", () => {
+Deno.test("slow reads use smaller pieces until they are fast again", () => {
   const clock = fakeClock();
   const turn = new Turn(new Turns(clock));
   const read = (took: number) => {
@@ -324,7 +330,7 @@ Deno.test("the real clock lets timers and sockets have their turn", async () => 
     conn.close();
   });
   const connecting = Deno.connect({ port });
-  // A loop that never waits for anything but its turn.
+  // A loop that waits only for its turn.
   for (let turns = 0; !accepted || !fired;) {
     const over = turn.begin();
     turn.end();

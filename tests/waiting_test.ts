@@ -13,7 +13,7 @@ import {
 const never = new Promise<void>(() => {});
 const REASON = new Error("enough");
 
-Deno.test("onAbort calls with the reason, at once if the signal is aborted already", () => {
+Deno.test("onAbort calls with the reason, immediately if the signal is already aborted", () => {
   const controller = new AbortController();
   const reasons: unknown[] = [];
   onAbort(controller.signal, (reason) => reasons.push(reason));
@@ -23,7 +23,7 @@ Deno.test("onAbort calls with the reason, at once if the signal is aborted alrea
   assertEquals(reasons, [REASON, REASON]);
 });
 
-Deno.test("onAbort that was disposed of does not call", () => {
+Deno.test("A disposed onAbort does not call", () => {
   const controller = new AbortController();
   let calls = 0;
   onAbort(controller.signal, () => calls++)[Symbol.dispose]();
@@ -32,7 +32,7 @@ Deno.test("onAbort that was disposed of does not call", () => {
   assertEquals(calls, 0);
 });
 
-Deno.test("onTimeout calls once its time is up, and not after it was disposed of", async () => {
+Deno.test("onTimeout calls after its time, and not after it was disposed", async () => {
   const calls: string[] = [];
   onTimeout(0, () => calls.push("disposed"))[Symbol.dispose]();
   onTimeout(undefined, () => calls.push("never"))[Symbol.dispose]();
@@ -40,7 +40,7 @@ Deno.test("onTimeout calls once its time is up, and not after it was disposed of
   assertEquals(calls, []);
 });
 
-Deno.test("abortable and withLimits give what the promise gives, and leave no timer", async () => {
+Deno.test("abortable and withLimits return the promise's result, and leave no timer", async () => {
   const { signal } = new AbortController();
   assertEquals(await abortable(Promise.resolve(1), signal), 1);
   assertEquals(await abortable(Promise.resolve(2), undefined), 2);
@@ -48,7 +48,7 @@ Deno.test("abortable and withLimits give what the promise gives, and leave no ti
   await assertRejects(() => withLimits(Promise.reject(REASON), { signal }), Error, "enough");
 });
 
-Deno.test("withLimits rejects with the reason of an abort, before it as after it", async () => {
+Deno.test("withLimits rejects with the reason of an abort, earlier or later", async () => {
   const controller = new AbortController();
   const waiting = withLimits(never, { signal: controller.signal, timeout: 60_000 });
   controller.abort(REASON);
@@ -56,7 +56,7 @@ Deno.test("withLimits rejects with the reason of an abort, before it as after it
   assertStrictEquals(await abortable(never, controller.signal).catch((error) => error), REASON);
 });
 
-Deno.test("withLimits rejects when the time is up, with the caller's error if there is one", async () => {
+Deno.test("withLimits rejects after the time limit, with the caller's error if there is one", async () => {
   const error = await withLimits(never, { timeout: 0 }).catch((error) => error);
   assertEquals(error.name, "TimeoutError");
   const late = () => REASON;
@@ -87,14 +87,14 @@ Deno.test("Condition.notify wakes every waiter once", async () => {
   assertThrows(() => condition.wait(limit), DOMException, "Timed out");
 });
 
-Deno.test("Limit ends the wait under way, and every later one, with its error", async () => {
+Deno.test("Limit ends the current wait, and every later one, with its error", async () => {
   const condition = new Condition();
   using limit = limitOf(undefined, 1, () => REASON)!;
   await condition.wait(limit); // woken by the limit
   assertThrows(() => condition.wait(limit), Error, "enough");
 });
 
-Deno.test("limitOf is null where nothing limits the call", () => {
+Deno.test("limitOf returns null if nothing limits the call", () => {
   assertEquals(limitOf(undefined), null);
   assertEquals(limitOf({}, null), null);
   const { signal } = new AbortController();
@@ -102,7 +102,7 @@ Deno.test("limitOf is null where nothing limits the call", () => {
   assertThrows(() => limitOf({ signal: AbortSignal.abort(REASON) }), Error, "enough");
 });
 
-Deno.test("Mutex goes from caller to caller in the order of asking", async () => {
+Deno.test("Mutex serves callers in the order of their calls", async () => {
   const mutex = new Mutex();
   const order: number[] = [];
   assert(mutex.tryLock());
@@ -118,7 +118,7 @@ Deno.test("Mutex goes from caller to caller in the order of asking", async () =>
   assertEquals([order, mutex.locked], [[1, 2, 3], false]);
 });
 
-Deno.test("Mutex skips a caller that gave up", async () => {
+Deno.test("Mutex skips an aborted caller", async () => {
   const mutex = new Mutex();
   await mutex.lock(null);
   using limit = limitOf(undefined, 0, () => REASON);

@@ -3,12 +3,12 @@ import { concat } from "@std/bytes";
 import { decodeHex, encodeHex } from "../../lib/encoding.ts";
 import { type ParserName, PARSERS, verdictOf } from "./parsers.ts";
 
-/** One input that is kept. */
+/** One stored input. */
 export interface Kept {
   readonly line: number;
   readonly verdict: string;
   readonly input: Uint8Array<ArrayBuffer>;
-  /** Where it is from, or what is odd about it. */
+  /** Its origin, or its peculiarity. */
   readonly note: string;
 }
 
@@ -52,9 +52,9 @@ function termBytes(term: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Tries an input that a fuzz test made: any verdict will do, and any documented error.
+ * Tries an input of a fuzz test: any verdict and any documented error is accepted.
  *
- * @throws {Error} With the line to keep, if anything else happens
+ * @throws {Error} With the line for the corpus, if anything else happens
  */
 export async function mustSurvive(
   name: ParserName,
@@ -63,7 +63,7 @@ export async function mustSurvive(
   return await keeping(name, input, (bytes) => verdictOf(name, bytes));
 }
 
-/** Runs a fuzz test's own check of an input; if it fails, the error says how to keep the input. */
+/** Runs a fuzz test's check of an input; if it fails, the error has the line for the corpus. */
 export async function keeping<T>(
   name: ParserName,
   input: string | Uint8Array<ArrayBuffer>,
@@ -82,7 +82,7 @@ export async function keeping<T>(
   }
 }
 
-/** An input as a line of the corpus has it: as text where that is shorter. */
+/** Formats an input for the corpus: as text if that is shorter. */
 export function written(input: Uint8Array): string {
   const hex = `hex:${encodeHex(input)}`;
   try {

@@ -1,15 +1,18 @@
-/** Replays the inputs that are kept. */
+/** Replays the stored inputs. */
 import { assert, assertEquals } from "@std/assert";
 import { heap } from "../../lib/crypto/wasm.ts";
 import { readCorpus, written } from "./corpus.ts";
 import { type ParserName, PARSERS, verdictOf } from "./parsers.ts";
 
-/** What an input may make its parser allocate: buffers (Argon2 as PuTTY uses it takes 8 MiB), and a few times its own length. */
+/**
+ * The bytes that a parser may allocate for an input: buffers (8 MiB for Argon2 as used by PuTTY), and
+ * a few times its length.
+ */
 const FREE_BYTES = 16 * 1024 * 1024;
 const TIMES_ITS_LENGTH = 64;
 
 for (const name of Object.keys(PARSERS) as ParserName[]) {
-  Deno.test(`The kept inputs of ${name} get their verdicts, in bounded memory`, async () => {
+  Deno.test(`The stored inputs of ${name} get their verdicts, in limited memory`, async () => {
     const corpus = readCorpus(name);
     assert(corpus.length > 0);
     for (const { line, verdict, input, note } of corpus) {
@@ -28,7 +31,7 @@ Deno.test("Every file of the corpus has a parser", () => {
   assertEquals(names.sort(), Object.keys(PARSERS).sort());
 });
 
-Deno.test("An input is written as the corpus is read", () => {
+Deno.test("A formatted input parses to the same input", () => {
   assertEquals(written(new TextEncoder().encode('a "b"\né')), '"a \\"b\\"\\né"');
   assertEquals(written(Uint8Array.of(0xff, 1)), "hex:ff01");
 });

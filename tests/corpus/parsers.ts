@@ -1,4 +1,4 @@
-/** Everything that reads what a peer, a user or a file says. A parser's inputs are in the file of its name. */
+/** All parsers of input from peers, users and files. A parser's inputs are in the file with its name. */
 import { assert } from "@std/assert";
 import { Keyring } from "../../lib/agent/mod.ts";
 import { listsAddress } from "../../lib/auth/address_list.ts";
@@ -48,14 +48,14 @@ import { tempFolder } from "../support/temp.ts";
 
 /** How to try one input. */
 export interface Parser {
-  /** Reads it, and says in one word what it was taken for. */
+  /** Parses it, and returns the verdict in one word. */
   readonly read: (input: Uint8Array<ArrayBuffer>) => string | Promise<string>;
   /** The errors that it is documented to throw. */
   // deno-lint-ignore no-explicit-any
   readonly errors: readonly (new (...args: any[]) => Error)[];
 }
 
-/** A key that inputs name, and the key that is looked for. */
+/** A key that inputs contain, and the key to look up. */
 export const KEY: PublicKey = importPublicKey(
   "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
 );
@@ -68,7 +68,7 @@ const CERTIFICATE = await issueCertificate(await generateKey(), KEY, {
 const MESSAGE = text("message");
 const PASSPHRASE = "x";
 
-/** A machine on which nothing happens. */
+/** A fake system that does nothing. */
 const local: LocalSide = {
   home: () => "/home/ann",
   user: () => "ann",
@@ -110,7 +110,7 @@ export const PARSERS = {
     },
     errors: [],
   },
-  /** `[user@]host[:port]`, as connect() and ssh take it. */
+  /** `[user@]host[:port]`, as for connect() and ssh. */
   destinations: {
     read(input) {
       const { user, hostname, port } = parseTarget(string(input));
@@ -119,7 +119,7 @@ export const PARSERS = {
     },
     errors: [TypeError, RangeError],
   },
-  /** What a server says before its first packet. */
+  /** The data of a server before its first packet. */
   identifications: {
     async read(input) {
       const readable = ReadableStream.from([input]);
@@ -153,7 +153,7 @@ export const PARSERS = {
     },
     errors: [ProtocolError],
   },
-  /** Bytes of the wire before there are keys; the number of packets. */
+  /** Bytes before the first keys; the number of packets. */
   packets: {
     read(input) {
       using opener = new Opener();
@@ -204,7 +204,7 @@ export const PARSERS = {
     },
     errors: [KeyFormatError],
   },
-  /** What a source of the scp protocol says, to a sink that takes folders. */
+  /** The data of an scp source, for a sink that accepts folders. */
   scp_sources: {
     async read(input) {
       await using folder = await tempFolder();
@@ -225,12 +225,12 @@ export const PARSERS = {
     },
     errors: [ScpError],
   },
-  /** What a server says once it has been asked for STAT, whose id is 1; the size, or the error's status. */
+  /** A server's data after a STAT with id 1; the size, or the error's status. */
   sftp_answers: {
     async read(input) {
       const [near, far] = channelPair();
       await far.writeAll(msg.encodeVersion(FXP.VERSION, 3));
-      // Below SftpClient, which would ask more where the answer leaves the type open.
+      // Uses the layer below SftpClient, which would send more requests if the type is missing.
       const session = await ClientSession.open(near, {});
       const call = { operation: "stat", path: "/x" };
       const asked = session.request(msg.Stat, { path: "/x" }, msg.Attrs, call);
@@ -247,7 +247,7 @@ export const PARSERS = {
     },
     errors: [],
   },
-  /** What a client says to our server after the greeting; the answers' types, and codes of STATUS. */
+  /** A client's data to our server after VERSION; the types of the answers, and the codes of STATUS. */
   sftp_requests: {
     async read(input) {
       await using folder = await tempFolder();
@@ -284,7 +284,7 @@ export const PARSERS = {
     },
     errors: [KeyFormatError],
   },
-  /** A SOCKS client; where it wants to go. */
+  /** The data of a SOCKS client; its target. */
   socks_clients: {
     async read(input) {
       let at = 0;
@@ -329,7 +329,7 @@ export const PARSERS = {
     read: (input) => `entries-${decodeAuthorities(input).length}`,
     errors: [],
   },
-  /** What an X client says first. */
+  /** An X client's first message. */
   x11_setups: {
     async read(input) {
       let at = 0;
@@ -346,7 +346,7 @@ export const PARSERS = {
 
 export type ParserName = keyof typeof PARSERS;
 
-/** What an input is taken for: the parser's word, or the name of a documented error. */
+/** The verdict on an input: the parser's word, or the name of a documented error. */
 export async function verdictOf(name: ParserName, input: Uint8Array<ArrayBuffer>): Promise<string> {
   const { read, errors }: Parser = PARSERS[name];
   try {

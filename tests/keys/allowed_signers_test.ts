@@ -18,7 +18,7 @@ const options = { kind: "user", keyId: "ann", principals: ["ann", "root"] } as c
 const certified = await issueCertificate(authority, plain.publicKey, options);
 const CA = authority.publicKey.toString();
 
-/** The lines of a text as far as they differ from one that has a principal and a key alone. */
+/** The parts of each line beyond a principal and a key. */
 function entries(text: string): Partial<AllowedSigner>[] {
   return AllowedSigners.parse(text).entries.map(({ key: _, ...entry }) =>
     Object.fromEntries(
@@ -27,7 +27,7 @@ function entries(text: string): Partial<AllowedSigner>[] {
   );
 }
 
-Deno.test("lines have principals, perhaps in quotes, perhaps options, and a key", () => {
+Deno.test("lines have principals, optionally quoted, options if any, and a key", () => {
   const lines: [string, Partial<AllowedSigner> | null][] = [
     [`ann ${KEY}`, { principals: "ann" }],
     [`  ann\t${KEY}\r`, { principals: "ann" }],
@@ -82,7 +82,7 @@ function may(file: string, principal = "ann", signed: Partial<SignedBy> = {}, no
   }
 }
 
-Deno.test("check finds any line that allows the signature", () => {
+Deno.test("check accepts if any line allows the signature", () => {
   assert(may(`ann ${KEY}`));
   assert(may(`ann ${OTHER}\nbob ${KEY}\nann ${KEY}`));
   assert(!may(`bob ${KEY}`));
@@ -94,7 +94,7 @@ Deno.test("check finds any line that allows the signature", () => {
   assert(!may(`ann cert-authority ${KEY}`));
 });
 
-Deno.test("check takes certificates of an authority for whom they name, and no others", async () => {
+Deno.test("check accepts certificates by an authority only for the principals that they name", async () => {
   const signed = { publicKey: certified };
   assert(may(`ann cert-authority ${CA}`, "ann", signed));
   assert(may(`* cert-authority ${CA}`, "root", signed));
@@ -116,7 +116,7 @@ Deno.test("check takes certificates of an authority for whom they name, and no o
   assert(!may(`ann cert-authority ${CA}`, "ann", { publicKey: hosts }));
 });
 
-Deno.test("a key is valid from its first second to its last", () => {
+Deno.test("a key is valid from its first to its last second, inclusive", () => {
   const line = `ann valid-after="20260101Z",valid-before="20270101Z" ${KEY}`;
   const times: [string, boolean][] = [
     ["2025-12-31T23:59:59.999Z", false],
@@ -131,7 +131,7 @@ Deno.test("a key is valid from its first second to its last", () => {
   }
 });
 
-Deno.test("findPrincipals gives those of the first line that fits, a certificate's if it is one", () => {
+Deno.test("findPrincipals returns those of the first matching line, for a certificate its own", () => {
   const find = (file: string, publicKey = plain.publicKey) =>
     AllowedSigners.parse(file).findPrincipals({ publicKey });
   assertEquals(find(`bob ${OTHER}\nann,,*@x ${KEY}\neve ${KEY}`), ["ann", "*@x"]);
@@ -144,13 +144,13 @@ Deno.test("findPrincipals gives those of the first line that fits, a certificate
   assertEquals(find(""), []);
 });
 
-Deno.test("matchPrincipals gives the fields of all lines whose patterns admit a name", () => {
+Deno.test("matchPrincipals returns the principals of all lines that match a name", () => {
   const signers = AllowedSigners.parse(`a* ${KEY}\nbob ${KEY}\n*,!ann ${KEY}\nann ${OTHER}`);
   assertEquals(signers.matchPrincipals("ann"), ["a*", "ann"]);
   assertEquals(signers.matchPrincipals("bob"), ["bob", "*,!ann"]);
 });
 
-Deno.test("check says why a signer may not", () => {
+Deno.test("check explains a refusal", () => {
   const signed = { publicKey: plain.publicKey, namespace: "file" };
   const reasons: [string, string][] = [
     ["", '"ann" may not sign with SHA256:'],
@@ -163,7 +163,7 @@ Deno.test("check says why a signer may not", () => {
     const check = () => AllowedSigners.parse(file).check(signed, "ann");
     assertEquals(assertThrows(check, SignatureError, words).reason, "signer");
   }
-  // Of several lines the first reason is told, and no name writes to the terminal.
+  // Of several lines the first reason is reported, and names are stripped of control characters.
   const lines = `ann valid-before="20200101" ${KEY}\nann ${OTHER}`;
   const check = (name: string) => () => AllowedSigners.parse(lines).check(signed, name);
   assertThrows(check("ann"), SignatureError, ": the key has expired");
@@ -172,7 +172,7 @@ Deno.test("check says why a signer may not", () => {
   assert(!/:.*: /.test(error.message.slice(error.message.indexOf("SHA256"))));
 });
 
-Deno.test("hostile lines of allowed signers take no more than linear time", () => {
+Deno.test("hostile lines of allowed signers take at most linear time", () => {
   const hostile = [
     `a ${"x,".repeat(1e5)} ${KEY}`,
     `a namespaces="${'\\"'.repeat(1e5)}`,

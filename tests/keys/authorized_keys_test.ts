@@ -38,14 +38,14 @@ Deno.test("options have flags and quoted values", () => {
   assertEquals(options('command="C:\\dir\\x"'), { command: "C:\\dir\\x" });
 });
 
-Deno.test("options that may repeat keep every value, on lines of their own", () => {
+Deno.test("repeatable options keep every value, one per line", () => {
   assertEquals(options('permitopen="a:1",environment="A=1",permitopen="b:2"'), {
     permitopen: "a:1\nb:2",
     environment: "A=1",
   });
 });
 
-Deno.test("a line with an option that is not understood is skipped: it may be a restriction", () => {
+Deno.test("a line with an unknown option is skipped, since it may be a restriction", () => {
   const skipped = [
     "no-such-option",
     'no-such-option="1"',
@@ -99,12 +99,12 @@ const values: [name: string, good: string[], malformed: string[]][] = [
   ["tunnel", ["0", "any", "ANY", "7"], ["", "x", "-1", "0:1"]],
 ];
 for (const [name, good, malformed] of values) {
-  Deno.test(`a line whose ${name} is malformed is skipped, and none other`, () => {
+  Deno.test(`only the line whose ${name} is malformed is skipped`, () => {
     for (const value of good) {
       assertEquals(options(`${name}="${value}",pty`), { [name]: value, pty: "" }, value);
     }
     for (const value of malformed) assertEquals(options(`${name}="${value}"`), null, value);
-    // One of several, too.
+    // Also one of several.
     for (const value of malformed) {
       assertEquals(options(`${name}="${good[0]}",${name}="${value}"`), null, value);
     }
@@ -119,7 +119,7 @@ Deno.test("a certificate authority authorizes no plain key", () => {
   assertEquals(options('cert-authority,principals="ann"'), null);
 });
 
-Deno.test("lines that are no keys are skipped and the others count", () => {
+Deno.test("lines that are not keys are skipped, and the others are used", () => {
   const [type, base64] = mine.toString().split(" ");
   const text = [
     "hello",
@@ -135,7 +135,7 @@ Deno.test("lines that are no keys are skipped and the others count", () => {
   assertEquals(parseAuthorizedKeys(text).length, 1);
 });
 
-Deno.test("hostile option lines take no more than linear time", () => {
+Deno.test("hostile option lines take at most linear time", () => {
   // Quadratic time would be hours.
   const hostile = [
     `command="${"\\".repeat(2e6)} ${mine}`,

@@ -45,7 +45,7 @@ async function issued(
   return issued.certificate!;
 }
 
-Deno.test("a certificate that is signed by SHA-1 is refused, whoever made it", async () => {
+Deno.test("a certificate that is signed with SHA-1 is refused from any issuer", async () => {
   const sha1 = { ...ANN, algorithm: "ssh-rsa" };
   await assertRejects(() => issueCertificate(rsa, key.publicKey, sha1), TypeError, '"ssh-rsa"');
 });
@@ -81,7 +81,7 @@ Deno.test("a certificate has its parts in the order and form of PROTOCOL.certkey
   reader.end();
 });
 
-Deno.test("an authority may be far away, and a token that was not touched", async () => {
+Deno.test("an authority may be remote, or a token without touch", async () => {
   const agent = {
     publicKey: authority.publicKey,
     sign: (algorithm: string, data: Uint8Array) => Promise.resolve(authority.sign(algorithm, data)),
@@ -101,7 +101,7 @@ Deno.test("the algorithms of certificates are named as OpenSSH names them", () =
   assertEquals(plainAlgorithm("ssh-rsa-cert-v01@openssh.com"), "ssh-rsa");
 });
 
-Deno.test("a certificate without options is for ever, and permits users what ssh-keygen does", async () => {
+Deno.test("a certificate without options has no expiry, and the permissions of ssh-keygen", async () => {
   const user = await issued();
   assertEquals([user.serial, user.validAfter, user.validBefore], [0n, 0n, FOR_EVER]);
   assertEquals([...user.extensions.keys()], [
@@ -200,7 +200,7 @@ for (const [name, options, requirements, problem] of VERDICTS) {
   });
 }
 
-Deno.test("checkCertificate says whom a certificate does not name", async () => {
+Deno.test("checkCertificate names the principal that a certificate lacks", async () => {
   const message = (certificate: Certificate, principal: string | string[]) => {
     const check = () => checkCertificate(certificate, { ...TRUSTED, principal });
     return plainMessage(assertThrows(check, CertificateError));
@@ -225,13 +225,13 @@ Deno.test("checkCertificate takes the time from the clock", async () => {
   checkCertificate(await issued({ validBefore: new Date(Date.now() + 3_600_000) }), clock);
 });
 
-Deno.test("what checkCertificate says cannot write to the terminal", async () => {
+Deno.test("errors of checkCertificate have no control characters", async () => {
   const certificate = await issued({ criticalOptions: { "\x1b[2J": "" } });
   const error = assertThrows(() => checkCertificate(certificate, TRUSTED), CertificateError);
   assert(!plainMessage(error).includes("\x1b"));
 });
 
-Deno.test("a key with a certificate signs by its own algorithms, under the plain label", async () => {
+Deno.test("a key with a certificate signs with its plain algorithms", async () => {
   for (const holder of made) {
     const certificate = await issueCertificate(authority, holder.publicKey, ANN);
     const signer = withCertificate(holder, certificate);
@@ -250,7 +250,7 @@ Deno.test("a key with a certificate signs by its own algorithms, under the plain
   }
 });
 
-Deno.test("an RSA certificate's signature cannot have another hash than agreed", async () => {
+Deno.test("an RSA certificate's signature must have the negotiated hash", async () => {
   const certificate = await issueCertificate(authority, rsa.publicKey, ANN);
   assertEquals(certificate.algorithms, [
     "rsa-sha2-512-cert-v01@openssh.com",
@@ -266,7 +266,7 @@ Deno.test("withCertificate refuses a certificate of another key, and a key", asy
   assertThrows(() => withCertificate(key, key.publicKey), TypeError, "is no certificate");
 });
 
-Deno.test("issueCertificate refuses what makes no sense", async () => {
+Deno.test("issueCertificate refuses invalid options", async () => {
   const certificate = await issueCertificate(authority, key.publicKey, ANN);
   const holder = withCertificate(key, certificate);
   const words = "A certificate can neither be certified nor certify";
@@ -288,7 +288,7 @@ Deno.test("issueCertificate refuses what makes no sense", async () => {
   for (const [options, kind] of refused) await assertRejects(() => issued(options), kind);
 });
 
-/** A certificate of the key, with parts of our own, signed by the authority. */
+/** A certificate of the key with given parts, signed by the authority. */
 function forged(parts: Partial<Record<string, Uint8Array>>, type?: string): Uint8Array {
   const signedBy = parts.authority ?? authority.publicKey.blob;
   const blob = new Writer().text(type ?? "ssh-ed25519-cert-v01@openssh.com")
@@ -303,7 +303,7 @@ function forged(parts: Partial<Record<string, Uint8Array>>, type?: string): Uint
   return new Writer().bytes(blob).string(signature).bytes(parts.behind ?? new Uint8Array(0)).take();
 }
 
-Deno.test("parsePublicKey takes a certificate as the text says, what is reserved included", () => {
+Deno.test("parsePublicKey reads all fields of a certificate, including the reserved one", () => {
   const blob = forged({ reserved: new Uint8Array(7), extensions: odd("odd@x", [1, 2, 3]) });
   const { certificate } = parsePublicKey(blob);
   assertEquals([...certificate!.extensions], [["odd@x", "010203"]]);
@@ -364,7 +364,7 @@ Deno.test("a certificate that is changed in any byte, or cut at any, is refused"
   }
 });
 
-Deno.test("a certificate equals itself alone, not its key", async () => {
+Deno.test("a certificate equals only itself, not its key", async () => {
   const one = await issueCertificate(authority, key.publicKey, ANN);
   const two = await issueCertificate(authority, key.publicKey, ANN);
   assert(one.equals(parsePublicKey(one.blob)));

@@ -82,7 +82,7 @@ for (const [format, types] of PUBLIC) {
   });
 }
 
-Deno.test("RFC 4716 folds what is long and joins it again", () => {
+Deno.test("RFC 4716 folds long lines and joins them again", () => {
   const { publicKey } = keyOf("ed25519");
   for (const comment of ["", "x".repeat(200), "é".repeat(100), 'a "quoted" one', "back\\slash"]) {
     const text = exportPublicKey(publicKey, { format: "rfc4716", comment });
@@ -96,7 +96,7 @@ Deno.test("RFC 4716 folds what is long and joins it again", () => {
   assert(importPublicKey(`\r\n${extended.replaceAll("\n", "\r\n")}`).equals(publicKey));
 });
 
-Deno.test("public keys in broken armour are refused", async () => {
+Deno.test("public keys in malformed armour are refused", async () => {
   const { publicKey } = keyOf("rsa");
   const rfc4716 = exportPublicKey(publicKey, { format: "rfc4716", comment: "" });
   const pem = exportPublicKey(publicKey, { format: "pem" });
@@ -118,7 +118,7 @@ Deno.test("public keys in broken armour are refused", async () => {
   for (const text of refused) assertThrows(() => importPublicKey(text), KeyFormatError);
 });
 
-Deno.test("export refuses what a format does not have", () => {
+Deno.test("export refuses options that a format lacks", () => {
   const refused: [GeneratedKeyType, ExportOptions, typeof TypeError | typeof RangeError][] = [
     ["ed25519", { format: "pem" }, TypeError],
     ["ed25519", { format: "der" as "pem" }, TypeError],
@@ -184,7 +184,7 @@ Deno.test("a PPK file that is changed anywhere is refused", () => {
   }
 });
 
-Deno.test("what is no private key is refused with what it is", async () => {
+Deno.test("a file that is not a private key is refused with its kind", async () => {
   const { publicKey } = keyOf("ed25519");
   const dsa = "-----BEGIN DSA PRIVATE KEY-----\nMAA=\n-----END DSA PRIVATE KEY-----\n";
   const x509 = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
@@ -211,7 +211,7 @@ Deno.test("what is no private key is refused with what it is", async () => {
   }
 });
 
-Deno.test("a file that asks for too much work is refused before it is done", () => {
+Deno.test("a file that requires too much work is refused before the work starts", () => {
   const ppk = keyOf("ed25519").export({ format: "ppk", ...locked, rounds: 1 });
   const greedy = [
     ppk.replace("Memory: 8192", "Memory: 99999999"),

@@ -23,7 +23,7 @@ const ROUNDS = 200 * LONG;
 
 const encoder = new TextEncoder();
 
-/** Mutates each input, and has the parser of the corpus read it in its form. */
+/** Mutates each input, and reads it with the corpus's parser. */
 async function survives(
   random: Random,
   parser: ParserName,
@@ -38,7 +38,7 @@ async function survives(
   }
 }
 
-/** Mutates an input, and tries what is not as it was; only the errors that are documented may escape. */
+/** Mutates an input and tries it if it changed; only documented errors may be thrown. */
 function believesNone(
   random: Random,
   input: Uint8Array,
@@ -75,7 +75,7 @@ fuzzTest("importPublicKey survives mutated lines", async (random) => {
   await survives(random, "public_keys", all.map(({ publicKey }) => `${publicKey}`));
 });
 
-fuzzTest("verify survives mutated keys and signatures, and believes none of them", (random) => {
+fuzzTest("verify survives mutated keys and signatures, and accepts none of them", (random) => {
   const data = encoder.encode("what is signed");
   for (const key of all) {
     const { publicKey } = key;
@@ -91,7 +91,7 @@ fuzzTest("verify survives mutated keys and signatures, and believes none of them
 });
 
 fuzzTest("importPrivateKey survives mutated files of openssh-key-v1", async (random) => {
-  // The numbers of an RSA key are proved by signing, which takes a while.
+  // The numbers of an RSA key are checked by signing, which is slow.
   const plain = all.slice(0, 3).map((key) => removeArmor(key.export()).bytes);
   const form = (bytes: Uint8Array) => addArmor("OPENSSH PRIVATE KEY", bytes);
   await survives(random, "private_keys", plain, form);
@@ -121,7 +121,7 @@ fuzzTest("importPrivateKey survives mutated files of PuTTY's and encrypted PEM",
     all[1]!.export({ format: "pem", passphrase, cipher: "3des-cbc" }),
     all[0]!.export({ format: "pkcs8", passphrase, rounds: 1 }),
   ];
-  // A few iterations more are no matter; a million are, and are refused elsewhere.
+  // A few more iterations do not matter; a million would, and another test covers their refusal.
   const cheap = (bytes: Uint8Array) =>
     new TextDecoder().decode(bytes).replace(/^(Argon2-\w+): .*$/gm, "$1: 8");
   await survives(random, "private_keys", texts, cheap);
@@ -146,7 +146,7 @@ fuzzTest("importPublicKey survives mutated RFC 4716 and PEM", async (random) => 
 });
 
 fuzzTest(
-  "parsePublicKey survives mutated certificates, and believes none of them",
+  "parsePublicKey survives mutated certificates, and accepts none of them",
   async (random) => {
     const certificate = await issueCertificate(all[0]!, all[1]!.publicKey, {
       kind: "user",
@@ -158,7 +158,7 @@ fuzzTest(
   },
 );
 
-fuzzTest("readSignature and AllowedSigners survive anything", async (random) => {
+fuzzTest("readSignature and AllowedSigners survive any text", async (random) => {
   const text = await signMessage(all[0]!, encoder.encode("x"), { namespace: "file" });
   const armor = (bytes: Uint8Array) => addArmor("SSH SIGNATURE", bytes);
   await survives(random, "signature_files", [removeArmor(text).bytes], armor);
@@ -189,7 +189,7 @@ fuzzTest("importPrivateKey survives a mutated RSA key", async (random) => {
   }
 });
 
-fuzzTest("known_hosts and authorized_keys survive anything, without an error", async (random) => {
+fuzzTest("known_hosts and authorized_keys survive any text without an error", async (random) => {
   const host = KnownHosts.line("db1", 22, all[0]!.publicKey, { hash: true });
   const text = `# hosts\n*.a,!b.a ${all[1]!.publicKey}\n@revoked * ${all[2]!.publicKey}\n${host}\n`;
   const options = `command="a \\"b\\"",no-pty,permitopen="h:1" ${all[0]!.publicKey}\n`;
@@ -199,7 +199,7 @@ fuzzTest("known_hosts and authorized_keys survive anything, without an error", a
   }
 });
 
-fuzzTest("signature blobs of random bytes are a ProtocolError or nothing", async (random) => {
+fuzzTest("signature blobs of random bytes are a ProtocolError or do not verify", async (random) => {
   for (let round = 0; round < ROUNDS * 5; round++) {
     const bytes = new Uint8Array(random(64)).map(() => random(4) ? 0 : random(256));
     await mustSurvive("signatures", bytes);

@@ -5,7 +5,7 @@ import { encodeHex } from "../../lib/encoding.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("scrypt gives what RFC 7914 §12 says", () => {
+Deno.test("scrypt gives the vectors of RFC 7914 §12", () => {
   const key = scrypt(bytes(""), bytes(""), { n: 16, r: 1, p: 1 }, 64);
   assertEquals(
     encodeHex(key),
@@ -14,7 +14,7 @@ Deno.test("scrypt gives what RFC 7914 §12 says", () => {
   );
 });
 
-Deno.test("scrypt gives what Node's does, for all kinds of costs and lengths", () => {
+Deno.test("scrypt agrees with Node's for many costs and lengths", () => {
   const theirs = [
     [{ n: 2, r: 1, p: 1 }, "a0"],
     [{ n: 64, r: 8, p: 1 }, "ab894967c48d51cdf063beb56691b22788fd061b3292ed014cf3f498f1969c59"],
@@ -32,7 +32,7 @@ Deno.test("scrypt gives what Node's does, for all kinds of costs and lengths", (
   }
 });
 
-Deno.test("PBKDF2 gives what Node's does, for all hashes and lengths", () => {
+Deno.test("PBKDF2 agrees with Node's for all hashes and many lengths", () => {
   for (const hash of ["SHA-1", "SHA-256", "SHA-384", "SHA-512"] as ShaName[]) {
     for (const [iterations, length] of [[1, 1], [2, 20], [50, 32], [3, 200]] as const) {
       const key = pbkdf2(hash, bytes("öpen"), bytes("salt"), iterations, length);
@@ -42,7 +42,7 @@ Deno.test("PBKDF2 gives what Node's does, for all hashes and lengths", () => {
   }
 });
 
-Deno.test("Costs that are none are refused", () => {
+Deno.test("Invalid costs are refused", () => {
   const [secret, salt] = [bytes("x"), bytes("salt")];
   assertThrows(() => pbkdf2("SHA-256", secret, salt, 0, 32), RangeError, "0 iterations");
   for (
@@ -52,7 +52,7 @@ Deno.test("Costs that are none are refused", () => {
   }
 });
 
-Deno.test("PBKDF2 with SHA-224 and SHA-512/256 gives what OpenSSL's does", () => {
+Deno.test("PBKDF2 with SHA-224 and SHA-512/256 agrees with OpenSSL's", () => {
   const theirs = [
     [
       "SHA-224",

@@ -22,7 +22,7 @@ async function certificate(serial: bigint, keyId = "ann", by = authority): Promi
   return await issueCertificate(by, key.publicKey, options);
 }
 
-Deno.test("RevocationList.of refuses what is no fingerprint and no number", () => {
+Deno.test("RevocationList.of refuses malformed fingerprints and numbers", () => {
   for (const fingerprint of ["", "SHA256:", "MD5:aa:bb", "SHA256:AAAA", "SHA1:!"]) {
     assertThrows(() => RevocationList.of({ fingerprints: [fingerprint] }), TypeError);
   }
@@ -34,7 +34,7 @@ Deno.test("RevocationList.of refuses what is no fingerprint and no number", () =
   assertThrows(() => RevocationList.of({ version: -1n }), RangeError);
 });
 
-Deno.test("a list revokes keys by themselves, by their digests and by their authority", async () => {
+Deno.test("a list revokes keys by blob, by digest and by authority", async () => {
   const certified = await certificate(1n);
   const shown = [
     key.publicKey,
@@ -92,7 +92,7 @@ Deno.test("a list revokes certificates of one authority, or of any, by number an
   );
 });
 
-Deno.test("a list grows, and has a version, a comment and the time when it was written", () => {
+Deno.test("a list can be extended, and has a version, a comment and a time", () => {
   const before = Math.floor(Date.now() / 1000) * 1000;
   const first = RevocationList.of({ keys: [key.publicKey], version: 3n, comment: "ours" });
   const second = first.with({ keys: [rsa.publicKey] });
@@ -113,7 +113,7 @@ Deno.test("a list grows, and has a version, a comment and the time when it was w
   assertEquals(RevocationList.parse(dated).generated, new Date(5000));
 });
 
-Deno.test("what a list is written as is sorted, and parts that are empty are left out", () => {
+Deno.test("a written list is sorted, without empty sections", () => {
   const list = RevocationList.of({
     keys: [rsa.publicKey, key.publicKey],
     certificates: [
@@ -148,7 +148,7 @@ Deno.test("what a list is written as is sorted, and parts that are empty are lef
   reader.end();
 });
 
-Deno.test("toString tells what ssh-keygen -Q -l does", () => {
+Deno.test("toString prints the same as ssh-keygen -Q -l", () => {
   const list = RevocationList.parse(krl(
     [2, new Writer().string(key.publicKey.blob).string(bytes(1, 2)).take()],
     [3, new Writer().string(new Uint8Array(20).fill(7)).take()],
@@ -194,7 +194,7 @@ Deno.test("toString tells what ssh-keygen -Q -l does", () => {
   assert(!RevocationList.of({}).toString().includes("# Comment"));
 });
 
-Deno.test("a text with keys is a revocation list too", async () => {
+Deno.test("a text file of keys is also a revocation list", async () => {
   const bytes = new TextEncoder().encode(`# gone\n\n${rsa.publicKey}\n${authority.publicKey}\n`);
   const list = RevocationList.parse(bytes);
   assertEquals([list.version, list.comment], [0n, ""]);
@@ -206,7 +206,7 @@ Deno.test("a text with keys is a revocation list too", async () => {
   assertThrows(() => RevocationList.parse(broken), KeyFormatError);
 });
 
-Deno.test("checkCertificate refuses what a list has revoked", async () => {
+Deno.test("checkCertificate refuses revoked certificates", async () => {
   const list = RevocationList.parse(new TextEncoder().encode(`${key.publicKey}\n`));
   const { certificate: says } = await certificate(1n);
   const check = () =>
@@ -235,7 +235,7 @@ const numbers = (...values: bigint[]) =>
 const bitmap = (first: bigint, ...bits: number[]) =>
   new Writer().u64(first).mpint(bytes(...bits)).take();
 
-Deno.test("numbers, ranges and bitmaps revoke what they hold and no other number", async () => {
+Deno.test("numbers, ranges and bitmaps revoke exactly the numbers that they contain", async () => {
   const parts: [what: string, type: number, part: Uint8Array, revoked: bigint[]][] = [
     ["numbers", 0x20, numbers(7n, 9n, LAST), [7n, 9n, LAST]],
     ["a range of one", 0x21, numbers(8n, 8n), [8n]],
@@ -251,19 +251,19 @@ Deno.test("numbers, ranges and bitmaps revoke what they hold and no other number
   const issued = await Promise.all(all.map((serial) => certificate(serial)));
   for (const [what, type, part, revoked] of parts) {
     const list = RevocationList.parse(krl([1, certificates(type, part)]));
-    // What is written again says the same.
+    // A list that is parsed and written again is equal.
     for (const each of [list, RevocationList.parse(list.encode())]) {
       assertEquals(all.filter((_, at) => each.isRevoked(issued[at]!)), revoked, what);
     }
   }
 });
 
-Deno.test("what a revocation list says cannot write to the terminal", () => {
+Deno.test("texts of a revocation list have no control characters", () => {
   const list = RevocationList.parse(krl());
   assertEquals([list.comment, list.version], ["our [2Jlist", 3n]);
 });
 
-Deno.test("a part of a revocation list that is not understood is refused, unless it need not be", () => {
+Deno.test("an unknown section of a revocation list is refused, unless it is optional", () => {
   RevocationList.parse(krl([255, extension(false)]));
   RevocationList.parse(krl([1, certificates(0x39, extension(false))]));
   const refused: [string, Uint8Array, string][] = [
@@ -305,7 +305,7 @@ Deno.test("a part of a revocation list that is not understood is refused, unless
   }
 });
 
-Deno.test("a revocation list that is cut at any byte but between its sections is refused", () => {
+Deno.test("a revocation list that is truncated within a section is refused", () => {
   const section = new Writer().string(key.publicKey.blob).take();
   const whole = krl([2, section]);
   const header = krl().length;

@@ -1,4 +1,4 @@
-/** Keys that `openssl pkcs8 -v1` has encrypted as of old, all of one Ed25519 key. */
+/** One Ed25519 key in the old encryptions of `openssl pkcs8 -v1`. */
 
 /** The passphrase of all of them. */
 export const OLD_PASSPHRASE = "open sesame";
@@ -7,7 +7,7 @@ export const OLD_PASSPHRASE = "open sesame";
 export const OLD_PUBLIC =
   "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK8F9w7ui+p9KLrBTQIqGy6fwkE98actm0SqJRBS1weT";
 
-/** Name, text, and what the passphrase becomes on the way to the key: a program apart has worked it out. */
+/** Name, text, and the key derived from the passphrase, computed by a separate program. */
 export const OLD_KEYS: [name: string, text: string, derived: string[]][] = [
   [
     "PBES1 with MD5",

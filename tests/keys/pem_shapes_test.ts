@@ -68,15 +68,15 @@ Zog=
 ];
 
 for (const [curve, fingerprint, pem] of EXPLICIT) {
-  Deno.test(`a key on ${curve} may have the figures of its curve instead of its name`, () => {
+  Deno.test(`a key on ${curve} may have explicit curve parameters instead of a name`, () => {
     using key = importPrivateKey(pem);
     assertEquals(key.publicKey.type, `ecdsa-sha2-${curve}`);
     assertEquals(key.publicKey.fingerprint(), fingerprint);
   });
 
-  Deno.test(`figures that are not quite those of ${curve} are refused`, () => {
+  Deno.test(`parameters that differ from those of ${curve} are refused`, () => {
     const figures = figuresOf(pem);
-    importPrivateKey(pemWith(figures))[Symbol.dispose](); // unchanged, they are fine
+    importPrivateKey(pemWith(figures))[Symbol.dispose](); // valid without a change
     for (const [name, value] of Object.entries(figures)) {
       const changed = value.slice();
       changed[changed.length - 1]! ^= 2;
@@ -86,7 +86,7 @@ for (const [curve, fingerprint, pem] of EXPLICIT) {
   });
 }
 
-/** The figures of a curve (RFC 3279 §2.3.5). */
+/** The parameters of a curve (RFC 3279 §2.3.5). */
 interface Figures {
   readonly prime: Uint8Array;
   readonly a: Uint8Array;
@@ -127,7 +127,7 @@ function pemWith({ prime, a, b, base, order }: Figures): string {
   return addArmor("EC PRIVATE KEY", concat(key));
 }
 
-Deno.test("a key is found behind EC parameters, bag attributes and a certificate", async () => {
+Deno.test("a key is found after EC parameters, bag attributes and a certificate", async () => {
   using key = await generateKey("ecdsa-p256");
   const pem = key.export({ format: "pem" });
   const certificate = addArmor("CERTIFICATE", new Uint8Array(300));
@@ -140,14 +140,14 @@ Deno.test("a key is found behind EC parameters, bag attributes and a certificate
   }
 });
 
-Deno.test("a public key is found behind a certificate", async () => {
+Deno.test("a public key is found after a certificate", async () => {
   const { publicKey } = await generateKey("ed25519");
   const pem = addArmor("CERTIFICATE", new Uint8Array(300)) +
     exportPublicKey(publicKey, { format: "pkcs8" });
   assertEquals(importPublicKey(pem).equals(publicKey), true);
 });
 
-Deno.test("a text without a key says what it has instead", async () => {
+Deno.test("the error for a text without a key names what it contains", async () => {
   using key = await generateKey();
   const pem = key.export();
   for (

@@ -18,7 +18,7 @@ const LABEL = "OPENSSH PRIVATE KEY";
 const MAGIC = new TextEncoder().encode("openssh-key-v1\0");
 const data = new TextEncoder().encode("what is signed");
 
-/** The parts of an unencrypted file, to be put together again with one of them changed. */
+/** The parts of an unencrypted file, to reassemble it with one of them changed. */
 interface Parts {
   magic: Uint8Array;
   cipher: string;
@@ -48,14 +48,14 @@ function put(parts: Parts): string {
   return addArmor(LABEL, writer.string(publicBlob).string(section).take());
 }
 
-/** A section around fields, with good check numbers and padding. */
+/** A section with these fields, with valid check numbers and padding. */
 function section(fields: Uint8Array, comment = ""): Uint8Array {
   const writer = new Writer().u32(7).u32(7).bytes(fields).text(comment);
   for (let byte = 1; writer.length % 8 !== 0; byte++) writer.u8(byte);
   return writer.take();
 }
 
-/** The same section with its padding 1, 2, 3… made longer. */
+/** The same section with longer padding 1, 2, 3…. */
 function padded(section: Uint8Array, more: number): Uint8Array {
   const last = section.at(-1)!;
   return new Uint8Array([...section, ...Array.from({ length: more }, (_, i) => last + i + 1)]);
@@ -79,7 +79,7 @@ for (const type of OURS) {
   });
 }
 
-Deno.test("generateKey makes an Ed25519 key unless told, and 3072 bits of RSA", async () => {
+Deno.test("generateKey makes an Ed25519 key by default, and RSA keys of 3072 bits", async () => {
   using key = await generateKey();
   assertEquals([key.publicKey.type, key.publicKey.bits, key.comment], ["ssh-ed25519", 256, ""]);
   using rsa = await generateKey("rsa");
@@ -94,7 +94,7 @@ Deno.test("generateKey refuses unknown kinds and sizes", async () => {
   await assertRejects(() => generateKey("dsa" as GeneratedKeyType), TypeError, '"dsa"');
 });
 
-Deno.test("two exports of one key have nothing in common that is secret", async () => {
+Deno.test("two exports of one key differ in all encrypted bytes", async () => {
   using key = await generateKey();
   const [one, two] = [1, 2].map(() => key.export({ passphrase: "x", rounds: 1 }));
   assert(one !== two);
@@ -108,7 +108,7 @@ Deno.test("export refuses an empty passphrase and absurd rounds", async () => {
   }
 });
 
-Deno.test("a key that was disposed of does nothing any more", async () => {
+Deno.test("every method of a disposed key throws", async () => {
   const key = await generateKey();
   key[Symbol.dispose]();
   key[Symbol.dispose]();
@@ -124,7 +124,7 @@ Deno.test("sign refuses algorithms of other types of keys", async () => {
   }
 });
 
-Deno.test("nothing secret shows when a key is inspected or turned into JSON", async () => {
+Deno.test("inspecting a key or converting it to JSON reveals no secret", async () => {
   using key = await generateKey();
   const fields = new Reader(take(key).section, 8);
   fields.text();
@@ -135,7 +135,7 @@ Deno.test("nothing secret shows when a key is inspected or turned into JSON", as
   assert(!shown.includes(Array.from(seed.subarray(0, 8)).join(", ")));
 });
 
-Deno.test("ECDSA nonces are fresh: 300 signatures of one text all differ", async () => {
+Deno.test("ECDSA nonces are never reused: 300 signatures of one text differ", async () => {
   using key = await generateKey("ecdsa-p256");
   const seen = new Set<string>();
   for (let i = 0; i < 300; i++) {
@@ -208,7 +208,7 @@ Deno.test("the halves of a private key must belong together", async () => {
   }
 });
 
-Deno.test("an ECDSA number of zero, of the order or longer than its curve is refused", async () => {
+Deno.test("an ECDSA scalar of zero, of at least the order, or longer than its curve is refused", async () => {
   using key = await generateKey("ecdsa-p256");
   const parts = take(key);
   const point = new Reader(parts.publicBlob);
@@ -271,7 +271,7 @@ function inverse(value: bigint, modulus: bigint): bigint {
   return ((x % modulus) + modulus) % modulus;
 }
 
-Deno.test("hostile bcrypt rounds and salts are refused before any of them is done", async () => {
+Deno.test("hostile bcrypt rounds and salts are refused before any work", async () => {
   using key = await generateKey();
   const parts = take(key);
   const salt = new Uint8Array(16);
@@ -304,11 +304,11 @@ Deno.test("PassphraseError tells a missing passphrase from a wrong one", async (
     "wrong passphrase",
   );
   assert(!Deno.inspect(error).includes("wrong one"));
-  // A passphrase that is not needed does no harm.
+  // A passphrase that is not needed is ignored.
   importPrivateKey(key.export(), { passphrase: "unneeded" })[Symbol.dispose]();
 });
 
-Deno.test("armour may have other line ends, text around it, and white space", async () => {
+Deno.test("armour may have any line ends, surrounding text, and white space", async () => {
   using key = await generateKey();
   const text = key.export();
   const variants = [
@@ -323,7 +323,7 @@ Deno.test("armour may have other line ends, text around it, and white space", as
   }
 });
 
-Deno.test("armour that is broken is refused", async () => {
+Deno.test("malformed armour is refused", async () => {
   using key = await generateKey();
   const text = key.export();
   const broken = [

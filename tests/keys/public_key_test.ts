@@ -36,7 +36,7 @@ Deno.test("importPublicKey and toString are inverse", () => {
   assertEquals(importPublicKey(`${bare} two words`).comment, "two words");
 });
 
-Deno.test("importPublicKey refuses lines that are no keys", () => {
+Deno.test("importPublicKey refuses lines that are not keys", () => {
   const [type, base64] = LINE.split(" ") as [string, string];
   const refused = [
     "",
@@ -58,7 +58,7 @@ Deno.test("importPublicKey refuses lines that are no keys", () => {
   }
 });
 
-Deno.test("importPublicKey takes no more than linear time on hostile lines", () => {
+Deno.test("importPublicKey takes at most linear time on hostile lines", () => {
   // Quadratic time would be most of an hour.
   const hostile = ["a b" + " ".repeat(2e6) + "\nx", " ".repeat(2e6) + "x", "a" + "\t".repeat(2e6)];
   for (const line of hostile) assertThrows(() => importPublicKey(line), KeyFormatError);
@@ -79,7 +79,7 @@ Deno.test("parsePublicKey copies the blob", () => {
   assertEquals(key.toString() + " me@home", LINE);
 });
 
-Deno.test("the fingerprint is the one of ssh-keygen", () => {
+Deno.test("the fingerprint equals ssh-keygen's", () => {
   assertEquals(
     importPublicKey(LINE).fingerprint(),
     "SHA256:bbXpuKG6zhzdmnxq256TlqzFBzRl2f6OOg722cYNbU8",
@@ -135,7 +135,7 @@ for (const type of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521"] as const) {
     const types = [name, ...curve === "nistp256" ? [`sk-${name}@openssh.com`] : []];
     for (const type of types) {
       parsePublicKey(of(point, type));
-      // The mirror image is on the curve, too; it is another key.
+      // The mirrored point is also on the curve, but is a different key.
       const mirrored = concat([point.subarray(0, half), numberBytes(p - toBigInt(y), y.length)]);
       assert(!parsePublicKey(of(mirrored, type)).equals(key.publicKey));
       for (const [what, bad] of wrong) {
@@ -229,7 +229,7 @@ for (const type of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa"] as const) {
 for (
   const type of ["ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa"] as GeneratedKeyType[]
 ) {
-  Deno.test(`verify of a key of type ${type} holds for its own signatures alone`, async () => {
+  Deno.test(`a key of type ${type} verifies only its own signatures`, async () => {
     using key = await testKey(type);
     using other = await testKey(type);
     const { publicKey } = key;
@@ -264,7 +264,7 @@ function assertTamperEvident(key: PublicKey, algorithm: string, signature: Uint8
   assert(!key.verify(algorithm, data, new Uint8Array([...signature, 0])));
 }
 
-Deno.test("an RSA signature that lost its leading zeros still holds", async () => {
+Deno.test("an RSA signature without its leading zeros still verifies", async () => {
   const hash = "SHA-256";
   const publicExponent = new Uint8Array([1, 0, 1]);
   const { privateKey, publicKey } = await crypto.subtle.generateKey(
@@ -292,7 +292,7 @@ Deno.test("an RSA signature that lost its leading zeros still holds", async () =
   }
 });
 
-Deno.test("a fingerprint may be by another hash", () => {
+Deno.test("a fingerprint may use another hash", () => {
   const key = importPublicKey(LINE);
   assertEquals(key.fingerprint("SHA256"), key.fingerprint());
   assertEquals(key.fingerprint("MD5").length, "MD5:".length + 16 * 3 - 1);
@@ -300,7 +300,7 @@ Deno.test("a fingerprint may be by another hash", () => {
   assertThrows(() => key.fingerprint("toString" as "MD5"), TypeError);
 });
 
-Deno.test("an RSA key signs and verifies by SHA-1 where it is named, and does not offer it", async () => {
+Deno.test("an RSA key signs and verifies with SHA-1 only on request, and does not offer it", async () => {
   using key = await testKey("rsa");
   const { publicKey } = key;
   assertEquals([publicKey.algorithms.includes("ssh-rsa"), publicKey.legacyAlgorithms], [false, [

@@ -1,4 +1,4 @@
-/** RSA keys whose sizes are no multiples of 512 or 1024 bits, by their bits. */
+/** RSA keys of unusual sizes, not multiples of 512 or 1024, by bits. */
 export const RSA_SIZES: Readonly<Record<number, string>> = {
   2056: `-----BEGIN RSA PRIVATE KEY-----
 MIIEpwIBAAKCAQIAroGWH8Q8yd1VOtESJH0uR6EWhxf7qEKNYu/M0AmmQkn+miTW

@@ -35,7 +35,7 @@ const Q = BigInt(
   "0xe76e77dbd5216039a460e5ec76c1593eb5dc8ced5c072ca7acdc3267c0ff1e7ff1f2e77896a2e5db330d1c4f1c3c9b332681985d0d88e99f8d89bc905fb82954cf1663731673125686a8dd8ee258a74cd6d557f4757144f30041feac4dbce8a2f7b1a1d8351cbb2f4a9412be186a07b9080b65955ddde9b3f9009279c5c34591",
 );
 
-/** An RSA key with a public exponent of the caller's, in PKCS#1. */
+/** An RSA key with the given public exponent, in PKCS#1. */
 function withExponent(exponent: bigint): string {
   const d = inverse(exponent, (P - 1n) * (Q - 1n));
   const parts = [0n, P * Q, exponent, d, P, Q, d % (P - 1n), d % (Q - 1n), inverse(Q, P)];
@@ -65,7 +65,7 @@ for (const exponent of [3n, 5n, 17n, 35n, 37n, 257n, 65537n, 2n ** 32n + 15n, 2n
   });
 }
 
-Deno.test("RSA keys below the floor are refused with the floor", () => {
+Deno.test("RSA keys below the minimum are refused, and the error names the minimum", () => {
   for (const bits of [1024, 2047]) {
     const n = new Uint8Array(Math.ceil(bits / 8)).fill(0xff);
     n[0] = 0xff >> (8 * n.length - bits);

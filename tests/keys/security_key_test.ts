@@ -21,7 +21,7 @@ for (const kind of KINDS) {
   const { publicKey } = key;
   const [algorithm] = publicKey.algorithms as [string];
 
-  Deno.test(`verify of ${publicKey.type} asks that the token was touched, unless told`, async () => {
+  Deno.test(`verify of ${publicKey.type} requires a touch of the token by default`, async () => {
     for (
       const [flags, options, expected] of [
         [PRESENT, {}, true],
@@ -59,7 +59,7 @@ for (const kind of KINDS) {
     assert(!publicKey.verify(algorithm, data, raised));
   });
 
-  Deno.test(`${publicKey.type} is for its application alone`, async () => {
+  Deno.test(`${publicKey.type} is valid only for its application`, async () => {
     const at = publicKey.blob.length - 1;
     const other = publicKey.blob.slice();
     other[at]! ^= 1;
@@ -95,7 +95,7 @@ Deno.test("the private file of a key on a token is refused with the reason", () 
 });
 
 for (const kind of ["ed25519", "ecdsa"] as const) {
-  Deno.test(`a host key of ${kind} on a token needs nobody to touch it`, async () => {
+  Deno.test(`a host key of ${kind} on a token needs no touch`, async () => {
     const hostKey = tokenKey(kind);
     hostKey.flags = 0;
     await using pair = await connectedPair({

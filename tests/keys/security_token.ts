@@ -1,4 +1,4 @@
-/** A security token made of software: its keys and signatures are as OpenSSH's PROTOCOL.u2f says. */
+/** A security token in software, with keys and signatures after OpenSSH's PROTOCOL.u2f. */
 import { Buffer } from "node:buffer";
 import { digest } from "../../lib/crypto/digest.ts";
 import { generateEcdsa, generateEd25519, signEcdsa, signEd25519 } from "../../lib/crypto/sign.ts";
@@ -14,7 +14,7 @@ export const VERIFIED = 4;
 /** A key on the token. */
 export interface TokenKey extends Signer {
   readonly publicKey: PublicKey;
-  /** What the token says about the signatures that come. */
+  /** The flags and counter of the next signatures. */
   flags: number;
 }
 
@@ -37,24 +37,24 @@ export function tokenKey(kind: "ed25519" | "ecdsa", application = "ssh:"): Token
   return key;
 }
 
-/** What a browser and its token are made to say; what is not given is as it should be. */
+/** The data of a browser and its token; correct unless given. */
 export interface BrowserClaims {
   readonly flags?: number;
   /** The site that the signature names. */
   readonly origin?: string;
-  /** The whole of what the browser says. */
+  /** The browser's complete client data. */
   readonly clientData?: string;
   readonly extensions?: Uint8Array;
 }
 
-/** A key on a token that a browser uses (W3C Web Authentication): it lists the browser's algorithm alone. */
+/** A key on a token used through a browser (W3C Web Authentication), with only the browser's algorithm. */
 export function browserKey(claims: BrowserClaims = {}): Signer {
   const application = "example.org";
   const { blob, signBytes } = ecdsa(application);
   const { flags = PRESENT, origin = "https://example.org" } = claims;
   const { extensions = new Uint8Array(0) } = claims;
   const encode = (text: string) => new TextEncoder().encode(text);
-  // Like any key but for the list: a client offers it by what is in there.
+  // An ordinary key except for its list of algorithms, which decides how a client offers it.
   const publicKey: PublicKey = Object.create(parsePublicKey(blob), {
     algorithms: { value: [WEBAUTHN_ECDSA] },
   });

@@ -48,7 +48,7 @@ Deno.test("verifyMessage refuses another message, another namespace, another key
   assertEquals(elsewhere.reason, "namespace");
 });
 
-Deno.test("a signature is bound to all that stands in it, at any byte", async () => {
+Deno.test("a signature covers every byte of its fields", async () => {
   const signature = await signMessage(key, message, { namespace });
   const { bytes } = removeArmor(signature);
   const armored = (bytes: Uint8Array) => addArmor("SSH SIGNATURE", bytes);
@@ -68,7 +68,7 @@ Deno.test("a signature is bound to all that stands in it, at any byte", async ()
   }
 });
 
-/** A signature by the key, of parts of our own. */
+/** A signature by the key, with the given parts. */
 function forged(parts: { version?: number; namespace?: string; hash?: string; blob?: Uint8Array }) {
   const { version = 1, namespace = "file", hash = "sha512", blob } = parts;
   const signed = new Writer().bytes(new TextEncoder().encode("SSHSIG")).text(namespace).text("")
@@ -79,7 +79,7 @@ function forged(parts: { version?: number; namespace?: string; hash?: string; bl
   return addArmor("SSH SIGNATURE", bytes);
 }
 
-Deno.test("readSignature refuses what it does not know", async () => {
+Deno.test("readSignature refuses unknown versions and algorithms", async () => {
   assert(verifyMessage(forged({}), message, { namespace }));
   const signature = await signMessage(key, message, { namespace });
   const sha1 = new Writer().text("ssh-rsa").string(new Uint8Array(256)).take();
@@ -99,7 +99,7 @@ Deno.test("readSignature refuses what it does not know", async () => {
   }
 });
 
-Deno.test("signMessage refuses what makes no sense", async () => {
+Deno.test("signMessage refuses invalid arguments", async () => {
   const refused: [Parameters<typeof signMessage>[1], object][] = [
     [message, { namespace: "" }],
     [message, { namespace, hash: "md5" }],
@@ -115,7 +115,7 @@ Deno.test("signMessage refuses what makes no sense", async () => {
   }
 });
 
-Deno.test("a signature is no private key", async () => {
+Deno.test("a signature is not read as a private key", async () => {
   const signature = await signMessage(key, message, { namespace });
   assertThrows(() => importPrivateKey(signature), KeyFormatError, '"SSH SIGNATURE"');
 });

@@ -8,7 +8,7 @@ import { decodeSignature, encodeEcdsa, encodeSignature } from "../../lib/keys/si
 import { Writer } from "../../lib/wire/writer.ts";
 import { testVectors, type Vector } from "../vectors/read.ts";
 
-/** Verifies a signature with the key of this blob; an acceptable one may be verified or not. */
+/** Verifies a signature with the key of this blob; an "acceptable" one may pass or fail. */
 function check(
   algorithm: string,
   blob: Uint8Array,
@@ -41,7 +41,7 @@ for (
   });
 }
 
-/** The numbers of a DER signature as SSH has them; null where DER itself is wrong. */
+/** Converts a DER signature to the form of SSH; null if the DER is malformed. */
 function sshNumbers(der: Uint8Array, length: number): Uint8Array | null {
   try {
     const outer = new DerReader(der);

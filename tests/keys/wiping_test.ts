@@ -1,4 +1,4 @@
-/** No secret of a key is left in memory when the key, or the text of its file, has been made or read. */
+/** Secrets of a key are wiped from memory after it was generated, written or read. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { digest, pbkdf2 } from "../../lib/crypto/digest.ts";
 import { decodeHex } from "../../lib/encoding.ts";
@@ -23,7 +23,7 @@ const PASSPHRASES = [PASSPHRASE, [...PASSPHRASE].join("\0")].map((text) =>
   new TextEncoder().encode(text)
 );
 
-/** The numbers that a key keeps secret, as they are looked for in memory. */
+/** The secret numbers of a key, as searched for in memory. */
 function secretsOf(key: PrivateKey): Uint8Array[] {
   const numbers = privateNumbers(
     sectionFromPem(removeArmor(key.export({ format: "pkcs8" })), undefined),
@@ -65,7 +65,7 @@ const FORMATS: ExportOptions[] = [
   { format: "ppk", passphrase: PASSPHRASE, ppkVersion: 2 },
 ];
 
-/** What a passphrase is made into for a file, where that is quick to tell. */
+/** The key derived from a file's passphrase, where that is quick to compute. */
 function derivedKeys(text: string, { format, ppkVersion }: ExportOptions): Uint8Array[] {
   const secret = new TextEncoder().encode(PASSPHRASE);
   if (format === "ppk" && ppkVersion === 2) {
@@ -91,7 +91,7 @@ for (const [type, key] of keys) {
   for (const options of FORMATS) {
     if (type === "ed25519" && options.format === "pem") continue;
     const name = Object.entries(options).map((pair) => pair.join(" ")).join(", ");
-    Deno.test(`Writing and reading ${type} leaves no secret behind: ${name}`, () => {
+    Deno.test(`Writing and reading ${type} leaves no secret in memory: ${name}`, () => {
       const leftBy = (use: () => void, more: Uint8Array[] = []) => {
         using watch = new MemoryWatch();
         use();
@@ -102,7 +102,7 @@ for (const [type, key] of keys) {
       assertEquals(leftBy(() => text = key.export(options)), 0);
       const derived = options.passphrase === undefined ? [] : derivedKeys(text, options);
       assertEquals(leftBy(() => importPrivateKey(text, options)[Symbol.dispose](), derived), 0);
-      // The key itself holds its numbers once, until it is disposed of.
+      // The key itself holds its numbers once, until it is disposed.
       let held = 0;
       using watch = new MemoryWatch();
       {
@@ -138,7 +138,7 @@ for (const [type, key] of keys) {
   });
 }
 
-Deno.test("A key that does not belong to the public key beside it is wiped", () => {
+Deno.test("A private key with the wrong public key is wiped", () => {
   const key = keys.get("ed25519")!;
   const [secret] = secretsOf(key);
   const bytes = removeArmor(key.export()).bytes;
@@ -155,7 +155,7 @@ Deno.test("A key that does not belong to the public key beside it is wiped", () 
   }
 });
 
-Deno.test("Reading the public half of a private key leaves nothing of the private one", () => {
+Deno.test("Reading the public half of a private key leaves no secret in memory", () => {
   for (const key of keys.values()) {
     const secrets = secretsOf(key);
     for (const format of ["openssh", "ppk", "pkcs8"] as const) {
@@ -171,7 +171,7 @@ Deno.test("Reading the public half of a private key leaves nothing of the privat
 });
 
 for (const [name, text, derived] of OLD_KEYS) {
-  Deno.test(`A key that is encrypted as of old is read, and leaves no secret behind: ${name}`, () => {
+  Deno.test(`A key in an old encryption is read, and leaves no secret in memory: ${name}`, () => {
     const wide = [...OLD_PASSPHRASE].map((character) => `\0${character}`).join("");
     const secrets = [
       ...[OLD_PASSPHRASE, wide].map((text) => new TextEncoder().encode(text)),

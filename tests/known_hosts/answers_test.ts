@@ -1,4 +1,4 @@
-/** Host keys are trusted for the word `true`: policies may be written in JavaScript. */
+/** Host keys are trusted only for `true`, since policies may be written in JavaScript. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { HostKeyError, type HostKeyPolicy } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
@@ -12,7 +12,7 @@ using otherPair = await generateKey("ed25519");
 const [key, other] = [keyPair.publicKey, otherPair.publicKey];
 const host = { hostname: "db1", port: 22 };
 
-/** What is true in a condition, or looks as if it were. */
+/** Truthy values, and texts that look true. */
 const ALMOST: unknown[] = [1, "true", "yes", {}, [], new Boolean(true), () => true, Symbol("true")];
 const NO: unknown[] = [false, undefined, null, 0, "", NaN];
 const ANSWERS: [name: string, answer: () => unknown][] = [...ALMOST, ...NO].flatMap((value) => [
@@ -21,7 +21,7 @@ const ANSWERS: [name: string, answer: () => unknown][] = [...ALMOST, ...NO].flat
 ]);
 
 for (const [name, answer] of ANSWERS) {
-  Deno.test(`A host key is refused to whatever is not true: ${name}`, async () => {
+  Deno.test(`A host key is refused for anything but true: ${name}`, async () => {
     const verify = answer as HostKeyPolicy["verify"];
     const ways: HostKeys[] = [verify, { verify }, withRules({ verify }, {})];
     for (const way of ways) {
@@ -33,7 +33,7 @@ for (const [name, answer] of ANSWERS) {
     }
   });
 
-  Deno.test(`A file learns nothing for whatever is not true: ${name}`, async () => {
+  Deno.test(`A file is not changed for anything but true: ${name}`, async () => {
     await using folder = await tempFolder();
     const text = KnownHosts.line("db1", 22, key) + "\n";
     const path = await folder.write("hosts", text);
@@ -51,7 +51,7 @@ for (const [name, answer] of ANSWERS) {
   });
 }
 
-Deno.test("An option that is merely truthy adds no key", async () => {
+Deno.test("A truthy option adds no key", async () => {
   await using folder = await tempFolder();
   const path = folder.join("hosts");
   for (const unknown of [true, "yes", "Add", 1, {}]) {

@@ -1,4 +1,4 @@
-/** Host certificates, and the authorities of known_hosts that vouch for them. */
+/** Host certificates, and their authorities in known_hosts. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { CertificateError, HostKeyError } from "@denossh/ssh";
 import {
@@ -30,7 +30,7 @@ function verdict(text: string, shown: PublicKey, host = "db1", port = 22): [stri
   return [verdict, lines];
 }
 
-Deno.test("A certificate is good by the line of its authority for the host, and by no other", () => {
+Deno.test("A certificate is accepted only by its authority's line for the host", () => {
   assertEquals(verdict(trusting, certificate), ["trusted", [2]]);
   assertEquals(verdict(trusting, certificate, "DB1"), ["trusted", [2]]);
   assertEquals(verdict(`@cert-authority * ${otherCa}\n`, certificate), ["unknown", []]);
@@ -42,7 +42,7 @@ Deno.test("A certificate is good by the line of its authority for the host, and 
   ]);
 });
 
-Deno.test("A certificate names the host without its port, the line with it", () => {
+Deno.test("A certificate names the host without the port, a line with it", () => {
   assertEquals(verdict(`@cert-authority [db1]:2222 ${ca}\n`, certificate, "db1", 2222), [
     "trusted",
     [1],
@@ -50,12 +50,12 @@ Deno.test("A certificate names the host without its port, the line with it", () 
   assertEquals(verdict(`@cert-authority db1 ${ca}\n`, certificate, "db1", 2222), ["unknown", []]);
 });
 
-Deno.test("A certificate without its authority is worth what its key is", () => {
+Deno.test("A certificate without a known authority is treated like its key", () => {
   assertEquals(verdict(`db1 ${key}\n`, certificate), ["trusted", [1]]);
   assertEquals(verdict(`db1 ${other}\n`, certificate), ["changed", [1]]);
 });
 
-Deno.test("A good certificate counts although another key is known, as in OpenSSH", () => {
+Deno.test("A valid certificate is accepted even if another key is known, as in OpenSSH", () => {
   assertEquals(verdict(`${trusting}db1 ${other}\n`, certificate), ["trusted", [2]]);
 });
 
@@ -66,7 +66,7 @@ const bad: [string, Partial<CertificateOptions>, string][] = [
   ["with a critical option", { criticalOptions: { "x@example.com": "" } }, "critical option"],
 ];
 for (const [name, options, reason] of bad) {
-  Deno.test(`A certificate ${name} is no certificate, and its key is looked up`, async () => {
+  Deno.test(`A certificate ${name} is ignored, and its key is looked up`, async () => {
     const shown = await issued(options);
     const check = (text: string) => KnownHosts.parse(text).check("db1", 22, shown);
     const unknown = check(trusting);
@@ -85,7 +85,7 @@ for (const [name, options, reason] of bad) {
   });
 }
 
-Deno.test("A certificate is revoked with its key or its authority", () => {
+Deno.test("Revoking a key or an authority revokes its certificates", () => {
   for (const gone of [key, ca]) {
     assertEquals(verdict(`${trusting}@revoked * ${gone}\n`, certificate), ["revoked", [3]]);
   }
@@ -93,7 +93,7 @@ Deno.test("A certificate is revoked with its key or its authority", () => {
   assertEquals(verdict(`@revoked * ${ca}\n`, key)[0], "unknown");
 });
 
-Deno.test("The error about a host says why its certificate did not count", async () => {
+Deno.test("The error about a host says why its certificate was ignored", async () => {
   await using folder = await tempFolder();
   const host = { hostname: "db1", port: 22 };
   const expired = await issued({ validBefore: new Date(1000) });
@@ -117,7 +117,7 @@ Deno.test("The error about a host says why its certificate did not count", async
   }
 });
 
-Deno.test("Of a certificate the key is written, and not the certificate", async () => {
+Deno.test("For a certificate its key is written, not the certificate", async () => {
   await using folder = await tempFolder();
   const path = folder.join("hosts");
   const host = { hostname: "db1", port: 22 };
@@ -134,7 +134,7 @@ Deno.test("Of a certificate the key is written, and not the certificate", async 
   assertEquals(asked, [certificate.type]);
 });
 
-Deno.test("Certificates are asked for first where an authority is known", async () => {
+Deno.test("Certificates are preferred if an authority is known", async () => {
   await using folder = await tempFolder();
   const types = async (text: string, port = 22) => {
     const path = await folder.write("hosts", text);

@@ -1,4 +1,4 @@
-/** UpdateHostKeys: what a file learns from the keys that a host says it has, and when it learns nothing. */
+/** UpdateHostKeys: how a file changes with the keys that a host announces, and when it does not. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { generateKey, issueCertificate, type PublicKey } from "@denossh/ssh/keys";
 import {
@@ -29,7 +29,7 @@ interface Case {
   update?: KnownHostsOptions["update"];
 }
 
-/** What a file says after an update, and which keys had to be proved. */
+/** The file after an update, and the keys that had to be proved. */
 async function updated(
   { text, announced, port = 22, update = true, ...rest }: Case,
   prove: () => Promise<void> = () => Promise.resolve(),
@@ -46,7 +46,7 @@ async function updated(
   return { after: await Deno.readTextFile(path), proved };
 }
 
-Deno.test("A key that is new is proved, then added; one that is gone is removed", async () => {
+Deno.test("A new key is proved, then added; a missing one is removed", async () => {
   const text = line(shown) + line(gone);
   assertEquals(await updated({ text, announced: [added, shown] }), {
     after: line(shown) + line(added),
@@ -54,12 +54,12 @@ Deno.test("A key that is new is proved, then added; one that is gone is removed"
   });
 });
 
-Deno.test("Nothing is proved where keys are only removed", async () => {
+Deno.test("No proof is needed if keys are only removed", async () => {
   const text = line(shown) + line(gone);
   assertEquals(await updated({ text, announced: [shown] }), { after: line(shown), proved: [] });
 });
 
-Deno.test("Keys of another port and of another host are none of this host's", async () => {
+Deno.test("Keys of another port or host do not count as this host's", async () => {
   const others = `db2 ${gone}\n${line(gone, 2222)}`;
   const { after } = await updated({ text: others + line(shown), announced: [shown, added] });
   assertEquals(after, others + line(shown) + line(added));
@@ -113,7 +113,7 @@ const nothing: [name: string, Case][] = [
   }],
 ];
 for (const [name, given] of nothing) {
-  Deno.test(`A file learns nothing, and nothing is proved, where ${name}`, async () => {
+  Deno.test(`A file is not changed, and nothing is proved, if ${name}`, async () => {
     const asked: HostKeyChanges[] = [];
     const update = (_host: unknown, changes: HostKeyChanges) => asked.push(changes) > 0;
     assertEquals(await updated({ ...given, update }), { after: given.text, proved: [] });
@@ -129,7 +129,7 @@ Deno.test("An authority or a wildcard for other hosts changes nothing", async ()
   assertEquals(after, text + line(added));
 });
 
-Deno.test("Keys that are not proved change nothing, and neither does the rest", async () => {
+Deno.test("If a key is not proved, the whole update changes nothing", async () => {
   const text = line(shown) + line(gone);
   await using folder = await tempFolder();
   const path = await folder.write("hosts", text);
@@ -144,7 +144,7 @@ Deno.test("Keys that are not proved change nothing, and neither does the rest", 
   assertEquals([await Deno.readTextFile(path), asked], [text, []]);
 });
 
-Deno.test("A function is asked with what is proved and gone, and waited for", async () => {
+Deno.test("A function is called with the new and the removed keys, and awaited", async () => {
   const asked: HostKeyChanges[] = [];
   const text = line(shown) + line(gone);
   for (const answer of [false, true]) {

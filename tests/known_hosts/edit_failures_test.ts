@@ -1,4 +1,4 @@
-/** What becomes of a known_hosts file, and beside it, when the disk fails. */
+/** A known_hosts file and its temporary files when the disk fails. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { editKnownHosts, KnownHosts, readKnownHosts } from "@denossh/ssh/known-hosts";
 import { generateKey } from "@denossh/ssh/keys";
@@ -15,14 +15,14 @@ type Files = Pick<
   "open" | "chmod" | "rename" | "remove" | "readTextFile" | "realPath"
 >;
 
-/** Puts functions in the place of Deno's own. */
+/** Replaces functions of Deno. */
 function replacing(functions: Partial<Files>): Disposable {
   const before = Object.keys(functions).map((name) => [name, Deno[name as keyof Files]]);
   Object.assign(Deno, functions);
   return { [Symbol.dispose]: () => void Object.assign(Deno, Object.fromEntries(before)) };
 }
 
-/** Notes what happens to files that are opened to be written, by their place in the folder. */
+/** Records the calls on files that are opened for writing, by name. */
 function recorded(notes: string[], failing?: string): Partial<Files> {
   const { open, chmod, rename } = Deno;
   const step = (name: string) => {
@@ -37,7 +37,7 @@ function recorded(notes: string[], failing?: string): Partial<Files> {
       return {
         async write(bytes: Uint8Array) {
           step("write");
-          return await file.write(bytes.subarray(0, 50)); // not all at once
+          return await file.write(bytes.subarray(0, 50)); // partial writes
         },
         async sync() {
           step("sync");
@@ -64,7 +64,7 @@ const forget = (known: KnownHosts) => known.without("db1", 22).with("db2", 22, k
 const add = (known: KnownHosts) => known.with("db2", 22, key);
 const runs = (notes: readonly string[]) => notes.filter((note, at) => note !== notes[at - 1]);
 
-Deno.test("A changed file is written whole beside the old one, is on the disk, and takes its place", async () => {
+Deno.test("A changed file is written to a temporary file, synced, and renamed over the old one", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", OLD);
   const notes: string[] = [];
@@ -76,7 +76,7 @@ Deno.test("A changed file is written whole beside the old one, is on the disk, a
   assertEquals(await Deno.readTextFile(path), forget(KnownHosts.parse(OLD)).toString());
 });
 
-Deno.test("A line is added to the file itself, which is closed before the edit is over", async () => {
+Deno.test("A line is appended to the file, which is closed before the edit resolves", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", OLD);
   const notes: string[] = [];
@@ -89,7 +89,7 @@ Deno.test("A line is added to the file itself, which is closed before the edit i
 });
 
 for (const step of ["open", "write", "sync", "chmod", "rename"]) {
-  Deno.test(`A change that fails at its ${step} leaves the old file and nothing beside it`, async () => {
+  Deno.test(`A change that fails at its ${step} keeps the old file and no temporary file`, async () => {
     await using folder = await tempFolder();
     const path = await folder.write("hosts", OLD);
     const notes: string[] = [];
@@ -100,12 +100,12 @@ for (const step of ["open", "write", "sync", "chmod", "rename"]) {
     assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["hosts"]);
     assertEquals(await Deno.readTextFile(path), OLD);
     assertEquals(notes.filter((note) => note === "close").length, step === "open" ? 0 : 1);
-    // The next edit finds nothing in its way.
+    // The next edit succeeds.
     assertEquals(await editKnownHosts(path, forget), true);
   });
 }
 
-Deno.test("A temporary file that cannot be removed hides no reason", async () => {
+Deno.test("A temporary file that cannot be removed does not hide the first error", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", OLD);
   const remove = () => Promise.reject(new Error("cannot remove"));
@@ -131,7 +131,7 @@ Deno.test("A temporary file is removed before the edit fails", async () => {
   }
 });
 
-Deno.test("A line that cannot be added fails the edit, and the next one mends what is half a line", async () => {
+Deno.test("A failed append fails the edit, and the next one completes a partial line", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", OLD);
   const half = "db9 ssh-ed255";
@@ -159,7 +159,7 @@ Deno.test("A line that cannot be added fails the edit, and the next one mends wh
   );
 });
 
-Deno.test("A file that cannot be read is no empty one, and stays as it is", async () => {
+Deno.test("An unreadable file is not treated as empty, and is not changed", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", OLD);
   {
@@ -170,7 +170,7 @@ Deno.test("A file that cannot be read is no empty one, and stays as it is", asyn
   assertEquals(await Deno.readTextFile(path), OLD);
 });
 
-Deno.test("No modes are set on Windows, where files have none", async () => {
+Deno.test("No modes are set on Windows", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", OLD);
   const notes: string[] = [];
@@ -182,10 +182,10 @@ Deno.test("No modes are set on Windows, where files have none", async () => {
   assertEquals(runs(notes), ["open", "write", "sync", "rename", "close"]);
 });
 
-Deno.test("An edit waits for all of those before it, also for one that began when another was over", async () => {
+Deno.test("An edit waits for all earlier ones, also for one that started after another had ended", async () => {
   await using folder = await tempFolder();
   const path = folder.join("hosts");
-  // Windows, where the file's lock is not used, which would keep an edit waiting as well.
+  // As on Windows, where the file's lock is not used, since it would block the edit.
   using _system = replaced(runtime, "os", "windows");
   const { open, readTextFile } = Deno;
   const held = Promise.withResolvers<void>();
@@ -210,7 +210,7 @@ Deno.test("An edit waits for all of those before it, also for one that began whe
   await edits[0];
   await began.promise;
   edits.push(editKnownHosts(path, named("db3")));
-  // It would read the file now if it did not wait.
+  // Without waiting it would read the file now.
   await new Promise((resolve) => setTimeout(resolve));
   assertEquals(reads, 2);
   held.resolve();
@@ -220,7 +220,7 @@ Deno.test("An edit waits for all of those before it, also for one that began whe
   assertEquals(locked, 0);
 });
 
-/** The file that is opened to be locked, with another lock. */
+/** The file that is opened for locking, with another lock. */
 function locking(lock: (exclusive?: boolean) => Promise<void>): Partial<Files> {
   const { open } = Deno;
   return {
@@ -236,7 +236,7 @@ function locking(lock: (exclusive?: boolean) => Promise<void>): Partial<Files> {
   };
 }
 
-Deno.test("An edit reads the file once it has the lock, or where there are no locks", async () => {
+Deno.test("An edit reads the file after it has the lock, or without one if there are no locks", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", OLD);
   const held = Promise.withResolvers<void>();
@@ -260,7 +260,7 @@ Deno.test("An edit reads the file once it has the lock, or where there are no lo
   assertEquals(await editKnownHosts(path, (known) => known.without("db2", 22)), true);
 });
 
-Deno.test("A file that cannot be opened to be locked fails the edit", async () => {
+Deno.test("An edit fails if the file cannot be opened for locking", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", OLD);
   const { open } = Deno;
@@ -272,7 +272,7 @@ Deno.test("A file that cannot be opened to be locked fails the edit", async () =
   assertEquals(await Deno.readTextFile(path), OLD);
 });
 
-Deno.test("A file that cannot be looked at while it is locked fails the edit", async () => {
+Deno.test("An edit fails if the locked file cannot be checked", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", OLD);
   const { realPath } = Deno;

@@ -9,13 +9,13 @@ const [mine, other] = [key.publicKey, otherKey.publicKey];
 
 const TEXT = `# comment\r\n\ndb1 ${mine}\ndb2,db3 ${mine}\nnonsense\n@revoked db1 ${other}\nno end`;
 
-Deno.test("KnownHosts gives its text back as it was, to the byte", () => {
+Deno.test("KnownHosts returns its text unchanged, to the byte", () => {
   for (const text of ["", "\n", "\n\n", "x", "x\n", TEXT, `${TEXT}\r\n`]) {
     assertEquals(KnownHosts.parse(text).toString(), text);
   }
 });
 
-Deno.test("KnownHosts.with adds a line behind what is there, once", () => {
+Deno.test("KnownHosts.with appends a line, once", () => {
   const line = KnownHosts.line("db9", 22, mine);
   for (const [before, after] of [["", ""], ["x", "x\n"], ["x\n", "x\n"], [TEXT, `${TEXT}\n`]]) {
     const known = KnownHosts.parse(before!).with("db9", 22, mine);
@@ -40,7 +40,7 @@ const removals: [string, string, string][] = [
   ["a pattern", `db* ${mine}\n`, `db*,!db1 ${mine}\n`],
   ["the last name beside an exception", `db1,!x ${mine}\n`, ""],
   ["an exception already", `db*,!db1 ${mine}\n`, `db*,!db1 ${mine}\n`],
-  // What is no host must not come first, where it would mean something else.
+  // Text that is not a host name must not be first on the line, where it would have another meaning.
   ["a comment after the name", `db1,#x,b ${mine}\n`, `b ${mine}\n`],
   ["nothing but a comment after the name", `db1,#x ${mine}\n`, ""],
   ["a marker after the name", `db1,@revoked,b ${mine}\n`, `b ${mine}\n`],
@@ -52,14 +52,14 @@ const removals: [string, string, string][] = [
   ["carriage returns", `db1 ${mine}\r\nx\r\n`, "x\r\n"],
 ];
 for (const [name, before, after] of removals) {
-  Deno.test(`KnownHosts.without forgets a host and nobody else: ${name}`, () => {
+  Deno.test(`KnownHosts.without removes only the given host: ${name}`, () => {
     const known = KnownHosts.parse(before).without("db1", 22);
     assertEquals(known.toString(), after);
     assertEquals(known.keyTypes("db1", 22), []);
   });
 }
 
-Deno.test("KnownHosts.without forgets one key of several", () => {
+Deno.test("KnownHosts.without removes one key of several", () => {
   const known = KnownHosts.parse(`db1 ${mine}\ndb1 ${other}\n`);
   assertEquals(known.without("db1", 22, other).toString(), `db1 ${mine}\n`);
 });
@@ -78,7 +78,7 @@ Deno.test("editKnownHosts makes a file, adds to it and changes it, keeping its m
   assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["hosts"]);
 });
 
-Deno.test("editKnownHosts changes the file that a link leads to", async () => {
+Deno.test("editKnownHosts changes a link's target", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("real", `db1 ${mine}\n`);
   const link = folder.join("link");
@@ -88,7 +88,7 @@ Deno.test("editKnownHosts changes the file that a link leads to", async () => {
   assertEquals((await readKnownHosts(path)).check("db2", 22, other).verdict, "trusted");
 });
 
-Deno.test("Edits at the same time lose nothing", async () => {
+Deno.test("Parallel edits lose no line", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", `gone ${mine}\n`);
   const names = Array.from({ length: 20 }, (_, at) => `db${at}`);
@@ -101,13 +101,13 @@ Deno.test("Edits at the same time lose nothing", async () => {
   assertEquals(known.find("gone", 22), []);
 });
 
-/** The module once more, as another process has it. */
+/** A second instance of the module, as in another process. */
 async function anotherProcess(name: string): Promise<typeof editKnownHosts> {
   const module = new URL(`../../lib/known_hosts/file.ts?${name}`, import.meta.url).href;
   return (await import(module)).editKnownHosts;
 }
 
-Deno.test("Edits by several processes at the same time lose no line", async () => {
+Deno.test("Parallel edits by several processes lose no line", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", "# mine\n");
   const names = ["a", "b", "c"];
@@ -115,7 +115,7 @@ Deno.test("Edits by several processes at the same time lose no line", async () =
     const edit = await anotherProcess(name);
     for (let i = 0; i < 20; i++) {
       await edit(path, (known) => known.with(`${name}${i}`, 22, mine));
-      // Each new file in place of the old one has what the others have added meanwhile.
+      // Each replacement of the file includes the lines that others added meanwhile.
       if (i > 0) await edit(path, (known) => known.without(`${name}${i - 1}`, 22));
     }
   }));
@@ -123,7 +123,7 @@ Deno.test("Edits by several processes at the same time lose no line", async () =
   assertEquals(lines.map((line) => line.split(" ")[0]).sort(), ["#", "a19", "b19", "c19"]);
 });
 
-Deno.test("A line that a program without locks adds meanwhile stays", async () => {
+Deno.test("A line that a program without locks adds meanwhile is kept", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", `gone ${mine}\n`);
   let calls = 0;
@@ -134,7 +134,7 @@ Deno.test("A line that a program without locks adds meanwhile stays", async () =
   assertEquals([await Deno.readTextFile(path), calls], [`new ${other}\n`, 2]);
 });
 
-Deno.test("An edit that fails leaves the file alone and others go on", async () => {
+Deno.test("A failed edit does not change the file, and others continue", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("hosts", TEXT);
   const failing = editKnownHosts(path, () => {

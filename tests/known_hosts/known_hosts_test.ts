@@ -23,7 +23,7 @@ Deno.test("KnownHosts.check tells trusted, unknown and changed, with the lines",
   assertEquals(known.check("db3", 22, mine), { verdict: "unknown", lines: [] });
 });
 
-Deno.test("a key of a type that the host never had is changed, not unknown", () => {
+Deno.test("a key of a new type is changed, not unknown", () => {
   assertEquals(verdict(`db1 ${ecdsa}`, "db1"), "changed");
 });
 
@@ -66,12 +66,12 @@ Deno.test("a revoked key wins over every other line, on any port of the host", (
   assertEquals(verdict(`@revoked db1 ${other}`, "db1"), "unknown");
 });
 
-Deno.test("a certificate authority's line is nothing to a plain key", () => {
+Deno.test("a certificate authority's line does not match a plain key", () => {
   assertEquals(verdict(`@cert-authority *.example.com ${mine}`, "a.example.com"), "unknown");
   assertEquals(verdict(`@cert-authority * ${other}\ndb1 ${mine}`, "db1"), "trusted");
 });
 
-Deno.test("lines that make no sense are skipped, the others count", () => {
+Deno.test("malformed lines are skipped, and the others are used", () => {
   const [type, base64] = mine.toString().split(" ");
   const broken = [
     "db1",
@@ -94,7 +94,7 @@ Deno.test("lines that make no sense are skipped, the others count", () => {
   assertEquals(verdict(`db1\t${mine}\tcomment`, "db1"), "trusted");
 });
 
-Deno.test("a hash with a part too many, or of another length, is no host's", () => {
+Deno.test("a hash with an extra part, or of another length, matches no host", () => {
   const [hosts] = KnownHosts.line("db1", 22, mine, { hash: true }).split(" ");
   assertEquals(verdict(`${hosts} ${mine}`, "db1"), "trusted");
   const [, , salt, hash] = hosts!.split("|");
@@ -111,7 +111,7 @@ Deno.test("a hash with a part too many, or of another length, is no host's", () 
   assertEquals(decodeBase64(salt!)!.length, 20); // OpenSSH reads no other
 });
 
-Deno.test("find has the lines of a host as they stand there, and none that is a comment", () => {
+Deno.test("find returns the lines of a host unchanged, without comments", () => {
   const text =
     `#db1 ${mine}\n@other db1 ${mine}\n@revoked * ${other} gone  for good\nDB1,x ${ecdsa}\n`;
   const known = KnownHosts.parse(text);
@@ -128,14 +128,14 @@ Deno.test("find has the lines of a host as they stand there, and none that is a 
   assertEquals(known.find("#db1", 22).map(({ line }) => line), [3]);
 });
 
-Deno.test("of a comment 1024 characters are kept, and none that a terminal would obey", () => {
+Deno.test("comments are cut to 1024 characters, and stripped of control characters", () => {
   const [entry] = KnownHosts.parse(`db1 ${mine} \x1b[2J${"x".repeat(2000)}`).find("db1", 22);
   assertEquals(entry!.comment, `[2J${"x".repeat(1021)}…`);
   const line = KnownHosts.line("db1", 22, mine, { comment: "x".repeat(2000) });
   assertEquals(line, `${KnownHosts.line("db1", 22, mine)} ${"x".repeat(1024)}…`);
 });
 
-Deno.test("keyTypes has the types of a host in the file's order, once each", () => {
+Deno.test("keyTypes returns a host's types in the order of the file, without repeats", () => {
   const blob = new Writer().text("sk-ssh-ed25519@openssh.com").string(new Uint8Array(32)).take();
   const unknown = `sk-ssh-ed25519@openssh.com ${encodeBase64(blob)}`;
   const known = KnownHosts.parse(
@@ -143,12 +143,12 @@ Deno.test("keyTypes has the types of a host in the file's order, once each", () 
   );
   assertEquals(known.keyTypes("db1", 22), ["ecdsa-sha2-nistp256", "ssh-ed25519"]);
   assertEquals(known.keyTypes("db2", 22), ["ssh-ed25519"]);
-  // A type that we do not know still makes the host known: another key is no first meeting.
+  // A key of an unknown type still makes the host known, so another key is not a first connection.
   assertEquals(known.keyTypes("db9", 22), ["ssh-ed25519", "sk-ssh-ed25519@openssh.com"]);
   assertEquals(verdict(`db9 ${unknown}`, "db9"), "changed");
 });
 
-Deno.test("KnownHosts.line writes what KnownHosts.check finds", () => {
+Deno.test("KnownHosts.check finds the lines that KnownHosts.line writes", () => {
   for (const [host, port] of [["db1", 22], ["db1", 2222], ["::1", 22], ["fe80::1", 99]] as const) {
     for (const hash of [false, true]) {
       const line = KnownHosts.line(host, port, mine, { hash });
@@ -161,7 +161,7 @@ Deno.test("KnownHosts.line writes what KnownHosts.check finds", () => {
   assert(hashes[0] !== hashes[1]);
 });
 
-Deno.test("KnownHosts.line refuses names that would mean other hosts", () => {
+Deno.test("KnownHosts.line refuses names with a special meaning", () => {
   const names = [
     "",
     "*",
@@ -201,6 +201,6 @@ Deno.test("matchesWildcards agrees with a plain recursive definition", () => {
 });
 
 Deno.test("hostile wildcards do not take exponential time", () => {
-  // Exponential time would be for ever.
+  // Exponential time would never end.
   assertEquals(verdict(`${"*a".repeat(50)}b ${mine}`, "a".repeat(255)), "unknown");
 });

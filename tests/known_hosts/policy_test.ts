@@ -82,7 +82,7 @@ Deno.test("knownHosts accepts a known key, plain or hashed, with and without a p
       const line = KnownHosts.line("example.com", port, key.publicKey, { hash });
       await withFile(line + "\n", async (path) => {
         assertEquals(await attempt(knownHosts(path), port), 1);
-        // As ssh has it, a line without a port is good for the ports that nothing else is known of.
+        // As in ssh, a line without a port applies to ports without a line.
         if (port === 22) return assertEquals(await attempt(knownHosts(path), 23), 1);
         const error = await assertRejects(() => attempt(knownHosts(path), 23), HostKeyError);
         assertEquals(error.reason, "unknown");
@@ -91,7 +91,7 @@ Deno.test("knownHosts accepts a known key, plain or hashed, with and without a p
   }
 });
 
-Deno.test("an unknown key comes with the ways on, by the file if there is one", async () => {
+Deno.test("the error for an unknown key names the remedies, with the file if there is one", async () => {
   await withFile("", async (path) => {
     for (const paths of [[path], []]) {
       const { message } = await assertRejects(() => attempt(knownHosts(paths)), HostKeyError);
@@ -118,7 +118,7 @@ Deno.test("knownHosts refuses a changed key and names the line", async () => {
   });
 });
 
-Deno.test("knownHosts refuses a revoked key, whatever another file says", async () => {
+Deno.test("knownHosts refuses a revoked key, even if another file trusts it", async () => {
   await withFile(
     `@revoked * ${key.publicKey}\n`,
     (revoked) =>
@@ -132,7 +132,7 @@ Deno.test("knownHosts refuses a revoked key, whatever another file says", async 
   );
 });
 
-Deno.test("knownHosts refuses an unknown host unless told to add it", async () => {
+Deno.test("knownHosts refuses an unknown host by default", async () => {
   await withFile("no line feed at the end", async (path) => {
     const error = await assertRejects(() => attempt(knownHosts(path)), HostKeyError);
     assertEquals(error.reason, "unknown");
@@ -156,7 +156,7 @@ Deno.test("knownHosts asks a function about an unknown host", async () => {
   });
 });
 
-Deno.test("A known key's type is asked for first, so that the server shows that one", async () => {
+Deno.test("The types of known keys are preferred, so that the server presents one of them", async () => {
   const ecdsa = await generateKey("ecdsa-p256");
   const [near, far] = memoryPair();
   await using _served = serveStreams(far, {

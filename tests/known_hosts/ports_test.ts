@@ -1,4 +1,4 @@
-/** Hosts on ports other than 22: known by themselves, or by the line without a port. */
+/** Hosts on ports other than 22: matched by their own lines, or by those without a port. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { HostKeyError } from "@denossh/ssh";
 import { generateKey, type PublicKey } from "@denossh/ssh/keys";
@@ -12,7 +12,7 @@ const [key, other] = [first.publicKey, second.publicKey];
 const bare = (key: PublicKey) => `${KnownHosts.line("db1", 22, key)}\n`;
 const ported = (key: PublicKey) => `${KnownHosts.line("db1", 2222, key)}\n`;
 
-/** What a policy with files of these texts says about a key that db1 shows. */
+/** The verdict of a policy with files of these texts on a key of db1. */
 async function verdict(texts: string[], port: number, source?: KnownHostsSource): Promise<string> {
   await using folder = await tempFolder();
   const paths = await Promise.all(texts.map((text, at) => folder.write(`hosts${at}`, text)));
@@ -40,12 +40,12 @@ const verdicts: [name: string, texts: string[], port: number, verdict: string][]
   ["the key in one of two files", [bare(other), bare(key)], 22, "trusted"],
 ];
 for (const [name, texts, port, expected] of verdicts) {
-  Deno.test(`knownHosts on port ${port} says ${expected} to ${name}`, async () => {
+  Deno.test(`knownHosts on port ${port} returns ${expected} for ${name}`, async () => {
     assertEquals(await verdict(texts, port), expected);
   });
 }
 
-Deno.test("A source counts as much as the files, but for the name without a port", async () => {
+Deno.test("A source is equal to the files, except for names without a port", async () => {
   const source = (text: string): KnownHostsSource => ({
     name: "the inventory",
     find: () => Promise.resolve(KnownHosts.parse(text)),
@@ -59,7 +59,7 @@ Deno.test("A source counts as much as the files, but for the name without a port
   assertEquals(await verdict([""], 2222, source(bare(key))), "unknown");
 });
 
-Deno.test("A source is asked with the key, before with none, and named in the error", async () => {
+Deno.test("A source is called without a key, then with it, and is named in the error", async () => {
   const asked: (string | undefined)[] = [];
   const source: KnownHostsSource = {
     name: "the inventory",
@@ -76,7 +76,7 @@ Deno.test("A source is asked with the key, before with none, and named in the er
   assertEquals(asked, ["db1 2222 undefined", "db1 2222 ssh-ed25519"]);
 });
 
-Deno.test("A source that fails, fails the check", async () => {
+Deno.test("A failing source fails the check", async () => {
   const source = { name: "x", find: () => Promise.reject(new Error("no answer")) };
   const policy = knownHosts([], { source });
   const host = { hostname: "db1", port: 22 };

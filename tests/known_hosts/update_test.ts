@@ -1,4 +1,4 @@
-/** Host keys that change while they are known: hostkeys-00@openssh.com between our two roles. */
+/** Updates of known host keys: hostkeys-00@openssh.com between our two roles. */
 import { assert, assertEquals } from "@std/assert";
 import {
   type AlgorithmOptions,
@@ -17,7 +17,7 @@ const [first, second, third] = await Promise.all(
 
 const lineOf = (key: PublicKey, host = "localhost") => KnownHosts.line(host, 22, key) + "\n";
 
-/** What a file says after a client that knows `text` has met a server with keys. */
+/** The file after a client with `text` has connected to a server with these keys. */
 async function learned(
   text: string,
   hostKeys: readonly Signer[],
@@ -34,7 +34,7 @@ async function learned(
       try {
         await known.update?.(...args);
       } catch {
-        // Nothing is learned then.
+        // The file is not changed.
       } finally {
         over.resolve();
       }
@@ -48,13 +48,13 @@ async function learned(
   return await Deno.readTextFile(path);
 }
 
-Deno.test("A client learns the keys that a server proves, and forgets those that are gone", async () => {
+Deno.test("A client adds the keys that a server proves, and removes missing ones", async () => {
   const before = `# mine\n${lineOf(first.publicKey)}${lineOf(third.publicKey)}`;
   const after = `# mine\n${lineOf(first.publicKey)}${lineOf(second.publicKey)}`;
   assertEquals(await learned(before, [first, second]), after);
 });
 
-Deno.test("A client learns no keys that its host key algorithms exclude, and forgets those it knew", async () => {
+Deno.test("A client adds no keys that its host key algorithms exclude, and removes known ones", async () => {
   const algorithms = { hostKey: "ssh-ed25519" };
   const before = lineOf(first.publicKey) + lineOf(second.publicKey);
   const pruned = await learned(before, [first, second], { update: true }, algorithms);
@@ -63,13 +63,13 @@ Deno.test("A client learns no keys that its host key algorithms exclude, and for
   assertEquals(await learned(before, [first, second], { update: true }, {}), before);
 });
 
-Deno.test("A client learns nothing unless it is told to", async () => {
+Deno.test("A client adds nothing by default", async () => {
   const before = lineOf(first.publicKey);
   assertEquals(await learned(before, [first, second], {}), before);
   assertEquals(await learned(before, [first, second], { update: () => false }), before);
 });
 
-Deno.test("A learned key is hashed where the known ones are, or all shall be", async () => {
+Deno.test("An added key is hashed if the known ones are, or if configured", async () => {
   const hashed = KnownHosts.line("localhost", 22, first.publicKey, { hash: true }) + "\n";
   for (const [text, hash] of [[hashed, false], [lineOf(first.publicKey), true]] as const) {
     const after = await learned(text, [first, second], { update: true, hash });
@@ -83,23 +83,23 @@ const untouched: [string, string][] = [
   ["an authority", `@cert-authority localhost ${third.publicKey}\n${lineOf(first.publicKey)}`],
 ];
 for (const [name, text] of untouched) {
-  Deno.test(`A server's word changes no lines with ${name}`, async () => {
+  Deno.test(`A server's announcement changes no lines with ${name}`, async () => {
     assertEquals(await learned(text, [first, second]), text);
   });
 }
 
-Deno.test("A key that is revoked is not learned", async () => {
+Deno.test("A revoked key is not added", async () => {
   const text = `${lineOf(first.publicKey)}@revoked * ${second.publicKey}\n`;
   assertEquals(await learned(text, [first, second]), text);
 });
 
-Deno.test("A key of a type that we do not know is not forgotten", async () => {
+Deno.test("A key of an unknown type is not removed", async () => {
   const text = `${lineOf(first.publicKey)}localhost ssh-new AAAAB3NzaC1uZXc=\n`;
   const after = await learned(text, [first, second]);
   assertEquals(after, text + lineOf(second.publicKey));
 });
 
-Deno.test("A server that cannot prove a key teaches us none", async () => {
+Deno.test("No key is added if the server cannot prove one", async () => {
   const text = lineOf(first.publicKey) + lineOf(third.publicKey);
   const liar: Signer = {
     publicKey: second.publicKey,

@@ -26,7 +26,7 @@ Deno.test("An agent that does not answer in time is a problem, not an error", as
   assertMatch(problem!, /^Cannot use the agent: /);
 });
 
-Deno.test("An abort while the agent is asked is an abort", async () => {
+Deno.test("An abort during a request to the agent rejects with its reason", async () => {
   await using agent = await silentAgent();
   const abort = new AbortController();
   const asked = agentKeys({ IdentityAgent: agent.path }, { signal: abort.signal });
@@ -36,7 +36,7 @@ Deno.test("An abort while the agent is asked is an abort", async () => {
   await rejected;
 });
 
-Deno.test("An agent that is not there is a problem, no agent at all is none", async () => {
+Deno.test("An unreachable agent is a problem, no configured agent is not", async () => {
   const gone = await agentKeys({ IdentityAgent: "/nowhere/agent" });
   assert(gone.problem!.includes("/nowhere/agent"));
   assertEquals(await agentKeys({ IdentityAgent: "none" }), { keys: [], problem: null });

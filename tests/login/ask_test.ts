@@ -1,4 +1,4 @@
-/** What is asked and reported during a login, and what happens if neither is possible. */
+/** Prompts and reports during a login, and logins without them. */
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { AuthError, Keyring, listenAgent } from "@denossh/ssh";
 import { generateKey, type PrivateKey } from "@denossh/ssh/keys";
@@ -13,7 +13,7 @@ import "../support/quick_refusals.ts";
 const key = await generateKey();
 const locked = key.export({ passphrase: "open sesame", rounds: 1 });
 
-/** Logs in with what settings find, to a server that takes a key, or the password "hunter2". */
+/** Logs in with settings to a server that accepts a key, or the password "hunter2". */
 async function logIn(
   settings: LoginSettings,
   dialog: LoginDialog,
@@ -77,7 +77,7 @@ Deno.test("Keys that are not used are reported before a password is asked for", 
   ]);
 });
 
-Deno.test("Keys whose turn does not come are not reported", async () => {
+Deno.test("Keys that are not reached are not reported", async () => {
   await using folder = await tempFolder();
   const good = await folder.write("good", key.export());
   const dialog = new TestDialog();
@@ -85,7 +85,7 @@ Deno.test("Keys whose turn does not come are not reported", async () => {
   assertEquals(dialog.events, []);
 });
 
-Deno.test("Without questions there are no passwords and no encrypted keys", async () => {
+Deno.test("Without prompts passwords and encrypted keys are not used", async () => {
   await using folder = await tempFolder();
   const settings = { IdentityFile: [await folder.write("key", locked)], IdentityAgent: "none" };
   const context = { ...NO_DIALOG, account: "me@db1", isCompromised: () => false, agent: {} };
@@ -94,7 +94,7 @@ Deno.test("Without questions there are no passwords and no encrypted keys", asyn
   assertEquals(unreported().length, 1);
 });
 
-Deno.test("A key in the clear is signed with at once: its first message needs no answer", async () => {
+Deno.test("An unencrypted key signs immediately, without a query", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("key", key.export());
   assertEquals((await logIn({ IdentityFile: [path] }, NO_DIALOG, key)).offers, 1);

@@ -1,4 +1,4 @@
-/** What each directive comes to as an option of a connection. */
+/** The connection option of each directive. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { Config, type HostSettings } from "../../lib/config/mod.ts";
 import { ConfigError } from "../../lib/errors.ts";
@@ -33,7 +33,7 @@ const connections: [string, unknown][] = [
   ["ChannelTimeout none", {}],
 ];
 for (const [text, expected] of connections) {
-  Deno.test(`A connection with ${JSON.stringify(text)} has the options for that`, async () => {
+  Deno.test(`A connection with ${JSON.stringify(text)} has the matching options`, async () => {
     assertEquals(configuredConnection(await lookup(text)) as unknown, expected);
   });
 }
@@ -48,7 +48,7 @@ const algorithms: [string, unknown][] = [
   ["", undefined],
 ];
 for (const [text, expected] of algorithms) {
-  Deno.test(`The algorithms of ${JSON.stringify(text)} are those it names`, async () => {
+  Deno.test(`The algorithms of ${JSON.stringify(text)} are applied`, async () => {
     assertEquals(configuredAlgorithms(await lookup(text)) as unknown, expected);
   });
 }
@@ -62,12 +62,12 @@ const rekeys: [string, unknown][] = [
   ["", undefined],
 ];
 for (const [text, expected] of rekeys) {
-  Deno.test(`Keys are exchanged anew as ${JSON.stringify(text)} says`, async () => {
+  Deno.test(`Rekeying follows ${JSON.stringify(text)}`, async () => {
     assertEquals(configuredRekey(await lookup(text)) as unknown, expected);
   });
 }
 
-Deno.test("How TCP connections are made is as the settings say", async () => {
+Deno.test("TCP connections follow the settings", async () => {
   const tcp = async (text: string) => configuredTcp(await lookup(text)) as unknown;
   assertEquals(await tcp(""), undefined);
   assertEquals(await tcp("AddressFamily inet6"), { family: "inet6" });
@@ -76,7 +76,7 @@ Deno.test("How TCP connections are made is as the settings say", async () => {
   assertEquals(await tcp("TCPKeepAlive yes"), { keepAlive: true });
 });
 
-Deno.test("BindInterface is an address of the interface, of the family that is wanted", async () => {
+Deno.test("BindInterface selects an address of the interface in the configured family", async () => {
   const { networkInterfaces } = denoNet;
   denoNet.networkInterfaces = () => [
     { name: "lo", address: "127.0.0.1", family: "IPv4" },
@@ -101,7 +101,7 @@ Deno.test("BindInterface is an address of the interface, of the family that is w
   }
 });
 
-Deno.test("The way to a host is a command, jump hosts or neither", async () => {
+Deno.test("A host is reached by a command, by jump hosts or directly", async () => {
   const way = async (text: string) => configuredWay(await lookup(text)) as unknown;
   assertEquals(await way(""), {});
   assertEquals(await way("ProxyCommand nc %h %p"), { proxyCommand: "nc db1 22" });
@@ -116,7 +116,7 @@ Deno.test("The way to a host is a command, jump hosts or neither", async () => {
   assertThrows(() => configuredWay(fdpass), ConfigError, "ProxyUseFdpass is not supported");
 });
 
-Deno.test("A connection is shared unless it is to be a master itself", () => {
+Deno.test("A connection is shared unless it becomes a master itself", () => {
   const ControlPath = "/run/control";
   for (const ControlMaster of ["no", "auto", "autoask"] as const) {
     assertEquals(configuredControlPath({ ControlPath, ControlMaster }), ControlPath);
@@ -129,7 +129,7 @@ Deno.test("A connection is shared unless it is to be a master itself", () => {
   assertEquals(configuredControlPath({}), undefined);
 });
 
-Deno.test("SetEnv wins over SendEnv, and its values may have any sign of equality", () => {
+Deno.test("SetEnv overrides SendEnv, and its values may contain equals signs", () => {
   const environment = { LANG: "C", LC_ALL: "x", HOME: "/" };
   assertEquals(configuredEnv({ SendEnv: ["LC_*"], SetEnv: [] }, environment), { LC_ALL: "x" });
   const SetEnv = ["A=b=c", "LC_ALL=y", "=odd", "EMPTY="];

@@ -1,4 +1,4 @@
-/** What a login is tried with: which methods in which order, and what they ask and say. */
+/** The methods of a login in their order, and their prompts and reports. */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { AuthError, type AuthMethod, Keyring, listenAgent, PassphraseError } from "@denossh/ssh";
 import { generateKey, type PrivateKey } from "@denossh/ssh/keys";
@@ -16,13 +16,13 @@ interface Answers {
   /** What the user types, in order; null once there is no more. */
   readonly answers?: readonly string[];
   readonly compromised?: boolean;
-  /** Whether no question may be asked. */
+  /** Whether prompts are impossible. */
   readonly silent?: boolean;
-  /** Whether nothing is reported. */
+  /** Whether reports are disabled. */
   readonly unheard?: boolean;
 }
 
-/** The methods that settings come to, and what they ask and report. */
+/** The methods for settings, with their prompts and reports. */
 async function methodsOf(
   settings: LoginSettings,
   { answers = [], compromised = false, silent = false, unheard = false }: Answers = {},
@@ -87,7 +87,7 @@ for (const [what, settings, user, expected] of orders) {
 const password = (methods: readonly AuthMethod[]) =>
   methods.filter(({ name }) => name === "password");
 
-Deno.test("Passwords are asked for one after the other, and said to be wrong from the second on", async () => {
+Deno.test("Passwords are prompted for one by one, and from the second on the last one is called wrong", async () => {
   const { methods, events } = await methodsOf({}, { answers: ["one", "two"] });
   const [first, second, third] = password(methods);
   const sent: string[] = [];
@@ -134,7 +134,7 @@ Deno.test("A new password is asked for twice, and sent if both are the same", as
   await password(unheard.methods)[0]!.authenticate(dialogWith([demand("Too old"), SUCCESS]));
 });
 
-Deno.test("Questions of the server are asked with the account, its words reported", async () => {
+Deno.test("The server's questions are shown with the account, and its texts are reported", async () => {
   const { methods, events } = await methodsOf({}, { answers: ["1234", "blue"] });
   const method = methods.find(({ name }) => name === "keyboard-interactive")!;
   const prompts = [{ text: "PIN: ", echo: false }, { text: "Colour: ", echo: true }];
@@ -153,7 +153,7 @@ Deno.test("Questions of the server are asked with the account, its words reporte
   ]);
 });
 
-Deno.test("No password is asked for, or sent, where the host key is not the known one", async () => {
+Deno.test("No password is prompted for, or sent, if the host key has changed", async () => {
   const { methods, events } = await methodsOf({}, { answers: ["x", "x"], compromised: true });
   const challenge = encodeChallenge({
     name: "Title",
@@ -177,7 +177,7 @@ const key = await generateKey("ed25519", { comment: "mine" });
 const other = await generateKey("ed25519");
 const locked = key.export({ passphrase: "secret", rounds: 1 });
 
-/** A key file, what its one method after "none" is, and what that says. */
+/** A key file, its one method after "none", and the report of that. */
 async function withKey(
   text: string,
   settings: LoginSettings,
@@ -191,7 +191,7 @@ async function withKey(
   await test({ ...found, methods: found.methods.slice(1), path });
 }
 
-Deno.test("A key comes before the questions, and none before it", async () => {
+Deno.test("none comes first, then keys, then prompts", async () => {
   const on = { PasswordAuthentication: true, NumberOfPasswordPrompts: 1 };
   await withKey(
     key.export(),
@@ -225,7 +225,7 @@ Deno.test("A key in a file signs at once; an encrypted one asks the server, then
   });
 });
 
-/** Has the method of an encrypted key sign, as if the server had accepted the key. */
+/** Makes the method of an encrypted key sign, as if the server had accepted the key. */
 async function unlock(method: AuthMethod): Promise<void> {
   const { publicKey } = key;
   const { UserauthPkOk } = await import("../../lib/wire/messages.ts");
@@ -244,7 +244,7 @@ for (
     ["after a mistake and nothing", ["a", ""], {}, 2, "incorrect passphrase"],
   ] as const
 ) {
-  Deno.test(`A passphrase that is right ${what} is asked for ${prompts} times`, async () => {
+  Deno.test(`A passphrase that is right ${what} is prompted for ${prompts} times`, async () => {
     await withKey(locked, settings, { answers }, async ({ methods, events, path }) => {
       if (message === null) await unlock(methods[0]!);
       else {
@@ -263,7 +263,7 @@ for (
   });
 }
 
-Deno.test("An encrypted key that shows no public half is asked for when its turn comes", async () => {
+Deno.test("The passphrase of a key without a readable public half is prompted for in its turn", async () => {
   // A PEM file of PKCS #8 is encrypted as a whole.
   const text = key.export({ format: "pkcs8", passphrase: "secret", rounds: 1 });
   await withKey(text, {}, { answers: ["secret"] }, async ({ methods, events, path }) => {
@@ -305,7 +305,7 @@ Deno.test("Keys that are not used are reported once, before the method after the
   assertEquals(unheard.unreported().length, 3);
 });
 
-Deno.test("An AuthError is completed with the keys that were not used, and keeps the rest", () => {
+Deno.test("An AuthError lists the unused keys, and keeps the rest", () => {
   const cause = new Error("x");
   const details = { remaining: ["a"], partial: true, attempts: ["b"], cause };
   const error = new AuthError("Cannot log in", details);
@@ -349,7 +349,7 @@ for (
       if (held === undefined) return;
       await held.sign("ssh-ed25519", new Uint8Array(1));
       assertEquals(confirmed, add === "confirm" ? 1 : 0);
-      // A second time it is there already, and nothing is asked.
+      // The second time it is known, and there is no prompt.
       events.length = 0;
       await publicKeyAnswer(methods[0]!);
       assertEquals(events, []);
@@ -357,7 +357,7 @@ for (
   });
 }
 
-Deno.test("A key is added to the agent for the time that AddKeysToAgent says", async () => {
+Deno.test("A key is added to the agent with the lifetime of AddKeysToAgent", async () => {
   using time = new FakeTime();
   using keyring = new Keyring();
   await using agent = await listenAgent(keyring);
@@ -371,7 +371,7 @@ Deno.test("A key is added to the agent for the time that AddKeysToAgent says", a
   });
 });
 
-Deno.test("A key that an agent does not take is used all the same, and that is said quietly", async () => {
+Deno.test("A key that the agent refuses is still used, with a verbose message", async () => {
   const settings = { AddKeysToAgent: { add: "yes", lifetime: null } } as const;
   const gone = { ...settings, IdentityAgent: "/nonexistent/agent\x07" };
   await withKey(key.export(), gone, {}, async ({ methods, events }) => {

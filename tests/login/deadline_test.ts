@@ -1,9 +1,9 @@
-/** A time limit that stands still while the user is asked. */
+/** A time limit that is paused during prompts. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { Deadline } from "../../lib/login/deadline.ts";
 import { FakeTime } from "../support/fake_time.ts";
 
-/** When the deadline of each step is over, or null within a million milliseconds. */
+/** The time at which each step reaches its deadline, or null after a million milliseconds. */
 async function over(
   milliseconds: number,
   steps: (deadline: Deadline, time: FakeTime) => Promise<void> = async () => {},
@@ -17,23 +17,23 @@ async function over(
   return at === null ? null : [at, deadline.signal.reason];
 }
 
-Deno.test("A deadline passes when its time is up, and tells the limit", async () => {
+Deno.test("A deadline rejects after its time, and the error names the limit", async () => {
   assertEquals(await over(100), [100, "100 ms"]);
   assertEquals(await over(1), [1, "1 ms"]);
 });
 
-Deno.test("A deadline of 0 or less does not pass", async () => {
+Deno.test("A deadline of 0 or less never rejects", async () => {
   assertEquals([await over(0), await over(-1)], [null, null]);
 });
 
-Deno.test("Another limit counts from the start", async () => {
+Deno.test("A new limit counts from the start", async () => {
   const changed = (to: number, after = 30) => (deadline: Deadline, time: FakeTime) =>
     time.advance(after).then(() => deadline.change(to));
   assertEquals(await over(100, changed(300)), [300, "300 ms"]);
   assertEquals(await over(100, changed(50)), [50, "50 ms"]);
   assertEquals(await over(100, changed(20)), [30, "20 ms"]);
   assertEquals(await over(100, changed(0)), null);
-  // Without a limit there was nothing to count.
+  // Without a limit no time was counted.
   assertEquals(await over(0, changed(100)), [130, "100 ms"]);
   assertEquals(
     await over(100, async (deadline, time) => {
@@ -46,7 +46,7 @@ Deno.test("Another limit counts from the start", async () => {
   );
 });
 
-Deno.test("Time that is paused for does not count, however the wait ends", async () => {
+Deno.test("Paused time does not count, however the pause ends", async () => {
   const paused =
     (wait: (time: FakeTime) => Promise<void>) => (deadline: Deadline, time: FakeTime) =>
       time.advance(30).then(() => deadline.pausedFor(() => wait(time))).catch(() => {});
@@ -58,13 +58,13 @@ Deno.test("Time that is paused for does not count, however the wait ends", async
   assertEquals(await over(0, paused((time) => time.advance(1_000))), null);
 });
 
-Deno.test("A wait that is paused for gives its value, or its error", async () => {
+Deno.test("pause returns the value, or throws the error", async () => {
   using deadline = new Deadline(0, () => null);
   assertEquals(await deadline.pausedFor(() => Promise.resolve(7)), 7);
   await assertRejects(() => deadline.pausedFor(() => Promise.reject(new Error("no"))), Error, "no");
 });
 
-Deno.test("A deadline that was disposed of does not pass, even after a pause", async () => {
+Deno.test("A disposed deadline never rejects, even after a pause", async () => {
   assertEquals(await over(100, (deadline) => Promise.resolve(deadline[Symbol.dispose]())), null);
   assertEquals(
     await over(

@@ -1,4 +1,4 @@
-/** Which host keys are accepted: by what the caller gives, and by the rules of settings. */
+/** Accepted host keys: by the caller's options, and by the rules of settings. */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { acceptAnyHostKey, connectAgent, HostKeyError, Keyring, listenAgent } from "@denossh/ssh";
 import { generateKey, issueCertificate, type PublicKey, RevocationList } from "@denossh/ssh/keys";
@@ -43,7 +43,7 @@ const given: [string, HostKeys, readonly string[] | null][] = [
   ["several texts", [other.publicKey.fingerprint(), `${key}`], ["ssh-ed25519"]],
 ];
 for (const [what, keys, types] of given) {
-  Deno.test(`A host key that is given as ${what} is the only one accepted`, async () => {
+  Deno.test(`A host key given as ${what} is the only accepted one`, async () => {
     const policy = hostKeyPolicy(keys);
     assertEquals(await refusal(policy, key), null);
     const error = await refusal(policy, (await generateKey()).publicKey);
@@ -53,7 +53,7 @@ for (const [what, keys, types] of given) {
   });
 }
 
-Deno.test("A function or a policy decides by itself, and only true accepts", async () => {
+Deno.test("A function or a policy decides alone, and only true accepts", async () => {
   const asked: unknown[] = [];
   const policy = hostKeyPolicy((...args) => asked.push(args.slice(0, 2)) > 0);
   assertEquals(await refusal(policy, key), null);
@@ -68,7 +68,7 @@ Deno.test("A function or a policy decides by itself, and only true accepts", asy
   }
 });
 
-Deno.test("What a policy throws is a refusal, with that as its cause", async () => {
+Deno.test("An error of a policy is a refusal with that cause", async () => {
   const cause = new Error("database is down");
   const error = await refusal({ verify: () => Promise.reject(cause) }, key);
   assertStrictEquals(error?.cause, cause);
@@ -94,11 +94,11 @@ Deno.test("A list of keys revokes them and their certificates, and no others", a
   assertEquals(await revokedBy(list, authority.publicKey), null);
   assertEquals(await revokedBy("", key), null);
   assertEquals((await revokedBy(`${certificate}\n`, certificate))?.reason, "revoked");
-  // A line with a certificate is about its key, which is stricter than ssh.
+  // A line with a certificate applies to its key, which is stricter than ssh.
   assertEquals((await revokedBy(`${certificate}\n`, key))?.reason, "revoked");
 });
 
-Deno.test("A list of ssh-keygen revokes what it says, and one that is cut off everything", async () => {
+Deno.test("A list of ssh-keygen revokes its entries, and a truncated one revokes everything", async () => {
   const list = RevocationList.of({ keys: [key] }).encode();
   assertEquals((await revokedBy(list, key))?.reason, "revoked");
   assertEquals(await revokedBy(list, other.publicKey), null);
@@ -107,7 +107,7 @@ Deno.test("A list of ssh-keygen revokes what it says, and one that is cut off ev
   assert(!cut!.message.includes("cannot be read"), cut!.message);
 });
 
-Deno.test("A list that cannot be read, or is none, refuses every key", async () => {
+Deno.test("An unreadable or malformed list refuses every key", async () => {
   const noise = await revokedBy(`${other.publicKey}\nnoise\n`, key);
   assertEquals(noise?.reason, "refused");
   assert(noise!.message.includes("RevokedHostKeys"));
@@ -118,7 +118,7 @@ Deno.test("A list that cannot be read, or is none, refuses every key", async () 
   assert(error!.cause instanceof Deno.errors.NotFound);
 });
 
-Deno.test("The list of any of several files counts", async () => {
+Deno.test("The lists of all files are applied", async () => {
   await using folder = await tempFolder();
   const files = [
     await folder.write("one", `${other.publicKey}\n`),
@@ -129,7 +129,7 @@ Deno.test("The list of any of several files counts", async () => {
   assert(error!.message.includes(`it is in ${files[1]}`), error!.message);
 });
 
-Deno.test("Rules leave types and updates to the policy, and what it has none of away", async () => {
+Deno.test("Rules pass on types and updates of the policy, if it has them", async () => {
   const updates: unknown[] = [];
   const policy: HostKeyPolicy = {
     verify: () => true,
@@ -145,7 +145,7 @@ Deno.test("Rules leave types and updates to the policy, and what it has none of 
   assertEquals([await bare.knownTypes!(host), bare.update], [[], undefined]);
 });
 
-Deno.test("RequiredRSASize is about RSA keys alone, and their bits", async () => {
+Deno.test("RequiredRSASize applies only to RSA keys, by bits", async () => {
   using rsa = await testKey("rsa");
   for (const [bits, accepted] of [[2048, true], [2049, false]] as const) {
     const policy = withRules(anybody, { RequiredRSASize: bits });
@@ -154,7 +154,7 @@ Deno.test("RequiredRSASize is about RSA keys alone, and their bits", async () =>
   }
 });
 
-Deno.test("Of an agent 32 keys are taken, in its order", async () => {
+Deno.test("The first 32 keys of an agent are used, in its order", async () => {
   using keyring = new Keyring();
   const keys = await Promise.all(Array.from({ length: 33 }, () => generateKey("ed25519")));
   for (const each of keys) keyring.add(each);
@@ -165,7 +165,7 @@ Deno.test("Of an agent 32 keys are taken, in its order", async () => {
   assertEquals(fingerprints, keys.slice(0, 32).map(({ publicKey }) => publicKey.fingerprint()));
 });
 
-Deno.test("A key of the agent signs over a connection of its own, bound to the host", async () => {
+Deno.test("A key of the agent signs over a separate connection, bound to the host", async () => {
   using keyring = new Keyring();
   keyring.add(ours);
   await using agent = await listenAgent(keyring);
@@ -178,7 +178,7 @@ Deno.test("A key of the agent signs over a connection of its own, bound to the h
   assert(key.verify("ssh-ed25519", data, bound));
   const aborted = AbortSignal.abort(new Error("enough"));
   await assertRejects(async () => await signer!.sign("ssh-ed25519", data, { signal: aborted }));
-  // It is asked for each signature anew.
+  // The agent is contacted again for each signature.
   await using again = await connectAgent(agent.path);
   await again.removeAll();
   await assertRejects(async () => await signer!.sign("ssh-ed25519", data));

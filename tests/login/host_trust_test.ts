@@ -1,4 +1,4 @@
-/** Which host keys are trusted and remembered, by the settings and the user's answers. */
+/** Trusted and added host keys, by settings and the user's answers. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { HostKeyError } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
@@ -15,7 +15,7 @@ const key = await generateKey();
 const other = await generateKey();
 const host = { hostname: "db1", port: 22 };
 
-/** The trust that settings come to, with one file of known hosts. */
+/** The trust for settings with one file of known hosts. */
 async function trustWith(settings: LoginSettings, dialog: LoginDialog, known = "") {
   const folder = await tempFolder();
   const path = folder.join("sub/known_hosts");
@@ -58,7 +58,7 @@ for (const [strict, answer, accepted] of unknown) {
   });
 }
 
-Deno.test("A new key is asked about again until the answer is one", async () => {
+Deno.test("The prompt for a new key is repeated until the answer is valid", async () => {
   for (const [last, accepted] of [[" YES ", true], [" No", false], [null, false]] as const) {
     const dialog = new TestDialog(
       "y",
@@ -122,7 +122,7 @@ Deno.test("A new key that cannot be added is an error unless a warning can be gi
   await assertRejects(() => verify(NO_DIALOG), Deno.errors.NotFound);
 });
 
-Deno.test("What is known orders the algorithms unless the list of the user does", async () => {
+Deno.test("Known keys order the algorithms, unless the user's list does", async () => {
   const known = KnownHosts.line("db1", 22, key.publicKey) + "\n";
   for (
     const [list, types] of [
@@ -175,7 +175,7 @@ Deno.test("A KnownHostsCommand that cannot be started is a warning, or an error 
   assertEquals(await silent.isAdded(), false);
 });
 
-Deno.test("Without a user's file, a new key is accepted by the user alone, and nothing is written", async () => {
+Deno.test("Without a user's file, only the user can accept a new key, and nothing is written", async () => {
   const verify = async (dialog: LoginDialog, strict: "ask" | "accept-new" | "no") => {
     const settings = { UserKnownHostsFile: ["none"], StrictHostKeyChecking: strict };
     await using world = await trustWith(settings, dialog);
@@ -191,7 +191,7 @@ Deno.test("Without a user's file, a new key is accepted by the user alone, and n
   await assertRejects(() => verify(new TestDialog("no"), "ask"), HostKeyError);
 });
 
-Deno.test("An error about an unknown key tells what a program may give, and a user nothing", async () => {
+Deno.test("The error for an unknown key names the options for a program, but not for a user", async () => {
   const settings = { StrictHostKeyChecking: "yes" } as const;
   for (const dialog of [NO_DIALOG, new TestDialog()]) {
     await using world = await trustWith(settings, dialog);
@@ -201,7 +201,7 @@ Deno.test("An error about an unknown key tells what a program may give, and a us
   }
 });
 
-Deno.test("A question that cannot be asked is reported, and a refusal is not", async () => {
+Deno.test("An impossible prompt is reported, but a refusal is not", async () => {
   const unasked = "verbose: No question about the host key can be asked";
   const settings = { StrictHostKeyChecking: "ask" } as const;
   const reports: [dialog: TestDialog, ask: boolean, reported: boolean][] = [
@@ -218,7 +218,7 @@ Deno.test("A question that cannot be asked is reported, and a refusal is not", a
   }
 });
 
-Deno.test("The folder of the file that a new key is added to is created for the user alone", async () => {
+Deno.test("The folder for a new known_hosts file is created with access for only the user", async () => {
   await using folder = await tempFolder();
   const settings = {
     UserKnownHostsFile: [folder.join("a/b/known_hosts")],
@@ -231,7 +231,7 @@ Deno.test("The folder of the file that a new key is added to is created for the 
   }
 });
 
-Deno.test("Only a missing folder is a reason to create one, and to add the key once more", async () => {
+Deno.test("Only a missing folder is created, and then the key is added again", async () => {
   await using folder = await tempFolder();
   const settings = {
     UserKnownHostsFile: [folder.join("a/known_hosts")],
@@ -251,7 +251,7 @@ Deno.test("Only a missing folder is a reason to create one, and to add the key o
   assertEquals(await assertRejects(verify), denied);
 });
 
-Deno.test("All files are read, and a new key goes to the user's first", async () => {
+Deno.test("All files are read, and a new key is added to the user's first file", async () => {
   await using folder = await tempFolder();
   const [first, second, system] = ["first", "second", "system"].map(folder.join);
   const settings = {
@@ -296,7 +296,7 @@ const updates: [settings: LoginSettings, reported: boolean, silent: boolean][] =
   [{ UpdateHostKeys: "yes", UserKnownHostsFile: ["/dev/null"] }, false, false],
 ];
 for (const [settings, ...followed] of updates) {
-  Deno.test(`Host keys are followed by UpdateHostKeys: ${JSON.stringify(settings)}`, async () => {
+  Deno.test(`UpdateHostKeys applies: ${JSON.stringify(settings)}`, async () => {
     await using folder = await tempFolder();
     using _home = fakeEnv({ HOME: folder.path });
     await Deno.mkdir(folder.join(".ssh"));

@@ -26,7 +26,7 @@ function hop(name: string, log: string[], dial = () => Promise.resolve({} as Den
   } satisfies JumpHostClient;
 }
 
-Deno.test("Hosts are connected to one through the other, and closed from the farthest", async () => {
+Deno.test("Hosts are connected one through the other, and closed starting with the last", async () => {
   const log: string[] = [];
   const clients = await connectHops(["a", "b", "c"], (name, through: JumpHostClient | null) => {
     log.push(`${name} through ${through?.info.host.hostname ?? "nothing"}`);
@@ -38,7 +38,7 @@ Deno.test("Hosts are connected to one through the other, and closed from the far
   assertEquals(await connectHops([], () => Promise.reject(new Error("never"))), []);
 });
 
-Deno.test("A host that cannot be connected to closes those before it, and is the error", async () => {
+Deno.test("A failed host closes those before it, and its error is thrown", async () => {
   const log: string[] = [];
   const failure = new Error("c is down");
   const connecting = connectHops(
@@ -49,7 +49,7 @@ Deno.test("A host that cannot be connected to closes those before it, and is the
   assertEquals(log, ["close b", "closed b", "close a", "closed a"]);
 });
 
-Deno.test("A host that another one does not reach is a ConnectError that names both", async () => {
+Deno.test("A host that a jump host cannot reach is a ConnectError that names both", async () => {
   const log: string[] = [];
   const { signal } = new AbortController();
   const target = { hostname: "db", port: 22 };
@@ -75,7 +75,7 @@ Deno.test("A host that another one does not reach is a ConnectError that names b
   );
 });
 
-Deno.test("Jump hosts lead to each other 16 deep at most", () => {
+Deno.test("Jump hosts may be nested at most 16 deep", () => {
   checkJumpDepth(MAX_JUMPS);
   assertThrows(
     () => checkJumpDepth(MAX_JUMPS + 1),

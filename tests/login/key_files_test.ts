@@ -1,4 +1,4 @@
-/** What key files hold, and what is said of those that cannot be used. */
+/** Key files, and the reports for unusable ones. */
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { KeyFormatError, loadKey, PassphraseError } from "@denossh/ssh";
 import { generateKey, issueCertificate } from "@denossh/ssh/keys";
@@ -19,7 +19,7 @@ const certificate = await certify(key);
 const clear = key.export();
 const locked = key.export({ passphrase: "secret", rounds: 1 });
 
-/** What is found in one file that settings name, after `write` has made files. */
+/** The keys found in a configured file, after `write` has made files. */
 async function fileOf(
   write: (folder: TempFolder) => Promise<unknown>,
   settings: Parameters<typeof keyFiles>[0] = {},
@@ -31,11 +31,11 @@ async function fileOf(
   return file!;
 }
 
-/** What is said of a file. */
+/** The report for a file. */
 const said = ({ contents, path }: KeyFile) =>
   "message" in contents ? [contents.level, contents.message.replace(path, "KEY")] : [];
 
-Deno.test("A key in the clear is ready for use, and its public file is of no account", async () => {
+Deno.test("An unencrypted key can be used, and its .pub file is ignored", async () => {
   const { contents, publicKey, certificates } = await fileOf(async (folder) => {
     await folder.write("key", clear);
     await folder.write("key.pub", `${other.publicKey}\n`);
@@ -69,7 +69,7 @@ const problems: [string, (path: string) => Promise<unknown>, string, string][] =
   ["leads to itself", (path) => Deno.symlink(path, path), "error", "[a-z].*symbolic links.*"],
 ];
 for (const [what, write, level, why] of problems) {
-  Deno.test(`A key file that ${what} is skipped, and said to be`, async () => {
+  Deno.test(`A key file that ${what} is skipped and reported`, async () => {
     const file = await fileOf((folder) => write(folder.join("key")));
     const [saidLevel, message] = said(file);
     assertEquals(saidLevel, level);
@@ -77,7 +77,7 @@ for (const [what, write, level, why] of problems) {
   });
 }
 
-Deno.test("A key file that may not be read is said to be, without the system's numbers", async () => {
+Deno.test("A key file that may not be read is reported, without the system's error numbers", async () => {
   const error = new Deno.errors.PermissionDenied("Permission denied (os error 13): open '/k'");
   using _ = replaced(runtime.files, "stat", () => Promise.reject(error));
   const file = await fileOf((folder) => folder.write("key.pub", `${key.publicKey}\n`));
@@ -102,14 +102,14 @@ for (
   });
 }
 
-Deno.test("A public key in KEY.pub stands for a private one that is not there", async () => {
+Deno.test("A public key in KEY.pub is used if the private key is missing", async () => {
   const file = await fileOf((folder) => folder.write("key.pub", `${key.publicKey}\n`));
   assert(file.publicKey?.equals(key.publicKey));
   assertEquals(said(file), ["info", 'Key "KEY" was not used: there is no such file']);
 });
 
 for (const name of ["key.pub", "key-cert.pub"]) {
-  Deno.test(`A user's certificate in ${name} is the key's, and shows which key that is`, async () => {
+  Deno.test(`A user's certificate in ${name} is used, and supplies the public key`, async () => {
     const found = await fileOf((folder) => folder.write(name, `${certificate}\n`));
     assert(found.publicKey?.equals(key.publicKey));
     assertEquals(found.certificates.map(String), [`${certificate}`]);
@@ -138,7 +138,7 @@ Deno.test("CertificateFile replaces KEY-cert.pub, and not KEY.pub", async () => 
   assertEquals((await fileOf(write("key.pub"), settings)).certificates.length, 1);
 });
 
-Deno.test("CertificateFile names certificates of users; what is none is left out", async () => {
+Deno.test("CertificateFile uses only certificates of users", async () => {
   await using folder = await tempFolder();
   const files = [
     await folder.write("user", `${certificate}\n`),
@@ -153,7 +153,7 @@ Deno.test("CertificateFile names certificates of users; what is none is left out
   assertEquals(await certificateFiles({}), []);
 });
 
-Deno.test("IdentityFile none is no file, whatever its case", async () => {
+Deno.test("IdentityFile none disables files, in any letter case", async () => {
   assertEquals(await keyFiles({ IdentityFile: ["none", "None"] }), []);
 });
 
@@ -163,7 +163,7 @@ async function atHome<T>(HOME: string | undefined, run: () => T | Promise<T>): P
   return await run();
 }
 
-Deno.test("Default files that do not exist are left out, and others are mentioned quietly", async () => {
+Deno.test("Missing default files are skipped silently, other missing files with a verbose message", async () => {
   await using folder = await tempFolder();
   await Deno.mkdir(folder.join(".ssh"));
   await folder.write(".ssh/id_ed25519", clear);
@@ -176,7 +176,7 @@ Deno.test("Default files that do not exist are left out, and others are mentione
   assertEquals(said(files[2]!)[1], 'Key "KEY" was not used: there is no such file');
 });
 
-Deno.test("A ~ is the home folder at the start of a path, and nowhere else", async () => {
+Deno.test("A ~ means the home folder only at the start of a path", async () => {
   await atHome("/home/me", () => {
     assertEquals(["~", "~/x", "~x", "a/~", ""].map(expandHome), [
       "/home/me",
@@ -194,7 +194,7 @@ Deno.test("A ~ is the home folder at the start of a path, and nowhere else", asy
   }
 });
 
-Deno.test("loadKey asks for a passphrase where there is need of one, and names the file", async () => {
+Deno.test("loadKey asks for a passphrase if needed, and names the file", async () => {
   await using folder = await tempFolder();
   const [plain, encrypted, noise] = [
     await folder.write("clear", clear),

@@ -68,7 +68,7 @@ async function firstMessages(offers: readonly Offer[]) {
   return messages;
 }
 
-Deno.test("A key of the agent is only asked about until the server accepts it", async () => {
+Deno.test("A key of the agent is only queried until the server accepts it", async () => {
   using keyring = new Keyring();
   await using agent = await listenAgent(keyring);
   keyring.add(importPrivateKey(key.export()));
@@ -79,7 +79,7 @@ Deno.test("A key of the agent is only asked about until the server accepts it", 
   ]);
 });
 
-Deno.test("A certificate of CertificateFile is offered with its own key, and without it not at all", async () => {
+Deno.test("A certificate of CertificateFile is offered only with its own key", async () => {
   await using folder = await tempFolder();
   const file = await folder.write("certificate", `${await certify(key)}\n`);
   const names = async (keys: readonly PrivateKey[]) => {

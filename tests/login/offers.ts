@@ -1,6 +1,7 @@
 /**
- * Logs in by `connect()` and by the tools' login, with the same settings, and tells which keys each of them
- * offers. Run as a program, since the cases change HOME: reads them as JSON, and prints an answer for each.
+ * Logs in with `connect()` and with the tools' login, with the same settings, and reports the keys
+ * that each offers. Run as a program, since the cases change HOME: reads them as JSON, and prints a
+ * result for each.
  */
 import { assertStringIncludes } from "@std/assert";
 import { AuthError, connect } from "@denossh/ssh";
@@ -12,7 +13,7 @@ import { sshOptions } from "../../lib/cli/shared/ssh_options.ts";
 import { must } from "../support/run.ts";
 import "../support/quick_refusals.ts";
 
-/** How a user is set up. */
+/** A user's configuration. */
 export interface Setup {
   readonly home: string;
   /** Lines of ~/.ssh/config. */
@@ -21,15 +22,15 @@ export interface Setup {
   readonly agent: string;
 }
 
-/** What a login showed to a server that accepts nothing. */
+/** The offers to a server that refuses everything. */
 export interface Offers {
-  /** The keys, each as a line, in their order. */
+  /** The keys as lines, in order. */
   readonly keys: readonly string[];
-  /** What is said about the others: by AuthError, and by the tool while it logs in. */
+  /** The reports on the others: in the AuthError, and from the tool during the login. */
   readonly skipped: readonly string[];
 }
 
-/** What both logins offer. */
+/** The offers of both logins. */
 export interface BothOffers {
   readonly connect: Offers;
   readonly tool: Offers;
@@ -85,7 +86,7 @@ async function both({ home, settings, agent }: Setup): Promise<BothOffers> {
   };
 }
 
-/** Keeps what a tool says about keys that it does not use. */
+/** Records a tool's reports on unused keys. */
 class SkippedKeyLog extends Log {
   readonly lines: string[] = [];
 

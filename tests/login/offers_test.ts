@@ -1,4 +1,4 @@
-/** Which keys are offered, in which order, and what is said of the others: by connect() and by the tools. */
+/** The keys that connect() and the tools offer, their order, and the reports on the others. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { Keyring, listenAgent } from "@denossh/ssh";
 import { generateKey, issueCertificate, type PrivateKey, withCertificate } from "@denossh/ssh/keys";
@@ -8,14 +8,14 @@ import { RSA_1024 } from "./rsa_1024.ts";
 
 /** A user with files in ~/.ssh and an agent. */
 interface Case {
-  /** Files in ~/.ssh by their names: texts, or what makes them. */
+  /** Files in ~/.ssh by name: texts, or functions that make them. */
   readonly files?: Readonly<Record<string, string | ((path: string) => Promise<void>)>>;
   readonly settings?: readonly string[];
   /** The keys that the agent holds, in its order. */
   readonly agent?: readonly string[];
   /** The keys that are offered. */
   readonly offers: readonly string[];
-  /** What is said of each of the others. */
+  /** The reports on the others. */
   readonly skipped?: readonly RegExp[];
 }
 
@@ -43,7 +43,7 @@ const locked = (name: string) => keys[name]!.export({ passphrase: "secret", roun
 const pub = (name: string) => `${keys[name]!.publicKey}\n`;
 const cert = (name: string) => `${certificates[name]}\n`;
 
-/** Key files that cannot be used, and what is said of them. */
+/** Unusable key files, and the reports on them. */
 const bad: [name: string, content: string | ((path: string) => Promise<void>), why: RegExp][] = [
   ["of 1024 bits", RSA_1024, /1024|2048/],
   ["that is empty", "", /no BEGIN line/],

@@ -1,4 +1,4 @@
-/** Permissions that a login by the user's own files needs: asked for once each, and told all at once. */
+/** The permissions for a login with the user's own files: requested once each, and reported together. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { connect, none } from "@denossh/ssh";
 import { type LoginNeeds, requestPermissions } from "../../lib/login/permissions.ts";
@@ -8,7 +8,7 @@ import { replaced } from "../support/replaced.ts";
 
 const ALL: LoginNeeds = { hosts: true, keys: true, user: true, address: "db1:22" };
 
-/** A user with a runtime that has some permissions, and grants others or none; tells what it is asked for. */
+/** A runtime that has some permissions, grants others or none, and records the requests. */
 function world(granted: readonly string[], answer: (what: string) => boolean) {
   const have = new Set(granted);
   const asked: string[] = [];
@@ -36,7 +36,7 @@ function world(granted: readonly string[], answer: (what: string) => boolean) {
   return { asked, [Symbol.dispose]: () => stack.dispose() };
 }
 
-Deno.test("A user is asked for two variables and two folders, once each", async () => {
+Deno.test("Two variables and two folders are requested, once each", async () => {
   using w = world([], () => true);
   await requestPermissions(ALL);
   assertEquals(w.asked, ["HOME", "USER", "/home/ann/.ssh", "/etc/ssh"]);
@@ -65,7 +65,7 @@ for (const [granted, needs, flags] of cases) {
   });
 }
 
-Deno.test("Nothing is asked for that is granted file by file, or that is not needed", async () => {
+Deno.test("Permissions that are granted per file, or not needed, are not requested", async () => {
   const files = ["known_hosts", "id_rsa", "id_ecdsa", "id_ed25519"];
   const granted = files.map((name) => `/home/ann/.ssh/${name}`);
   using w = world(["HOME", "USER", "/etc/ssh/ssh_known_hosts", ...granted], () => false);
@@ -74,14 +74,14 @@ Deno.test("Nothing is asked for that is granted file by file, or that is not nee
   assertEquals(w.asked, []);
 });
 
-Deno.test("A permission that is granted and still not there is not asked for again", async () => {
+Deno.test("A permission that is still missing after a grant is not requested again", async () => {
   using w = world([], () => true);
   using _ = replaced(runtime, "isGranted", () => false);
   await requestPermissions(ALL);
   assertEquals(w.asked, ["HOME", "USER", "/etc/ssh"]);
 });
 
-Deno.test("connect() says what it needs before it reads anything", async () => {
+Deno.test("connect() names the needed permissions before it reads anything", async () => {
   using _world = world([], () => false);
   const refused = (options: Parameters<typeof connect>[1]) =>
     assertRejects(() => connect("[::1]:2222", options), Deno.errors.NotCapable);

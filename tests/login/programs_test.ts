@@ -1,4 +1,4 @@
-/** ProxyCommand and KnownHostsCommand: which programs are started and how, on a system that starts none. */
+/** ProxyCommand and KnownHostsCommand, with replaced functions to start programs. */
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { generateKey } from "@denossh/ssh/keys";
 import { ConnectError } from "../../lib/errors.ts";
@@ -13,16 +13,16 @@ import { plainMessage } from "../../lib/error_messages.ts";
 
 type Spawn = Parameters<Programs["spawn"]>;
 
-/** A system whose programs do what a test says, until it is disposed. */
+/** Replaces programs by scripted ones until it is disposed. */
 class System implements Disposable {
   readonly started: { program: string; options: Spawn[1] }[] = [];
   readonly signals: string[] = [];
   output: string | ReadableStream<Uint8Array<ArrayBuffer>> = "";
-  /** What comes on standard error, and what has been shown of it. */
+  /** The data of standard error, and the part shown. */
   errors: string | ReadableStream<Uint8Array<ArrayBuffer>> = "";
   shown = "";
   status: ProgramStatus = { success: true, code: 0, signal: null };
-  /** What starting fails with. */
+  /** The error of starting. */
   error: Error | null = null;
   readonly ended = Promise.withResolvers<ProgramStatus>();
   readonly #spawn = runtime.programs.spawn;
@@ -95,7 +95,7 @@ for (
   });
 }
 
-Deno.test("What a ProxyCommand writes is what comes, and its end is the end", async () => {
+Deno.test("A ProxyCommand's output is the received data, and its exit is EOF", async () => {
   using system = new System();
   system.output = "SSH-2.0-x\r\n";
   const { socket } = startProxy("x");
@@ -106,7 +106,7 @@ Deno.test("What a ProxyCommand writes is what comes, and its end is the end", as
   socket.close();
 });
 
-Deno.test("What a ProxyCommand says is shown, and its last line told if the connection broke off", async () => {
+Deno.test("A ProxyCommand's standard error is shown, and its last line is in the error of a lost connection", async () => {
   const broken = new ConnectError("The server closed the connection");
   using system = new System();
   system.errors = "looking for db1\nno route\x07\n\n";
@@ -133,7 +133,7 @@ Deno.test("What a ProxyCommand says is shown, and its last line told if the conn
   killed.socket.close();
 });
 
-Deno.test("A ProxyCommand that still runs, or whose standard error stays open, holds nothing up", async () => {
+Deno.test("A ProxyCommand that still runs, or keeps standard error open, does not delay the close", async () => {
   using time = new FakeTime();
   using system = new System();
   system.errors = new ReadableStream();
@@ -145,7 +145,7 @@ Deno.test("A ProxyCommand that still runs, or whose standard error stays open, h
   proxy.socket.close();
 });
 
-Deno.test("A ProxyCommand that has ended by itself is closed all the same", async () => {
+Deno.test("A ProxyCommand that has exited is also closed", async () => {
   using system = new System();
   const proxy = startProxy("x");
   system.ended.resolve(system.status);
@@ -172,7 +172,7 @@ Deno.test("A shell that cannot be started is a ConnectError, but not if a permis
 const key = (await generateKey("ed25519")).publicKey;
 const host = { hostname: "db1", port: 2222 };
 
-Deno.test("KnownHostsCommand is told which key is looked for, token by token", async () => {
+Deno.test("KnownHostsCommand gets the requested key through its tokens", async () => {
   using system = new System();
   system.output = `[db1]:2222 ${key}\n`;
   system.ended.resolve(system.status);
@@ -221,7 +221,7 @@ const starts: [string, Error | null, string][] = [
   ["/bin/list", new Deno.errors.PermissionDenied("no"), "cannot be run: no"],
 ];
 for (const [command, error, problem] of starts) {
-  Deno.test(`KnownHostsCommand ${command} ${problem}, which is told or fails`, async () => {
+  Deno.test(`KnownHostsCommand ${command} ${problem}, which is reported or fails`, async () => {
     using system = new System();
     system.error = error;
     const problems: string[] = [];
@@ -244,7 +244,7 @@ Deno.test("Absolute paths of Windows are absolute", async () => {
   }
 });
 
-Deno.test("A KnownHostsCommand without the permission to start it is just that", async () => {
+Deno.test("A KnownHostsCommand without the run permission fails with that error", async () => {
   using system = new System();
   system.error = new Deno.errors.NotCapable("Requires run access");
   const source = knownHostsCommand("/bin/list", () => assert(false));
@@ -285,7 +285,7 @@ Deno.test("The output of a KnownHostsCommand has 16 MiB at most", async () => {
   }
 });
 
-Deno.test("Output of a KnownHostsCommand that is cut in the middle of a character is whole", async () => {
+Deno.test("Output of a KnownHostsCommand is decoded across chunk boundaries", async () => {
   using system = new System();
   system.ended.resolve(system.status);
   const bytes = new TextEncoder().encode(`d\u00e9:2222,[db1]:2222 ${key}\n`);

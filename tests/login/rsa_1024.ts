@@ -1,4 +1,4 @@
-/** A key as small as OpenSSH still accepts, and we do not. */
+/** A key of the smallest size that OpenSSH accepts, which we refuse. */
 export const RSA_1024 = `-----BEGIN OPENSSH PRIVATE KEY-----
 b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAlwAAAAdzc2gtcn
 NhAAAAAwEAAQAAAIEAy2Q13z71GIy25Oyf+DtK/o1yvrTGK7HwXYU66SHcQMLskIjuqk8P

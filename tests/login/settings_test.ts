@@ -19,13 +19,13 @@ const lookup = (text: string): Promise<HostSettings> => Config.parse(text).looku
 const anybody = { verify: () => true };
 const host = { hostname: "db1", port: 22 };
 
-Deno.test("What settings do not mention is left to the defaults", async () => {
+Deno.test("Missing settings are left to the defaults", async () => {
   const settings = await lookup("User ann");
   assertEquals(configuredConnection(settings), {});
   assertEquals(configuredEnv(settings, { LANG: "C" }), undefined);
 });
 
-Deno.test("Algorithms that we do not have are left out, unless nothing is left", async () => {
+Deno.test("Unsupported algorithms are left out, unless none remain", async () => {
   const some = await lookup("MACs umac-64@openssh.com,hmac-sha2-256\nCiphers aes256-ctr");
   assertEquals(configuredAlgorithms(some), { cipher: ["aes256-ctr"], mac: ["hmac-sha2-256"] });
   const none = await lookup("MACs umac-64@openssh.com");
@@ -37,10 +37,10 @@ Deno.test("RekeyLimit without a size leaves the size to the defaults", async () 
   assertEquals(configuredRekey(await lookup("RekeyLimit 1M")), { bytes: 1_048_576 });
 });
 
-Deno.test("SendEnv chooses from the environment, and SetEnv wins", async () => {
+Deno.test("SendEnv selects from the environment, and SetEnv overrides it", async () => {
   const settings = await lookup("SendEnv LC_* LANG\nSendEnv -LC_X\nSetEnv LANG=C NEW=1");
   const environment = { LC_ALL: "a", LC_X: "x", LANG: "l", HOME: "/" };
-  // A pattern that is taken back was one of the patterns, not one of the names.
+  // Removing a pattern removes it from the patterns, not from the names.
   assertEquals(configuredEnv(settings, environment), {
     LC_ALL: "a",
     LC_X: "x",
@@ -49,7 +49,7 @@ Deno.test("SendEnv chooses from the environment, and SetEnv wins", async () => {
   });
 });
 
-Deno.test("none among the files of known hosts is no file", async () => {
+Deno.test("none among the known hosts files means no file", async () => {
   const settings = await lookup("UserKnownHostsFile none\nGlobalKnownHostsFile /a /b");
   assertEquals(knownHostsFiles(settings), { user: [], global: ["/a", "/b"] });
 });
@@ -95,7 +95,7 @@ Deno.test("CASignatureAlgorithms refuses certificates signed by another one", as
   assertEquals(await withRules(anybody, {}).verify(host, certified), true);
 });
 
-Deno.test("NoHostAuthenticationForLocalhost asks nobody about loopback, and only that", async () => {
+Deno.test("NoHostAuthenticationForLocalhost skips checks for loopback, and only for loopback", async () => {
   using key = await generateKey();
   const nobody = { verify: () => false };
   const policy = withRules(nobody, await lookup("NoHostAuthenticationForLocalhost yes"));
@@ -119,7 +119,7 @@ Deno.test("HostKeyAlgorithms keeps certificates, as a list and with +", async ()
   assertEquals([more.includes(certified), more.at(-1)], [true, "ssh-rsa"]);
 });
 
-Deno.test("a host certificate counts although HostKeyAlgorithms names algorithms", async () => {
+Deno.test("a host certificate is accepted with a HostKeyAlgorithms list", async () => {
   using authority = await generateKey();
   using key = await generateKey();
   const certificate = await issueCertificate(authority, key.publicKey, {

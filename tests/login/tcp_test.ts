@@ -1,4 +1,4 @@
-/** How the TCP connection to a host is made, on a network that a test makes up. */
+/** TCP connects to a host, on a scripted network. */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { memoryPair } from "@denossh/ssh/testing";
 import { ConnectError } from "../../lib/errors.ts";
@@ -12,14 +12,14 @@ type Connect = Parameters<Net["connect"]>[0];
 
 /** A network instead of the system's, until it is disposed. */
 class Network implements Disposable {
-  /** Addresses that were asked for, in order. */
+  /** The dialled addresses, in order. */
   readonly dialled: string[] = [];
   readonly lookups: [string, number][] = [];
   readonly from: [string, boolean][] = [];
   readonly keepAlive: boolean[] = [];
   /** The addresses of names. */
   addresses: string[] = [];
-  /** What connecting to an address fails with; null if it succeeds. */
+  /** The error of a connect to an address; null if it succeeds. */
   fails: (hostname: string, options: Connect) => Error | null | Promise<Error | null> = () => null;
   readonly #before = { ...denoNet };
 
@@ -60,7 +60,7 @@ async function dial(options: TcpOptions = {}, signal = new AbortController().sig
   (await dialHost(host, options, signal)).close();
 }
 
-Deno.test("A host is dialled by its name, once, and looked after by the system", async () => {
+Deno.test("A host is dialled once by name, and the system resolves it", async () => {
   using network = new Network();
   await dial();
   await dial({ keepAlive: false, family: "any" });
@@ -69,7 +69,7 @@ Deno.test("A host is dialled by its name, once, and looked after by the system",
   assertEquals([network.lookups, network.from], [[], []]);
 });
 
-Deno.test("A host that is not reached is a ConnectError with the reason, after one attempt", async () => {
+Deno.test("An unreachable host is a ConnectError with the reason, after one attempt", async () => {
   using network = new Network();
   network.fails = refused;
   const error = await assertRejects(
@@ -81,7 +81,7 @@ Deno.test("A host that is not reached is a ConnectError with the reason, after o
   assertEquals(network.dialled.length, 1);
 });
 
-Deno.test("Attempts are made as often as asked for, with a second between two", async () => {
+Deno.test("ConnectionAttempts sets the number of attempts, a second apart", async () => {
   using time = new FakeTime();
   using network = new Network();
   const times: number[] = [];
@@ -94,7 +94,7 @@ Deno.test("Attempts are made as often as asked for, with a second between two", 
   assertEquals(times, [2_000, 3_000]);
 });
 
-Deno.test("A permission that is missing is neither tried again nor another error", async () => {
+Deno.test("A missing permission is not retried, and its error is kept", async () => {
   using network = new Network();
   const missing = new Deno.errors.NotCapable("Requires net access");
   network.fails = () => missing;
@@ -129,7 +129,7 @@ Deno.test("A name without an address of the family is a ConnectError", async () 
   assertEquals(network.dialled, []);
 });
 
-Deno.test("A local address is dialled from, to each address of the name", async () => {
+Deno.test("A local address is used for each address of the name", async () => {
   using network = new Network();
   network.addresses = ["a", "b"];
   network.fails = (hostname) => hostname === "a" ? refused() : null;

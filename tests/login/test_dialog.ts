@@ -1,6 +1,6 @@
 import type { LoginDialog } from "../../lib/login/prompts.ts";
 
-/** A user who gives some answers; every prompt and message is kept. */
+/** A scripted user; records every prompt and message. */
 export class TestDialog implements LoginDialog {
   readonly events: string[] = [];
   readonly #answers: (string | null)[];

@@ -1,4 +1,4 @@
-/** Which tests reach which files, by following their imports. */
+/** Finds the tests that reach a file, by following imports. */
 
 const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*)["']([^"'\n]+)["']/g;
 
@@ -9,7 +9,7 @@ export class ImportGraph {
   readonly #imports = new Map<string, string[]>();
   readonly #reach = new Map<string, Set<string>>();
 
-  /** @param names What package names of `deno.json` stand for, as paths from the root */
+  /** @param names The paths of the package names in `deno.json`, from the root */
   constructor(root: URL, names: Readonly<Record<string, string>>) {
     this.#root = root;
     this.#names = names;
@@ -49,7 +49,7 @@ export class ImportGraph {
       Deno.statSync(new URL(path, this.#root));
       return [path];
     } catch {
-      return []; // an import in a text that only looks like one
+      return []; // a text that looks like an import
     }
   }
 }

@@ -1,7 +1,7 @@
-/** Changes written by hand, and survivors that are known to be harmless. */
+/** Reads hand-written changes, and the list of harmless survivors. */
 import type { Mutation } from "./operators.ts";
 
-/** One entry of a list: a text of a file, and what stands there instead. */
+/** One entry of a list: a text of a file, and its replacement. */
 export interface Entry {
   readonly file: string;
   readonly original: string;
@@ -33,9 +33,9 @@ export function parseList(text: string): Entry[] {
 }
 
 /**
- * The change that an entry asks for.
+ * The change of an entry.
  *
- * @throws {TypeError} If the file does not have the text exactly once
+ * @throws {TypeError} If the file does not contain the text exactly once
  */
 export function mutationOf(source: string, { file, original, mutated }: Entry): Mutation {
   const from = source.indexOf(original);

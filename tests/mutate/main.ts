@@ -1,16 +1,16 @@
 /**
  * Mutation testing: changes one small thing at a time, runs the hermetic tests that import the file,
- * and prints which changes no test noticed.
+ * and prints the changes that no test detected.
  *
  * ```sh
  * deno task mutate lib/transport lib/connection/window.ts --sample 200 --seed 1
  * ```
  *
  * - `--operators a,b`: of condition, comparison, logic, literal, number, await, statement, using
- * - `--sample N`: that many changes, chosen by `--seed`; all unless given
+ * - `--sample N`: this many changes, selected by `--seed`; all unless given
  * - `--list FILE`: the changes of a list instead; see `list.ts`
  * - `--workers N`: changes tested in parallel; the number of cores unless given
- * - `--near`: only the tests of the room itself, which is quicker and notices less
+ * - `--near`: only the tests of the same folder, which is faster and detects less
  */
 import { noise } from "../support/random.ts";
 import { ImportGraph } from "./imports.ts";
@@ -103,8 +103,8 @@ function sampled(tasks: Task[], { sample, seed }: Options): Task[] {
 }
 
 /**
- * Rings of test files for each file: those with its name, the other tests of its own room, then the others
- * that import it.
+ * Rings of test files for each file: those with its name, the other tests of its folder, then the
+ * others that import it.
  */
 async function testsOf(files: readonly string[], near: boolean): Promise<Map<string, string[][]>> {
   const { imports, exports, name } = JSON.parse(

@@ -1,4 +1,4 @@
-/** Small changes that break code: each is what a slip of the hand could be. */
+/** Small changes that break code, like a typing error. */
 import { closing, type Token, tokens, typeRanges } from "./tokens.ts";
 
 /** One change of one file. */
@@ -24,7 +24,7 @@ const COMPARISONS: Readonly<Record<string, string>> = {
 const LOGIC: Readonly<Record<string, string>> = { "&&": "||", "||": "&&" };
 const LITERALS: Readonly<Record<string, string>> = { true: "false", false: "true" };
 
-/** A statement on a line of its own that does something: a call, an assignment, a throw, a jump. */
+/** A statement on a separate line with an effect: a call, an assignment, a throw, a jump. */
 const STATEMENT =
   /^[ ]+(?!return\b|const\b|let\b|yield\b|super\b|export\b|import\b)(?:await |void )?(?:throw \S.*|continue|break|[\w$.#?!]+(?:\[[^\]]*\])?(?:\(.*\)|\+\+|--| (?:[-+*|&]|\?\?|\|\|)?= .*)(?:\.\w+\(.*\))?);$/gm;
 
@@ -39,7 +39,7 @@ export const OPERATORS: Readonly<Record<string, Operator>> = {
       return ["(false)", "(true)"].map((replacement) => change("condition", from, to, replacement));
     }),
 
-  /** A limit off by one, or an equality turned round. */
+  /** A limit off by one, or an inverted equality. */
   comparison: (source, all) =>
     all.filter(({ text, at }) => Object.hasOwn(COMPARISONS, text) && isSpaced(source, at, text))
       .map(({ text, at }) => change("comparison", at, at + text.length, COMPARISONS[text]!)),
@@ -56,7 +56,7 @@ export const OPERATORS: Readonly<Record<string, Operator>> = {
     )
       .map(({ text, at }) => change("literal", at, at + text.length, LITERALS[text]!)),
 
-  /** A number that is one more. */
+  /** A number plus one. */
   number: (source, all) =>
     all.filter(({ text, at }, index) =>
       /^\d{1,9}n?$/.test(text) &&
@@ -72,8 +72,8 @@ export const OPERATORS: Readonly<Record<string, Operator>> = {
       }),
 
   /**
-   * A promise that is left to itself. `return await` outside of `try` and `using` is left alone: an async
-   * function waits for what it returns.
+   * A promise that is not awaited. `return await` outside of `try` and `using` is not changed, since
+   * an async function awaits its result.
    */
   await: (source, all) =>
     all.filter(({ text, at }, index) =>
@@ -82,19 +82,19 @@ export const OPERATORS: Readonly<Record<string, Operator>> = {
       .filter(({ at }) => !/^(await (using|null)|for await)/.test(source.slice(at - 4, at + 12)))
       .map(({ at }) => change("await", at, at + 6, "")),
 
-  /** A statement that is not there. */
+  /** A removed statement. */
   statement: (source) =>
     [...source.matchAll(STATEMENT)].map(({ index, 0: text }) =>
       change("statement", index + text.search(/\S/), index + text.length, ";")
     ),
 
-  /** Something that is not released at the end of its block. */
+  /** A resource that is not released at the end of its block. */
   using: (_, all) =>
     all.filter(({ text }, index) => text === "using" && /^\w/.test(all[index + 1]?.text ?? ""))
       .map(({ at }) => change("using", at, at + 5, "const")),
 };
 
-/** Every change that the operators make of a source. */
+/** Every change that the operators make to a source. */
 export function mutationsOf(source: string, names: readonly string[]): Mutation[] {
   const all = tokens(source);
   const types = typeRanges(source, all);
@@ -118,7 +118,7 @@ function change(operator: string, from: number, to: number, replacement: string)
   return { operator, from, to, replacement };
 }
 
-/** Whether `await` has no effect: its value is that of the function, and no block of it ends before. */
+/** Whether `await` has no effect: its value is returned, and no block ends before. */
 function isPassedOn(all: readonly Token[], index: number): boolean {
   const before = all[index - 1]?.text;
   if (before === "=>") return true;

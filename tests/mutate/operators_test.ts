@@ -65,13 +65,13 @@ Deno.test("Comments, strings, templates, regular expressions and types are never
   assertEquals(mutationsOf(source, all), []);
 });
 
-Deno.test("Tokens know a regular expression from a division", () => {
+Deno.test("Tokens distinguish a regular expression from a division", () => {
   const texts = (source: string) => tokens(source).map(({ text }) => text).join(" ");
   assertEquals(texts("a / b / c"), "a / b / c");
   assertEquals(texts("f(/b/g)"), "f ( )");
 });
 
-Deno.test("A list names a file, a text that it has once, and another text", () => {
+Deno.test("An entry of a list has a file, a text that occurs in it once, and its replacement", () => {
   const text = "# why\nlib/a.ts\n- a < b\n+ a <= b\n\nlib/b.ts\n- x\n+ y\n= it is never read\n";
   const [first, second] = parseList(text);
   assertEquals(second, {

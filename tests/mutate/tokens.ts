@@ -1,4 +1,4 @@
-/** Takes TypeScript source apart far enough to tell code from comments, strings and types. */
+/** Tokenizes TypeScript enough to separate code from comments, strings and types. */
 
 /** A piece of code: a word, a number, or one punctuation mark. */
 export interface Token {
@@ -51,7 +51,7 @@ export function closing(all: readonly Token[], open: number): number {
   return all.length - 1;
 }
 
-/** Stretches of the source that only declare types or imports, as offsets. */
+/** Ranges of the source that only declare types or imports, as offsets. */
 export function typeRanges(source: string, all: readonly Token[]): [from: number, to: number][] {
   const ranges: [number, number][] = [];
   const lineStart = (at: number) => source[at - 1] === "\n" || at === 0;

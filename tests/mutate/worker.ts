@@ -1,9 +1,9 @@
 /** Runs tests on a copy of the repository in which one file is changed. */
 
-/** What became of a change; `late` if the tests were ended by the time limit. */
+/** The result of a change; `late` if the tests exceeded the time limit. */
 export type Outcome = "noticed" | "late" | "survived" | "invalid" | "harmless";
 
-/** Milliseconds that tests of a changed file may take beyond three times what they take unchanged. */
+/** Milliseconds allowed beyond three times the duration of the unchanged tests. */
 const GRACE_MS = 20_000;
 const COPIED = [
   "lib",
@@ -19,7 +19,7 @@ const COPIED = [
 /** One copy of the repository. */
 export class Worker implements AsyncDisposable {
   readonly #folder: string;
-  /** How long each ring of tests takes unchanged, in milliseconds. */
+  /** The duration of each ring of tests without a change, in milliseconds. */
   readonly #usual = new Map<string, number>();
 
   private constructor(folder: string) {
@@ -37,7 +37,7 @@ export class Worker implements AsyncDisposable {
   }
 
   /**
-   * Runs rings of tests on the changed file, the nearest first, until one notices.
+   * Runs rings of tests on the changed file, the nearest first, until one fails.
    *
    * @throws {Error} If tests fail without the change
    */
@@ -80,7 +80,7 @@ export class Worker implements AsyncDisposable {
     const child = new Deno.Command(Deno.execPath(), {
       args: ["test", "-A", "--no-check", "--fail-fast", "--quiet", ...await this.#modules(tests)],
       cwd: this.#folder,
-      // As `deno task test` has it: what is left open is noticed.
+      // As in `deno task test`, leaks are detected.
       env: { NO_COLOR: "1", DENO_TEST_SANITIZE_OPS: "1", DENO_TEST_SANITIZE_RESOURCES: "1" },
       stdin: "null",
       stdout: "piped",
@@ -101,7 +101,7 @@ export class Worker implements AsyncDisposable {
     return invalid ? "invalid" : "noticed";
   }
 
-  /** The files of one room as one module: each alone would load and compile the library once more. */
+  /** Runs the files of a folder as one module, since each file alone would compile the library again. */
   async #modules(tests: readonly string[]): Promise<readonly string[]> {
     const rooms = new Set(tests.map((test) => test.split("/", 2).join("/")));
     if (rooms.size > 1) return tests;

@@ -14,7 +14,7 @@ Deno.test("A filled stack disposes in reverse, once", () => {
   assertThrows(() => stack.defer(() => {}), ReferenceError);
 });
 
-Deno.test("A filled stack that was moved disposes of nothing", () => {
+Deno.test("A moved filled stack disposes nothing", () => {
   let calls = 0;
   const stack = new SyncStack();
   stack.defer(() => void calls++);
@@ -25,7 +25,7 @@ Deno.test("A filled stack that was moved disposes of nothing", () => {
   assertEquals(calls, 1);
 });
 
-Deno.test("A filled stack runs every callback, and throws the last error with the one before", () => {
+Deno.test("A filled stack runs every callback, and throws the last error with the previous one inside", () => {
   const stack = new SyncStack();
   const [first, second] = [new Error("first"), new Error("second")];
   stack.defer(() => {

@@ -25,7 +25,7 @@ Deno.test("package.json exports each entrypoint with its types, the core, and it
   });
 });
 
-Deno.test("Runtimes that imitate Node are told apart before it, and the rest comes last", () => {
+Deno.test("Conditions of runtimes that imitate Node come before node, and the default is last", () => {
   const order = RUNTIMES.map(({ condition }) => condition);
   for (const imitator of ["deno", "workerd"]) {
     assertEquals(order.indexOf(imitator) < order.indexOf("node"), true);
@@ -33,10 +33,10 @@ Deno.test("Runtimes that imitate Node are told apart before it, and the rest com
   assertEquals(order.at(-1), "default");
 });
 
-/** Fails to compile if a shape of the package differs from Deno's own. */
+/** Does not compile if a shape of the package differs from Deno's. */
 type Same<Theirs, Own> = [Theirs] extends [Own] ? [Own] extends [Theirs] ? true : never : never;
 
-Deno.test("The shapes of Deno's in the package's types are those of Deno", () => {
+Deno.test("The shapes in the package's types equal Deno's", () => {
   const same: [
     Same<Deno.Addr, Shapes.Addr>,
     Same<Deno.Conn, Shapes.Conn>,

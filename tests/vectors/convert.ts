@@ -48,7 +48,7 @@ const SOURCES: Record<VectorSet, [file: string, pick: Pick]> = {
   hmac_sha1: ["hmac_sha1_test", hmac],
   hmac_sha256: ["hmac_sha256_test", hmac],
   hmac_sha512: ["hmac_sha512_test", hmac],
-  // Long outputs are kept as their hash; a case without a public key has none.
+  // Long outputs are stored as hashes; a case without a public key has none.
   mlkem_768: [
     "mlkem_768_test",
     (test) => [test.seed, test.ek === undefined ? "" : sha256(test.ek), test.c, test.K],

@@ -27,7 +27,7 @@ export function readVectors<Set extends VectorSet>(set: Set): Vector<Set>[] {
   });
 }
 
-/** Registers a test that applies `check` to every case of a file. */
+/** Registers a test that runs `check` on every case of a file. */
 export function testVectors<Set extends VectorSet>(
   set: Set,
   check: (vector: Vector<Set>) => void,

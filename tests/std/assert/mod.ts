@@ -119,7 +119,7 @@ export async function assertRejects(
     promise = fn();
     await promise;
   } catch (error) {
-    // As the real one: a function that throws before it returns a promise did not reject.
+    // As in the original, a function that throws synchronously did not reject.
     if (promise === undefined) {
       fail(`Function throws when expected to reject${suffix(note)}`, error);
     }
@@ -157,7 +157,7 @@ function judge(
   return thrown;
 }
 
-// node:assert drops its own difference when given a message; keep both.
+// node:assert drops its diff when given a message; keep both.
 function explain(msg: string | undefined, actual: unknown, expected: unknown): string | undefined {
   if (msg === undefined) return undefined;
   return `${msg}: ${Deno.inspect(actual)} is not ${Deno.inspect(expected)}`;

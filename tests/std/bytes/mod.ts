@@ -29,7 +29,7 @@ export function copy(src: Uint8Array, dst: Uint8Array, offset = 0): number {
   return fitting.byteLength;
 }
 
-/** Whether the two arrays have the same bytes; the time it takes tells where they differ. */
+/** Whether the two arrays have the same bytes; not in constant time. */
 export function equals(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && startsWith(a, b);
 }

@@ -1,6 +1,6 @@
 /**
- * A stand-in for `jsr:@std/streams` where JSR is out of reach: what we use of it, with the same
- * types, over the platform's own streams. See the README on why it is here.
+ * A stand-in for `jsr:@std/streams` where JSR is out of reach: the functions that we use, with the
+ * same types, over the platform's streams. See the README on why it is here.
  *
  * @module
  */
@@ -34,7 +34,7 @@ export function mergeReadableStreams<T>(...streams: ReadableStream<T>[]): Readab
   };
   Promise.all(streams.map(pump))
     .then(() => writer.close(), (error) => writer.abort(error))
-    .catch(() => {}); // the reader has cancelled: it wants to hear nothing more
+    .catch(() => {}); // the reader has cancelled
   return readable;
 }
 
