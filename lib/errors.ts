@@ -63,7 +63,7 @@ export class SshError extends Error {
 }
 
 /**
- * The server could not be reached, or what answered is not an SSH peer.
+ * The server could not be reached, or the answer is not from an SSH server.
  *
  * @example
  * ```ts
@@ -151,7 +151,7 @@ export type HostKeyProblem = "unknown" | "changed" | "revoked" | "refused" | "si
 export class HostKeyError extends SshError {
   /** Why the key was not accepted. */
   readonly reason: HostKeyProblem;
-  /** The host as it was asked for, `[name]:port` unless the port is 22. */
+  /** The requested host; `[name]:port` unless the port is 22. */
   readonly host: string;
   /** The SHA-256 fingerprint of the key that the server showed. */
   readonly fingerprint: string;
@@ -172,7 +172,7 @@ export class HostKeyError extends SshError {
 }
 
 /**
- * The server accepted none of the credentials (RFC 4252 §5.1).
+ * The server rejected all credentials (RFC 4252 §5.1).
  *
  * @example
  * ```ts
@@ -195,13 +195,13 @@ export class HostKeyError extends SshError {
 export class AuthError extends SshError {
   /** The methods that the server allows next. */
   readonly remaining: readonly string[];
-  /** Whether at least one method succeeded and the server wanted more. */
+  /** Whether at least one method succeeded and the server required more. */
   readonly partial: boolean;
   /** The methods that were tried, in order. */
   readonly attempts: readonly string[];
-  /** The same in words: keys with their fingerprints and, if known, their files. */
+  /** The tried methods in words: keys with their fingerprints and, if known, their files. */
   readonly tried: readonly string[];
-  /** The keys that were found and could not be used, with the reason: one sentence each. */
+  /** The keys that were found but could not be used: a sentence with the reason for each. */
   readonly skippedKeys: readonly string[];
 
   /** Creates the error. */

@@ -2,9 +2,9 @@ import { MAX_PENDING_REQUESTS } from "../defaults.ts";
 import { Condition } from "../waiting.ts";
 
 /**
- * Answers a peer's requests in their order (RFC 4254 §4, §5.4): immediately if the handler is
- * synchronous, otherwise as the promises of the handlers settle. Bursts are allowed: while too many
- * requests wait, the peer's next message waits, too.
+ * Answers a peer's requests in their order (RFC 4254 §4, §5.4): immediately if the handler is synchronous,
+ * otherwise as the promises of the handlers settle. While too many requests wait, the peer's next message
+ * waits, too.
  */
 export class AnswerQueue {
   readonly #room = new Condition();
@@ -18,7 +18,7 @@ export class AnswerQueue {
    * @param ask Returns the answer; a request whose handler throws or rejects is refused
    * @param refusal The answer that refuses
    * @param reply Sends the answer
-   * @returns Resolves when the peer's next message may come; undefined if it need not wait
+   * @returns Resolves when the peer's next message may be handled; undefined if immediately
    */
   take<A>(ask: () => A | Promise<A>, refusal: A, reply: (answer: A) => void): void | Promise<void> {
     if (this.#closed) return;
@@ -29,7 +29,7 @@ export class AnswerQueue {
       try {
         answer = ask();
       } catch {
-        // A policy that throws refuses.
+        // A handler that throws refuses the request.
       }
       if (!(answer instanceof Promise)) return reply(answer);
       const pending = answer;
@@ -53,7 +53,7 @@ export class AnswerQueue {
     try {
       answer = await ask();
     } catch {
-      // A policy that throws refuses.
+      // A handler that throws refuses the request.
     }
     this.#waiting--;
     this.#room.notify();

@@ -196,7 +196,8 @@ export class ByteQueue {
     const delivery = this.#delivery;
     if (delivery === TO_CHUNKS) return data;
     if (delivery.to === "reader") return this.#fill(delivery, data);
-    // Allocated before: data sent by a consumer may grow the memory that the data is in, which detaches it.
+    // Allocate before the call: a consumer that sends data may grow the WebAssembly memory, which detaches
+    // `data`.
     const { length } = data;
     if (delivery.to === "consumer") this.#handOver(delivery, data);
     this.#consumed(length);
@@ -205,7 +206,7 @@ export class ByteQueue {
 
   /** Copies data to a waiting read; returns the rest. */
   #fill<B extends ArrayBufferLike>(reader: WaitingRead, data: Uint8Array<B>): Uint8Array<B> | null {
-    // The room is computed each time: a buffer that was transferred in the meantime has none.
+    // The room is computed each time, because a buffer transferred in the meantime has none.
     const n = Math.max(0, Math.min(reader.into.length - reader.filled, data.length));
     if (n > 0) {
       reader.into.set(n === data.length ? data : data.subarray(0, n), reader.filled);

@@ -24,11 +24,11 @@ export interface ChannelHost extends WriterHost {
   x11(): X11Forwards;
 }
 
-/** The numbers of an open channel. */
+/** The parameters of an open channel. */
 export interface ChannelOpening extends WriterOpening {
   readonly type: string;
   readonly id: number;
-  /** What the peer added to its message. */
+  /** The type-specific data of the peer's message. */
   readonly extra: Uint8Array;
   readonly receiveWindow: number;
   readonly openedBy: "us" | "peer";
@@ -38,11 +38,11 @@ export interface ChannelOpening extends WriterOpening {
   readonly maxReceive: number;
 }
 
-/** What is known about the peer. */
+/** Properties of the peer. */
 export interface ChannelPeer {
   readonly localAddr: Deno.Addr | null;
   readonly remoteAddr: Deno.Addr | null;
-  /** Whether it supports OpenSSH's extensions; others may end the connection because of one. */
+  /** Whether it supports OpenSSH's extensions; other peers may end the connection on receiving one. */
   readonly openssh: boolean;
 }
 
@@ -60,9 +60,9 @@ export class ChannelCore {
   readonly stderr: ByteQueue;
   readonly writer: ChannelWriter;
   readonly requests: ChannelRequests;
-  /** What is known about the peer. */
+  /** Properties of the peer. */
   peer: ChannelPeer = { localAddr: null, remoteAddr: null, openssh: false };
-  /** How many milliseconds a read or write may wait; null is for ever. */
+  /** How many milliseconds a read or write may wait; null for no limit. */
   timeout: number | null = null;
 
   readonly #host: ChannelHost;
@@ -111,8 +111,8 @@ export class ChannelCore {
   }
 
   /**
-   * Whether the peer has sent its last data, so that its CLOSE is due: sshd waits for the program
-   * before that.
+   * Whether the peer has sent EOF, after which its CLOSE must follow soon; sshd waits for the program
+   * before EOF.
    */
   get finished(): boolean {
     return this.#gotEof && this.requests.exitKnown;
@@ -218,7 +218,7 @@ export class ChannelCore {
   /** Sends CLOSE after pending writes; resolves when the peer has closed, too. */
   async close(): Promise<void> {
     this.#noReading ??= CLOSED;
-    // Immediately: a peer that waits for our window could not take pending writes.
+    // Immediately, because a peer that waits for our window could not receive pending writes.
     this.stdout.discard();
     this.stderr.discard();
     if (!this.#sentClose) await this.writer.finish(CLOSED, () => this.#sendClose());
@@ -242,7 +242,7 @@ export class ChannelCore {
     }
     this.#receive.receive(data.length);
     this.#received += data.length;
-    // After our CLOSE data is dropped; the peer answers with its own CLOSE.
+    // Data after our CLOSE is dropped; the peer answers with its own CLOSE.
     if (this.#sentClose) return;
     if (type === 0) this.stdout.append(data, this.#host.ahead);
     else if (type === STDERR) this.#errors.append(data, this.#host.ahead);
@@ -255,19 +255,19 @@ export class ChannelCore {
   }
 
   receiveEof(): void {
-    this.#gotEof = true; // perhaps once more: Go's pkg/sftp says it twice when it closes a session
+    this.#gotEof = true; // may be a second one: Go's pkg/sftp sends EOF twice when it closes a session
     this.stdout.end();
     this.stderr.end();
   }
 
   receiveClose(): void {
-    this.#gotClose = true; // answered below, so that the connection knows no such channel from then on
+    this.#gotClose = true; // answered below, after which the connection has no such channel
     const cause = lazyError(() => new ClosedError("The peer closed the channel"));
     this.writer.end(cause, CLOSED);
     this.requests.closed(cause);
     this.stdout.end();
     this.stderr.end();
-    // Otherwise a peer that opens, fills and closes channels would be held by no window.
+    // Counted in the budget, otherwise a peer could fill memory by opening, filling and closing channels.
     const counts = this.opening.openedBy === "peer";
     this.#sendClose(counts ? this.stdout.size + this.stderr.size : 0);
   }
@@ -284,7 +284,7 @@ export class ChannelCore {
     return this.requests.receive(type, wantReply, data);
   }
 
-  /** The connection died. */
+  /** Called when the connection fails. */
   fail(error: unknown): void {
     this.#error ??= { error };
     const cause = () => error;

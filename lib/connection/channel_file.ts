@@ -10,7 +10,7 @@ export interface ChannelFileOptions {
   readonly bufferSize?: number;
   /**
    * Which stream: `"stdout"` is the channel's own two directions. `"stderr"` is read by a client and
-   * written by a server; `"stdin"`, the other way round, and closing it is EOF.
+   * written by a server; `"stdin"` is the reverse, and closing it sends EOF.
    */
   readonly stream?: "stdout" | "stderr" | "stdin";
 }
@@ -24,14 +24,13 @@ export interface ChannelFileEnds {
 }
 
 const BUFFER_BYTES = 8192;
-/** Longest line: a peer that never ends one must not fill the memory. */
+/** The longest line, because a peer that never ends a line must not fill the memory. */
 const MAX_LINE = 1024 * 1024;
 const LF = 10;
 const CR = 13;
 
 /**
- * A buffered file on a stream of a channel, with lines. It lives apart from its channel: closing it
- * flushes, and leaves the channel open.
+ * A buffered file on a stream of a channel, with lines. Closing it flushes, but leaves the channel open.
  *
  * @example
  * ```ts
@@ -87,7 +86,7 @@ export class ChannelFile implements AsyncDisposable {
   }
 
   /**
-   * Reads what is there, waiting for at least a byte.
+   * Reads available bytes, waiting for at least one.
    *
    * @returns The number of bytes, or null at the end
    */
@@ -124,7 +123,7 @@ export class ChannelFile implements AsyncDisposable {
   }
 
   /**
-   * Writes all of the text or bytes, by way of the buffer.
+   * Writes all of the text or bytes to the buffer.
    *
    * @throws {ClosedError} If the file or the channel is closed for writing
    */
@@ -132,7 +131,7 @@ export class ChannelFile implements AsyncDisposable {
     this.#writing();
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
     if (this.#bufferSize === 0) return await this.#ends.write(bytes, options);
-    // Copied, since the caller may use the buffer again.
+    // Copied, because the caller may reuse the buffer.
     this.#written.push(bytes.slice());
     this.#writtenBytes += bytes.length;
     const due = this.#bufferSize === 1
@@ -141,7 +140,7 @@ export class ChannelFile implements AsyncDisposable {
     if (due) await this.flush(options);
   }
 
-  /** Sends what is buffered. */
+  /** Sends buffered data. */
   async flush(options?: CallOptions): Promise<void> {
     if (this.#writtenBytes === 0) return;
     const bytes = concat(this.#written);
@@ -163,11 +162,11 @@ export class ChannelFile implements AsyncDisposable {
     return this.close();
   }
 
-  /** Reads more behind what is buffered; false is the end. */
+  /** Reads more data after the buffered data; false at the end. */
   async #fill(options: CallOptions | undefined): Promise<boolean> {
     const kept = this.#to - this.#from;
     if (this.#to === this.#read.length) {
-      // Twice what it keeps, so that a long line is not copied over and over.
+      // Double the buffer, so that a long line is not copied repeatedly.
       const roomier = new Uint8Array(Math.max(this.#bufferSize, BUFFER_BYTES, 2 * kept));
       roomier.set(this.#read.subarray(this.#from, this.#to));
       this.#read = roomier;

@@ -6,7 +6,7 @@ import type { LazyError } from "./lazy_error.ts";
 import { type ExitStatus, type RequestAnswer, type RequestHandler, sendable } from "./request.ts";
 import { abortable, type CallOptions, Condition, limitOf } from "../waiting.ts";
 
-/** What requests need of their channel. */
+/** The part of a channel that requests use. */
 export interface RequestHost {
   readonly remoteId: number;
   /** Whether an answer can still be sent. */
@@ -24,13 +24,13 @@ const NO_STATUS: ExitStatus = {
   message: "",
 };
 
-/** The requests of one channel, both ways, and the exit status that is one of them (RFC 4254 §5.4). */
+/** The requests of one channel in both directions, including the exit status (RFC 4254 §5.4). */
 export class ChannelRequests {
   readonly #host: RequestHost;
   readonly #exit = Promise.withResolvers<ExitStatus>();
   readonly #exited = new Condition();
   readonly #answers = new AnswerQueue();
-  // Replies come in the order of the requests and name none of them.
+  // Replies do not name their request; they arrive in the order of the requests.
   readonly #replies: { type: string; promise: PromiseWithResolvers<void> }[] = [];
   #exitKnown = false;
   #handler: RequestHandler | null = null;
@@ -71,7 +71,7 @@ export class ChannelRequests {
     } catch (error) {
       promise.reject(error);
     }
-    // The reply keeps its place in the list: replies name no request.
+    // An aborted request stays in the list, because replies do not name their request.
     return abortable(promise.promise, signal);
   }
 
@@ -88,12 +88,12 @@ export class ChannelRequests {
 
   receiveReply(success: boolean): void {
     const reply = this.#replies.shift();
-    if (reply === undefined) return; // to a request never made
+    if (reply === undefined) return; // the reply to a request that was never made
     if (success) reply.promise.resolve();
     else reply.promise.reject(new RequestDeniedError(printable(reply.type)));
   }
 
-  /** A request of the peer's; a promise if its next message must wait. */
+  /** Handles a request of the peer; returns a promise if the peer's next message must wait. */
   receive(type: string, wantReply: boolean, data: Uint8Array): void | Promise<void> {
     const exited = this.receiveExit(type, data);
     return this.#answers.take<RequestAnswer>(
@@ -103,7 +103,7 @@ export class ChannelRequests {
     );
   }
 
-  /** Takes an exit status or signal; false if the request is another, or makes no sense. */
+  /** Takes an exit status or signal; false if the request is of another type or malformed. */
   receiveExit(type: string, data: Uint8Array): boolean {
     const status = exitOf(type, data);
     if (status === null) return false;
@@ -112,15 +112,15 @@ export class ChannelRequests {
   }
 
   /**
-   * The peer has closed the channel: no more answers, and no status if none has come, or comes in the same
-   * read: some servers send it last.
+   * Called when the peer has closed the channel. Ends the waits for answers. A missing exit status may
+   * still arrive in the same read, because some servers send it last.
    */
   closed(cause: LazyError): void {
     this.#endWaits(cause);
     queueMicrotask(() => this.#settleExit(() => this.#exit.resolve(NO_STATUS)));
   }
 
-  /** The channel failed: everything that waits fails with the cause. */
+  /** Called when the channel fails: everything that waits fails with the cause. */
   fail(cause: LazyError): void {
     this.#endWaits(cause);
     if (!this.#exitKnown) this.#settleExit(() => this.#exit.reject(cause()));
@@ -128,7 +128,7 @@ export class ChannelRequests {
 
   #endWaits(cause: LazyError): void {
     this.#answers.close();
-    // They stay in the list: replies that are under way when we close are no offence.
+    // They stay in the list, because replies in flight when we close are legal.
     for (const { promise } of this.#replies) promise.reject(cause());
   }
 
@@ -148,7 +148,7 @@ export class ChannelRequests {
   }
 }
 
-/** What a request tells of the program's end; null if it is another request, or has no status. */
+/** The exit status in a request; null if the request is another one or malformed. */
 function exitOf(type: string, data: Uint8Array): ExitStatus | null {
   const reader = new Reader(data);
   try {

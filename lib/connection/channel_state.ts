@@ -1,27 +1,27 @@
-/** What a channel looks like at the moment, for logs and for finding out why nothing moves. */
+/** A snapshot of a channel, for logs and to find out why it is stalled. */
 export interface ChannelState {
-  /** `"closing"` is when one end has closed and the other has not; `"failed"`, when the connection died. */
+  /** `"closing"`: only one end has closed; `"failed"`: the connection failed. */
   readonly phase: "open" | "closing" | "closed" | "failed";
-  /** `"eof"` once the peer has sent its last byte, `"shut"` once this end reads no more. */
+  /** `"eof"`: the peer has sent EOF; `"shut"`: this end does not read any more. */
   readonly reading: "open" | "eof" | "shut";
-  /** `"shut"` once this end has said that it writes no more, `"ended"` if the peer takes no more. */
+  /** `"shut"`: this end has sent EOF; `"ended"`: the peer does not read any more. */
   readonly writing: "open" | "shut" | "ended";
   /**
-   * Whether the peer may send nothing until somebody reads: a command whose output nobody reads stops
-   * here, and its exit status with it.
+   * Whether the peer must wait until this end reads. A command whose output is not read stalls here, and
+   * its exit status does not arrive.
    */
   readonly stalled: boolean;
   /** Bytes that the peer may still send. */
   readonly receiveWindow: number;
   /** Bytes that this end may still send. */
   readonly sendWindow: number;
-  /** The most bytes that this end could send at once so far: the peer's window. */
+  /** The largest window of the peer so far, in bytes. */
   readonly largestSendWindow: number;
   /** Milliseconds that writes have waited for the peer's window so far. */
   readonly waitedForWindow: number;
-  /** Bytes that have come and have not been read. */
+  /** Received bytes that have not been read. */
   readonly readableBytes: number;
-  /** Bytes of standard error that have come and have not been read. */
+  /** Received bytes of standard error that have not been read. */
   readonly readableStderrBytes: number;
   /** Bytes sent since the channel was opened. */
   readonly bytesSent: number;
@@ -29,7 +29,7 @@ export interface ChannelState {
   readonly pendingRequests: number;
 }
 
-/** One line about a channel. */
+/** Describes a channel in one line. */
 export function describeChannel(
   channel: { readonly id: number; readonly name: string; readonly state: ChannelState },
 ): string {

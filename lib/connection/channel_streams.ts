@@ -1,11 +1,11 @@
 import type { ByteQueue } from "./byte_queue.ts";
 
 /**
- * A byte stream over a queue. Nothing is read ahead, so the channel's window is the whole
- * backpressure; cancelling discards what still comes and continues to grant window, so that the other
- * stream of the channel does not stall.
+ * A byte stream over a queue. Nothing is read ahead, so the channel's window is the only buffer. Cancelling
+ * discards later data but continues to grant window, so that the other stream of the channel does not
+ * stall.
  *
- * @param cancel Discards the queue, and says so where that is wanted
+ * @param cancel Discards the queue, and informs the peer if necessary
  */
 export function readableOf(
   queue: ByteQueue,
@@ -32,7 +32,7 @@ export function readableOf(
   }, { highWaterMark: 0 }) as ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 
-/** Where a writable stream's chunks go. */
+/** The target of a writable stream's chunks. */
 export interface Outlet {
   write(chunk: Uint8Array): Promise<void>;
   close(): Promise<void>;

@@ -4,18 +4,18 @@ import { OPEN_FAILURE } from "../wire/numbers.ts";
 import type { Channel } from "./channel.ts";
 import { ChannelCore } from "./channel_core.ts";
 
-/** A channel that has been asked for. */
+/** A channel that is being opened. */
 export interface Opening {
   readonly type: string;
   readonly id: number;
-  /** The receive window that the peer is told. */
+  /** The receive window announced to the peer. */
   readonly window: number;
   readonly promise: PromiseWithResolvers<Channel>;
-  /** Whether the caller has given up; the answer still comes. */
+  /** Whether the caller has aborted; the answer still arrives. */
   abandoned: boolean;
 }
 
-/** The channels of a connection and those being opened, by our numbers, which are used again. */
+/** The open channels of a connection and those being opened, by our numbers, which are reused. */
 export class ChannelTable {
   readonly #entries: (ChannelCore | Opening | null)[] = [];
   readonly #free: number[] = [];
@@ -24,7 +24,7 @@ export class ChannelTable {
 
   /**
    * @param window The receive window of a new channel
-   * @param giveWindow Takes it back if the channel does not open
+   * @param giveWindow Returns the window if the channel does not open
    */
   constructor(window: () => number, giveWindow: (bytes: number) => void) {
     this.#window = window;
@@ -42,7 +42,7 @@ export class ChannelTable {
   }
 
   /**
-   * Gives a number and a window to a channel that is being opened.
+   * Adds a channel that is being opened, and gives it a number and a window.
    *
    * @throws {ChannelOpenError} If there are too many
    */
@@ -65,17 +65,17 @@ export class ChannelTable {
     return opening;
   }
 
-  /** The channels that are open. */
+  /** The open channels. */
   *open(): Iterable<ChannelCore> {
     for (const entry of this.#entries) if (entry instanceof ChannelCore) yield entry;
   }
 
-  /** The channel that was being opened is open. */
+  /** Records that a channel is open. */
   opened(id: number, channel: ChannelCore): void {
     this.#entries[id] = channel;
   }
 
-  /** The number may be used again; nothing happens if it has another channel already. */
+  /** Frees the number of a channel, unless another channel has it already. */
   release(entry: ChannelCore | Opening): void {
     const id = entry instanceof ChannelCore ? entry.opening.id : entry.id;
     if (this.#entries[id] !== entry) return;
@@ -84,7 +84,7 @@ export class ChannelTable {
     if (!(entry instanceof ChannelCore)) this.#giveWindow(entry.window);
   }
 
-  /** The channel, or null if no such channel is open. */
+  /** The open channel with a number, or null. */
   find(id: number): ChannelCore | null {
     const entry = this.#entries[id];
     return entry instanceof ChannelCore ? entry : null;
@@ -104,7 +104,7 @@ export class ChannelTable {
     throw new ProtocolError(`Answer for channel ${id}, which is not being opened`);
   }
 
-  /** All of them are over. */
+  /** Fails all channels. */
   fail(cause: unknown): void {
     for (const entry of this.#entries.splice(0)) {
       if (entry instanceof ChannelCore) entry.fail(cause);

@@ -5,23 +5,26 @@ import { platformError } from "../runtime/errors.ts";
 import { Condition, type Limit, Mutex } from "../waiting.ts";
 import { SendWindow } from "./window.ts";
 
-/** What a writer needs of its connection. */
+/** The part of a connection that a writer uses. */
 export interface WriterHost {
   send(payload: Uint8Array): void;
   sendData(recipient: number, type: number, data: Uint8Array): void;
-  /** Whether bulk data has to wait for the socket. */
+  /** Whether bulk data must wait for the socket. */
   readonly congested: boolean;
-  /** Calls `send` once the socket takes bulk data again, in the order of asking; it sends at once. */
+  /**
+   * Calls `send` once the socket accepts bulk data again, in the order of the calls; `send` sends
+   * synchronously.
+   */
   whenRoom(send: () => void): void;
-  /** Is told that a writer waits for the peer's window. */
+  /** Called when a writer waits for the peer's window. */
   stalled(recipient: number): void;
 }
 
-/** The numbers of the peer's end of a channel. */
+/** The parameters of the peer's end of a channel. */
 export interface WriterOpening {
   readonly remoteId: number;
   readonly sendWindow: number;
-  /** Largest data of one packet that we send. */
+  /** The most data in one packet that we send. */
   readonly maxSend: number;
 }
 
@@ -33,8 +36,8 @@ interface WaitingWrite {
 }
 
 /**
- * The outbound half of a channel (RFC 4254 §5.2, §5.3): data under the peer's window, one write after
- * the other. It waits for credit and for the socket, and never queues data.
+ * The outbound half of a channel (RFC 4254 §5.2, §5.3). Sends one write after the other within the peer's
+ * window; waits for window and socket, and never queues data.
  */
 export class ChannelWriter {
   readonly #host: WriterHost;
@@ -44,15 +47,15 @@ export class ChannelWriter {
   readonly #lock = new Mutex();
   readonly #news = new Condition();
   #waiting: WaitingWrite | null = null;
-  /** Whether the socket will call back when it has room. */
+  /** Whether `whenRoom` was called and has not called back. */
   #awaitsRoom = false;
   #sent = 0;
-  /** Since when a write has waited for the window; null if none does. */
+  /** The time since which a write has waited for the window; null if none waits. */
   #fullSince: number | null = null;
   #waitedForWindow = 0;
-  /** Why new writes fail, while those under way continue. */
+  /** Why new writes fail while running ones continue. */
   #shut: string | null = null;
-  /** Why writes under way failed, and what new ones are told. */
+  /** Why running writes failed, and the message for new ones. */
   #end: { cause: LazyError; message: string } | null = null;
 
   constructor(host: WriterHost, opening: WriterOpening) {
@@ -61,12 +64,12 @@ export class ChannelWriter {
     this.#window = new SendWindow(opening.sendWindow);
   }
 
-  /** Bytes that the peer's window has room for. */
+  /** Bytes available in the peer's window. */
   get window(): number {
     return this.#window.available;
   }
 
-  /** The most bytes that the peer's window had room for at once. */
+  /** The largest window of the peer so far. */
   get largestWindow(): number {
     return this.#window.largest;
   }
@@ -93,12 +96,12 @@ export class ChannelWriter {
     return this.#shut !== null || this.#end !== null;
   }
 
-  /** Whether writing is over because this end said so, or the peer's reader is gone. */
+  /** Whether this end has shut down writing, or the peer's reader is gone. */
   get phase(): "open" | "shut" | "ended" {
     return this.#end ? "ended" : this.#shut !== null ? "shut" : "open";
   }
 
-  /** Sends what the window takes, waiting for room for a byte; returns how much that was. */
+  /** Sends as much as the window allows, waiting for room for a byte; resolves to the number of bytes. */
   async write(data: Uint8Array, type: number, limit: Limit | null): Promise<number> {
     this.#check();
     if (!this.#lock.tryLock()) await this.#lock.lock(limit);
@@ -134,9 +137,9 @@ export class ChannelWriter {
   }
 
   /**
-   * Sends what can be sent at once.
+   * Sends as much as possible without waiting.
    *
-   * @throws {Deno.errors.WouldBlock} If that is nothing
+   * @throws {Deno.errors.WouldBlock} If nothing can be sent
    */
   tryWrite(data: Uint8Array, type: number): number {
     this.#check();
@@ -145,14 +148,14 @@ export class ChannelWriter {
     return this.#sendNow(data, type);
   }
 
-  /** Resolves when a write would take at least a byte, or fail, at once. */
+  /** Resolves when a write would not wait, because there is room for a byte or because it fails. */
   async ready(limit: Limit | null): Promise<void> {
     while (!this.ended && this.writableBytes === 0) {
       await this.#change(limit);
     }
   }
 
-  /** Says the last word after what is being written; new writes fail from now on. */
+  /** Calls `lastWord` after running writes; new writes fail from now on. */
   async finish(message: string, lastWord: () => void): Promise<void> {
     this.#shut ??= message;
     this.#news.notify();
@@ -164,20 +167,20 @@ export class ChannelWriter {
     }
   }
 
-  /** The peer's WINDOW_ADJUST. */
+  /** Handles the peer's WINDOW_ADJUST. */
   grow(bytes: number): void {
     this.#window.grow(bytes);
     this.#noLongerFull();
     this.#news.notify();
   }
 
-  /** Nothing more can be sent: writes under way fail with the cause, later ones with the message. */
+  /** Ends writing: running writes fail with the cause, later ones with the message. */
   end(cause: LazyError, message: string): void {
     this.#end ??= { cause, message };
     this.#news.notify();
   }
 
-  /** Sends what window and socket take, waiting only if that is nothing. */
+  /** Sends as much as window and socket allow; waits only if that is nothing. */
   #sendSome(data: Uint8Array, type: number, limit: Limit | null): number | Promise<number> {
     this.#checkEnd();
     return this.#sendNow(data, type) || this.#sendLater({ data, type, sent: 0 }, limit);
@@ -186,7 +189,7 @@ export class ChannelWriter {
   async #sendLater(write: WaitingWrite, limit: Limit | null): Promise<number> {
     this.#waiting = write;
     try {
-      // A buffer that was transferred meanwhile has nothing left to send.
+      // A buffer transferred in the meantime has nothing left to send.
       while (write.sent === 0 && write.data.length > 0) {
         if (this.#window.available === 0) {
           this.#fullSince ??= performance.now();
@@ -247,12 +250,12 @@ export class ChannelWriter {
     this.#news.notify();
   }
 
-  /** Ends a write under way. */
+  /** Throws in a running write. */
   #checkEnd(): void {
     if (this.#end) throw this.#end.cause();
   }
 
-  /** Ends a new write. */
+  /** Throws in a new write. */
   #check(): void {
     if (this.#end) throw new ClosedError(this.#end.message, { cause: this.#end.cause() });
     if (this.#shut !== null) throw new ClosedError(this.#shut);

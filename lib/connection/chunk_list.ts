@@ -1,10 +1,10 @@
 import { CHUNK_BYTES, type ChunkMemory } from "./chunk_memory.ts";
 
 const EMPTY = new Uint8Array(0);
-/** Data from which on a packet counts as bulk. */
+/** The least data of a packet that counts as bulk. */
 const BULK = 8 * 1024;
 
-/** Bytes in the order in which they came, kept in chunks. */
+/** A queue of bytes in chunks. */
 export class ChunkList {
   readonly #memory: ChunkMemory;
   #chunks: Uint8Array<ArrayBuffer>[] = [];
@@ -13,7 +13,7 @@ export class ChunkList {
   /** Free memory after the last chunk, for `append`. */
   #tail: Uint8Array = EMPTY;
 
-  /** Whether readers copy chunks out, so that chunks can come from, and return to, the kept memory. */
+  /** Whether readers copy data out, so that the memory of chunks can be reused. */
   copiedOut = false;
 
   constructor(memory: ChunkMemory) {
@@ -33,8 +33,8 @@ export class ChunkList {
   }
 
   /**
-   * Copies borrowed data in. Packets that arrived together become one chunk: a reader takes one at a time,
-   * and would fall behind a source that brings many.
+   * Copies borrowed data in. Packets that arrived together become one chunk, because a reader that takes
+   * one chunk at a time would be slower than a fast source.
    *
    * @param ahead Bytes that have arrived after this data, of this channel or another
    */
@@ -60,7 +60,7 @@ export class ChunkList {
     this.#bytes += chunk.length;
   }
 
-  /** Takes the first chunk out; there is one. */
+  /** Removes and returns the first chunk, which must exist. */
   shift(): Uint8Array<ArrayBuffer> {
     const chunk = this.#drop();
     this.copiedOut = false;
@@ -68,7 +68,7 @@ export class ChunkList {
     return chunk;
   }
 
-  /** Takes every chunk out. */
+  /** Removes and returns all chunks. */
   takeAll(): Uint8Array<ArrayBuffer>[] {
     const chunks = this.#chunks.slice(this.#head);
     this.#tail = EMPTY;
@@ -78,7 +78,7 @@ export class ChunkList {
     return chunks;
   }
 
-  /** Moves as much as fits into the buffer; returns how much that was. */
+  /** Moves as much as fits into the buffer; returns the number of bytes. */
   copyTo(into: Uint8Array): number {
     let filled = 0;
     while (filled < into.length && this.#bytes > 0) {
@@ -94,15 +94,15 @@ export class ChunkList {
     return filled;
   }
 
-  /** Memory for data and for what comes after it. */
+  /** Memory for data and for the data that follows it. */
   #memoryFor(bytes: number, ahead: number): Uint8Array<ArrayBuffer> {
-    // Room for more only after bulk data: small data that comes between is not worth it.
+    // Room for more only after bulk data; for small data it would be wasted.
     if (bytes < BULK) return new Uint8Array(bytes);
     if (this.copiedOut && bytes <= CHUNK_BYTES) return this.#memory.take();
     return new Uint8Array(Math.min(bytes + ahead, Math.max(bytes, CHUNK_BYTES)));
   }
 
-  /** Takes the first chunk out; the array is shortened rarely, so that this costs nothing. */
+  /** Removes and returns the first chunk. The array is shortened rarely, which makes this cheap. */
   #drop(): Uint8Array<ArrayBuffer> {
     const chunk = this.#chunks[this.#head]!;
     this.#chunks[this.#head++] = EMPTY;

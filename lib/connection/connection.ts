@@ -43,7 +43,7 @@ import { type X11Arrival, X11Forwards } from "./x11_forwards.ts";
 
 export interface ConnectionOptions {
   readonly window?: WindowOptions;
-  /** How long the peer took to answer when it had nothing else to do, in milliseconds, if known. */
+  /** The round trip of an answer that the peer sent while idle, in milliseconds, if known. */
   readonly roundTrip?: number | null;
   /** Handlers of the channels that the peer opens, by type; other types are refused. */
   readonly opens?: ReadonlyMap<string, OpenHandler>;
@@ -60,7 +60,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   readonly #globals: GlobalRequests;
   readonly #budget: ConnectionBudget | null;
   readonly #channels: ChannelTable;
-  /** When channels were confirmed that the peer has not asked anything on yet. */
+  /** When channels were confirmed on which the peer has not sent a request yet. */
   readonly #confirmedAt = new Map<number, number>();
   readonly #adjust = new Uint8Array(WINDOW_ADJUST_LENGTH);
   #x11: X11Forwards | null = null;
@@ -74,7 +74,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     this.#transport = transport;
     this.role = transport.role;
     this.#incoming = new IncomingOpens(options.opens);
-    // The server's answers go to the control master, which hangs up on a client that asks for what it does not know.
+    // The server's answers go to the control master, which disconnects a client with an unknown request.
     const refusal = transport.shared ? NOT_SHARED : null;
     this.#globals = new GlobalRequests(options.globals, (payload) => this.send(payload), refusal);
     const { initial, budget } = windowsOf(options.window, options.roundTrip ?? null, this.role);
@@ -85,7 +85,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     );
   }
 
-  /** Whether it is a control master's connection, on which no global request can be sent. */
+  /** Whether it is the connection of a control master, on which global requests cannot be sent. */
   get shared(): boolean {
     return this.#transport.shared;
   }
@@ -95,17 +95,20 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     return this.#channels.count;
   }
 
-  /** Whether nothing can be done on it any more. */
+  /** Whether the connection has ended. */
   get isOver(): boolean {
     return this.#error !== null;
   }
 
-  /** Whether a channel is open or being opened, a global request is not answered, or the peer serves us. */
+  /**
+   * Whether a channel is open or being opened, a global request is unanswered, or the peer may open
+   * channels for us.
+   */
   get busy(): boolean {
     return this.#channels.busy || this.#globals.waiting || this.#incoming.served;
   }
 
-  /** Bytes of data sent and received on the channels that are open. */
+  /** Bytes of data sent and received on the open channels. */
   get carried(): number {
     let sum = 0;
     for (const channel of this.#channels.open()) sum += channel.carried;
@@ -127,7 +130,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
    * Opens a channel (RFC 4254 §5.1).
    *
    * @param type The channel's type, such as `"session"`
-   * @param data What follows the fixed fields
+   * @param data The type-specific data after the fixed fields
    * @throws {ChannelOpenError} If the peer refuses
    * @throws {ClosedError} If the connection is over
    */
@@ -174,21 +177,21 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     this.#globals.notify(type, data);
   }
 
-  /** From now on the handler decides about the peer's channels of a type. */
+  /** Sets the handler of the peer's channels of a type. */
   handleOpens(type: string, handler: OpenHandler): void {
     this.#incoming.handle(type, handler);
   }
 
-  /** From now on the handler answers the peer's global requests of a type. */
+  /** Sets the handler of the peer's global requests of a type. */
   handleGlobals(type: string, handler: GlobalHandler): void {
     this.#globals.handle(type, handler);
   }
 
   /**
-   * Asks a silent peer for a sign of life, and ends the connection when it gives none.
+   * Sends keepalive requests to a silent peer, and ends the connection if it does not answer.
    *
-   * @param interval Milliseconds of silence before each question
-   * @param count Unanswered questions that end the connection
+   * @param interval Milliseconds of silence before each request
+   * @param count Unanswered requests that end the connection
    */
   keepalive(interval: number, count: number = KEEPALIVE_COUNT): void {
     let missed = 0;
@@ -211,7 +214,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     this.#stopIdleCheck = closeIdleChannels(timeouts, () => this.#channels.open());
   }
 
-  /** Dispatches one message; what waits is a peer with too many unanswered requests. */
+  /** Dispatches one message; returns a promise if the peer has too many unanswered requests and must wait. */
   handle(payload: Uint8Array): void | Promise<void> {
     this.#heard = true;
     switch (payload[0]) {
@@ -227,7 +230,8 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
         if (payload.length !== WINDOW_ADJUST_LENGTH) {
           throw new ProtocolError("Window adjust of a wrong length");
         }
-        // What means nothing to a channel that has just been closed is ignored, here and below, as by OpenSSH.
+        // Here and below, messages without effect for a channel that was just closed are ignored, as by
+        // OpenSSH.
         return this.#channels.find(peek32(payload, 1))?.receiveWindowAdjust(peek32(payload, 5));
       case MSG.CHANNEL_EOF:
         return this.#channels.get(ChannelEof.decode(payload).recipient).receiveEof();
@@ -261,12 +265,15 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     }
   }
 
-  /** Whatever comes is a sign of life, as the UNIMPLEMENTED of an old server that is asked for one. */
+  /**
+   * Records that a message arrived: any message answers a keepalive, such as the UNIMPLEMENTED of old
+   * servers.
+   */
   heard(): void {
     this.#heard = true;
   }
 
-  /** The transport is over. */
+  /** Called when the transport has ended. */
   closed(cause: unknown): void {
     if (this.#error) return;
     this.#error = { error: cause };
@@ -315,12 +322,12 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     this.#transport.sink.whenRoom(send);
   }
 
-  /** A channel's writer waits for the peer. */
+  /** Called when a channel's writer waits for the peer. */
   stalled(recipient: number): void {
     this.#transport.sink.trace?.waiting(recipient);
   }
 
-  /** Both ends have closed the channel: its number may be used again. */
+  /** Frees the number of a channel that both ends have closed. */
   released(channel: ChannelCore): void {
     const { id } = channel.opening;
     this.#confirmedAt.delete(id);
@@ -328,7 +335,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     this.#lastClosed = channel;
   }
 
-  /** Some servers send the exit status right after CLOSE; no other request for a closed channel matters. */
+  /** Some servers send the exit status right after CLOSE; other requests for a closed channel are ignored. */
   #lateRequest(id: number, type: string, data: Uint8Array): void {
     if (this.role === "server") {
       throw new ProtocolError(`Request for channel ${id}, which is not open`);
@@ -336,7 +343,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     if (this.#lastClosed?.opening.id === id) this.#lastClosed.requests.receiveExit(type, data);
   }
 
-  /** A client asks for a program as soon as it knows of its channel: that is a round trip. */
+  /** Measures a round trip: a client sends its first request as soon as the channel is confirmed. */
   #answered(id: number): void {
     const start = this.#confirmedAt.get(id);
     if (start === undefined) return;
@@ -389,7 +396,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     if (this.channelCount >= MAX_CHANNELS) return full();
     const accept = (extra: Uint8Array): Channel => {
       if (this.#error) throw this.#closedError();
-      // Others may have been opened since the peer asked; the table throws then.
+      // If too many channels were opened since the request, refuse it; the table then throws.
       if (this.channelCount >= MAX_CHANNELS) full();
       const opening = this.#channels.add(type);
       this.send(ChannelOpenConfirmation.encode({
@@ -438,7 +445,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     };
   }
 
-  /** The channel of an X client, whose address is its own. */
+  /** The channel of an X client, with the client's address. */
   #arrival(channel: Channel, remoteAddr: Deno.NetAddr): X11Arrival {
     const core = this.#channels.get(channel.id);
     core.peer = { ...core.peer, remoteAddr };

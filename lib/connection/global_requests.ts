@@ -7,7 +7,10 @@ import { abortable, type CallOptions } from "../waiting.ts";
 /** A peer's global request; returns the reply's data, or null to refuse. */
 export type GlobalHandler = (data: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>;
 
-/** The global requests of one connection, both ways; answers come in the order of the requests (RFC 4254 §4). */
+/**
+ * The global requests of one connection in both directions; answers arrive in the order of the requests
+ * (RFC 4254 §4).
+ */
 export class GlobalRequests {
   readonly #handlers: Map<string, GlobalHandler>;
   readonly #send: (payload: Uint8Array) => void;
@@ -15,7 +18,7 @@ export class GlobalRequests {
   readonly #replies: { type: string; promise: PromiseWithResolvers<Uint8Array> }[] = [];
   readonly #answers = new AnswerQueue();
 
-  /** @param refusal Why no request is sent at all; null if they are */
+  /** @param refusal Why requests cannot be sent; null if they can */
   constructor(
     handlers: ReadonlyMap<string, GlobalHandler> | undefined,
     send: (payload: Uint8Array) => void,
@@ -26,12 +29,12 @@ export class GlobalRequests {
     this.#refusal = refusal;
   }
 
-  /** Whether an answer of the peer's is still to come. */
+  /** Whether an answer of the peer is pending. */
   get waiting(): boolean {
     return this.#replies.length > 0;
   }
 
-  /** From now on the handler answers the peer's requests of a type; others are refused. */
+  /** Sets the handler of the peer's requests of a type; other types are refused. */
   handle(type: string, handler: GlobalHandler): void {
     this.#handlers.set(type, handler);
   }
@@ -46,7 +49,7 @@ export class GlobalRequests {
       return Promise.reject(error);
     }
     this.#replies.push({ type, promise });
-    // The reply keeps its place; only nobody hears of it.
+    // An aborted request stays in the list; its reply is dropped.
     return abortable(promise.promise, signal);
   }
 
@@ -66,7 +69,7 @@ export class GlobalRequests {
     this.#send(sendable(payload, `The request "${printable(type)}"`));
   }
 
-  /** GLOBAL_REQUEST; a promise if the peer's next message must wait. */
+  /** Handles GLOBAL_REQUEST; returns a promise if the peer's next message must wait. */
   receive(payload: Uint8Array): void | Promise<void> {
     const { type, wantReply, data } = GlobalRequest.decode(payload);
     return this.#answers.take<Uint8Array | null>(
@@ -83,20 +86,20 @@ export class GlobalRequests {
     );
   }
 
-  /** REQUEST_SUCCESS. */
+  /** Handles REQUEST_SUCCESS. */
   receiveSuccess(payload: Uint8Array): void {
     const { data } = RequestSuccess.decode(payload);
-    this.#replies.shift()?.promise.resolve(data); // none is waited for: to a request never made
+    this.#replies.shift()?.promise.resolve(data); // the reply to a request that was never made
   }
 
-  /** REQUEST_FAILURE. */
+  /** Handles REQUEST_FAILURE. */
   receiveFailure(payload: Uint8Array): void {
     RequestFailure.decode(payload);
     const reply = this.#replies.shift();
     reply?.promise.reject(new RequestDeniedError(reply.type));
   }
 
-  /** The connection died. */
+  /** Fails all requests when the connection fails. */
   fail(error: unknown): void {
     this.#answers.close();
     for (const { promise } of this.#replies.splice(0)) promise.reject(error);

@@ -2,24 +2,24 @@ import { ClosedError } from "../errors.ts";
 import { matchesWildcards } from "../patterns.ts";
 import type { ChannelCore } from "./channel_core.ts";
 
-/** How often channels are looked at: limits are whole seconds in ssh_config(5). */
+/** Milliseconds between checks; limits in ssh_config(5) are whole seconds. */
 const CHECK_MS = 1_000;
 
-/** Names that ssh_config(5) has for types of channels. */
+/** The names of channel types in ssh_config(5). */
 const NAMES: Readonly<Record<string, string>> = {
   "auth-agent@openssh.com": "agent-connection",
   "agent-connect": "agent-connection",
   x11: "x11-connection",
 };
 
-/** Milliseconds without data after which channels are closed, by patterns of their types; 0 is never. */
+/** Milliseconds without data after which channels are closed, by patterns of their types; 0 means never. */
 export type ChannelTimeouts = Readonly<Record<string, number>>;
 
 /**
- * Closes channels that carry no data for too long, as ssh's ChannelTimeout: the first pattern that matches
- * the type counts, and `global` is about all channels together.
+ * Closes channels that carry no data for too long, like ssh's ChannelTimeout. The first pattern that
+ * matches the type counts; `global` closes all channels once none of them carries data.
  *
- * @returns Ends it
+ * @returns A function that stops the checks
  */
 export function closeIdleChannels(
   timeouts: ChannelTimeouts,
@@ -27,7 +27,7 @@ export function closeIdleChannels(
 ): () => void {
   const { global = 0, ...byType } = timeouts;
   const idle = new WeakMap<ChannelCore, { carried: number; milliseconds: number }>();
-  let quiet = 0; // for how long no channel has carried anything
+  let quiet = 0; // milliseconds without data on any channel
   const timer = setInterval(() => {
     quiet += CHECK_MS;
     const open = [...channels()].filter((channel) => channel.isOpen);

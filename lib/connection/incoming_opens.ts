@@ -15,7 +15,7 @@ export interface OpenRequest {
   refuse(reason: number, description: string): void;
 }
 
-/** Types that SSH defines: only the part that asked for them serves them, never a loop of the program. */
+/** Types that SSH defines. They are served only by handlers of this module, never by a loop of the program. */
 const RESERVED: ReadonlySet<string> = new Set([
   "session",
   "x11",
@@ -30,7 +30,7 @@ const RESERVED: ReadonlySet<string> = new Set([
 
 /** Decides which handler or loop gets a channel that the peer opens (RFC 4254 §5.1). */
 export class IncomingOpens {
-  /** Those of other types, for loops of the program. */
+  /** Channels of other types, for loops of the program. */
   readonly queue: IncomingQueue<IncomingOpen> = new IncomingQueue(
     (open) => open.reject(),
     MAX_PENDING_OPENS,
@@ -42,12 +42,12 @@ export class IncomingOpens {
     this.#handlers = new Map(handlers);
   }
 
-  /** Whether the peer may open channels that a handler waits for, as of a port that it listens on for us. */
+  /** Whether handlers wait for channels of the peer, for example of a port that it listens on for us. */
   get served(): boolean {
     return this.#handlers.size > 0;
   }
 
-  /** From now on the handler decides about channels of a type. */
+  /** Sets the handler of channels of a type. */
   handle(type: string, handler: OpenHandler): void {
     this.#handlers.set(type, handler);
   }
@@ -60,7 +60,7 @@ export class IncomingOpens {
     const handler = this.#handlers.get(type);
     if (handler !== undefined) {
       const { open, isAnswered } = this.#answerable(request);
-      // A handler that throws refuses.
+      // A handler that throws refuses the channel.
       Promise.try(handler, open).catch(() => {}).then(() => {
         if (!isAnswered()) open.reject();
       });
@@ -71,7 +71,7 @@ export class IncomingOpens {
     }
   }
 
-  /** The request as handlers get it: it is answered once, and pending until then. */
+  /** Makes the object for handlers, which can be answered once and counts as pending until then. */
   #answerable(
     { type, data, accept, refuse }: OpenRequest,
   ): { open: IncomingOpen; isAnswered: () => boolean } {

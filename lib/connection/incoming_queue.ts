@@ -1,8 +1,8 @@
 import { Condition } from "../waiting.ts";
 
 /**
- * What a peer has asked for, until a loop of the program takes it. Everything that waits when the last
- * loop is left, or when the queue ends, is refused.
+ * Requests of a peer that wait for a loop of the program. When the last loop is left or the queue ends,
+ * waiting requests are refused.
  */
 export class IncomingQueue<T> implements AsyncIterable<T, undefined> {
   readonly #refuse: (item: T) => void;
@@ -13,20 +13,20 @@ export class IncomingQueue<T> implements AsyncIterable<T, undefined> {
   #end: { error: unknown } | null = null;
 
   /**
-   * @param refuse Called with what no loop will take any more
-   * @param backlog How many may wait
+   * @param refuse Called with requests that no loop will take
+   * @param backlog The most waiting requests
    */
   constructor(refuse: (item: T) => void, backlog: number) {
     this.#refuse = refuse;
     this.#backlog = backlog;
   }
 
-  /** Whether a loop takes what comes. */
+  /** Whether a loop takes requests. */
   get awaited(): boolean {
     return this.#loops > 0 && this.#end === null;
   }
 
-  /** Adds an item; false if there is no room, or the queue has ended. */
+  /** Adds an item; false if the queue is full or has ended. */
   offer(item: T): boolean {
     if (this.#end || this.#waiting.length >= this.#backlog) return false;
     this.#waiting.push(item);
@@ -34,7 +34,7 @@ export class IncomingQueue<T> implements AsyncIterable<T, undefined> {
     return true;
   }
 
-  /** No more will come; loops end, with the error if there is one. */
+  /** Ends the queue and its loops, with the error if there is one. */
   end(error?: unknown): void {
     if (this.#end) return;
     this.#end = { error };

@@ -1,8 +1,8 @@
 import { ClosedError } from "../errors.ts";
 import { plainMessage } from "../error_messages.ts";
 /**
- * An error that is made when it is first asked for. Most channels end while nothing waits for them, and an
- * error takes its stack trace when it is made: that costs more than the rest of closing a channel.
+ * An error that is created on first use. Most channels end while nothing waits for them, and the stack
+ * trace of an error costs more than the rest of closing a channel.
  */
 export type LazyError = () => unknown;
 
@@ -12,7 +12,7 @@ export function lazyError(make: () => unknown): LazyError {
   return () => (made ??= { error: make() }).error;
 }
 
-/** The error about a connection that is used after its end, with the reason for that. */
+/** The error for a connection that is used after its end, with the reason of the end. */
 export function connectionClosed(cause: unknown): ClosedError {
   const why = cause instanceof Error ? plainMessage(cause) : "";
   if (why.startsWith("The connection ")) return new ClosedError(why, { cause });

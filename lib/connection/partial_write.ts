@@ -2,11 +2,11 @@ import { SshError } from "../errors.ts";
 import { isError } from "../runtime/errors.ts";
 
 /**
- * How many bytes a failed `writeAll` or `writeAllStderr` had handed over; 0 for every other error.
- * They are on their way, and may or may not have reached the peer.
+ * How many bytes a failed `writeAll` or `writeAllStderr` had sent; 0 for every other error. They may or may
+ * not have reached the peer.
  *
- * A failed `writeAll` rejects with an error of the same class as ever, whose `cause` is the original;
- * an abort rejects with its reason as it is, and then `channel.state.bytesSent` tells.
+ * A failed `writeAll` rejects with an error of the usual class, whose `cause` is the original one. An abort
+ * rejects with its unchanged reason; use `channel.state.bytesSent` then.
  *
  * @param error What a write rejected with
  * @returns The number of bytes
@@ -39,13 +39,13 @@ export function bytesWritten(error: unknown): number {
 }
 
 /**
- * The error, and how much was written before it. It is a copy, since one error may end the writes of
- * many channels. What is not an error of ours is an abort's reason, and stays what it is.
+ * Attaches the number of bytes to an error. The error is copied, because one error may end the writes of
+ * many channels. Reasons of an abort, which are not our errors, are returned unchanged.
  */
 export function withBytesWritten(error: unknown, bytes: number): unknown {
   const ours = error instanceof SshError || isError(error, "TimedOut");
   if (!ours || bytes === 0) return error;
-  // Of the same class, without its constructor: classes of errors differ in what that takes.
+  // Of the same class, without calling its constructor, because the parameters of constructors differ.
   const copy: Error = Reflect.construct(
     Error,
     [error.message, { cause: error }],

@@ -9,19 +9,19 @@ export interface ExitStatus {
   readonly signal: string | null;
   /** Whether a core was dumped; only with a signal. */
   readonly coreDumped: boolean;
-  /** What the peer says about the signal. */
+  /** The peer's text about the signal. */
   readonly message: string;
 }
 
-/** A request of the peer's on a channel (RFC 4254 §5.4). */
+/** A request of the peer on a channel (RFC 4254 §5.4). */
 export interface IncomingRequest {
   /** The request's name, such as `"exec"`. */
   readonly type: string;
-  /** What follows the name, owned. */
+  /** The data after the name, owned. */
   readonly data: Uint8Array;
 }
 
-/** An answer: `true` accepts, and so does a function, which runs once the reply is on its way. */
+/** An answer: `true` accepts, and so does a function, which is called after the reply was sent. */
 export type RequestAnswer = boolean | (() => void);
 
 /** Answers the peer's requests on a channel. */
@@ -29,7 +29,7 @@ export type RequestHandler = (
   request: IncomingRequest,
 ) => RequestAnswer | Promise<RequestAnswer>;
 
-/** How a server tells that a program has ended. */
+/** The end of a program, for a server to send. */
 export type Exit =
   | {
     /** The exit code. */
@@ -40,15 +40,15 @@ export type Exit =
     readonly signal: string;
     /** Whether a core was dumped. */
     readonly coreDumped?: boolean;
-    /** Words for the user. */
+    /** A text for the user. */
     readonly message?: string;
   };
 
 /**
- * A message that peers accept.
+ * Checks that a message is not too large for peers.
  *
- * @param what What the message is, for the error
- * @throws {RangeError} If it is too large; nothing has been sent then
+ * @param what The name of the message in the error
+ * @throws {RangeError} If it is too large
  */
 export function sendable(payload: Uint8Array, what: string): Uint8Array {
   if (payload.length <= MAX_SENT_MESSAGE) return payload;

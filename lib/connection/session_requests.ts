@@ -16,21 +16,21 @@ export interface TerminalSize {
   readonly height?: number;
 }
 
-/** A terminal to ask for (RFC 4254 §6.2). */
+/** A terminal to request (RFC 4254 §6.2). */
 export interface PtyOptions extends TerminalSize {
   /** The value of TERM; `"xterm-256color"` unless given. */
   readonly term?: string;
-  /** Terminal modes that differ from the far side's defaults. */
+  /** Terminal modes that differ from the server's defaults. */
   readonly modes?: Readonly<Partial<Record<TerminalMode, number>>>;
 }
 
 /** Options of environment variables. */
 export interface EnvOptions extends CallOptions {
-  /** Asks for an answer and throws at a refusal; otherwise servers refuse silently. */
+  /** Waits for an answer and throws if the server refuses; otherwise refusals are silent. */
   readonly strict?: boolean;
 }
 
-/** What sends requests. */
+/** Sends requests on a channel. */
 export interface Requester {
   request(type: string, data: Uint8Array, options: CallOptions): Promise<void>;
   notify(type: string, data: Uint8Array): void;
@@ -71,7 +71,7 @@ export function encodeXonXoff(clientCanDo: boolean): Uint8Array {
   return XonXoff.encode({ clientCanDo });
 }
 
-/** Sends all of the variables in one go, and waits for the answers only where that is asked for. */
+/** Sends all of the variables together, and waits for the answers only if `strict` is set. */
 export async function sendEnv(
   channel: Requester,
   variables: Readonly<Record<string, string>>,

@@ -2,13 +2,13 @@ import { ProtocolError } from "../errors.ts";
 
 const MAX_WINDOW = 0xffff_ffff;
 
-/** Shorter round trips need no more than OpenSSH's 2 MiB: that is 400 MB/s at 5 ms. */
+/** Up to this round trip, OpenSSH's 2 MiB are enough: 400 MB/s at 5 ms. */
 const SHORT_ROUND_TRIP_MS = 5;
 
-/** Round trips for half a window after which it counts as too large. */
+/** If half a window takes more round trips than this, the window is too large. */
 const SLOW_ROUND_TRIPS = 32;
 
-/** What the peer allows us to send (RFC 4254 §5.2). Pure arithmetic. */
+/** The bytes that the peer allows us to send (RFC 4254 §5.2). */
 export class SendWindow {
   #available: number;
   #largest: number;
@@ -18,7 +18,7 @@ export class SendWindow {
     this.#largest = available;
   }
 
-  /** The most bytes that there was room for at once: the window, once the peer has read all that was sent. */
+  /** The most bytes available so far: the whole window, if the peer has ever read everything sent. */
   get largest(): number {
     return this.#largest;
   }
@@ -28,12 +28,12 @@ export class SendWindow {
     return this.#available;
   }
 
-  /** Uses up credit; the caller has looked at {@linkcode available}. */
+  /** Uses credit; the caller has checked {@linkcode available}. */
   take(bytes: number): void {
     this.#available -= bytes;
   }
 
-  /** The peer's WINDOW_ADJUST. */
+  /** Handles the peer's WINDOW_ADJUST. */
   grow(bytes: number): void {
     // RFC 4254 §5.2: the window must not go beyond 2^32 - 1.
     if (this.#available + bytes > MAX_WINDOW) {
@@ -44,30 +44,32 @@ export class SendWindow {
   }
 }
 
-/** What lets the receive windows of one connection grow. */
+/** The budget by which the receive windows of one connection grow. */
 export interface WindowBudget {
-  /** What windows may grow to on any path: those that had to start with less, since there were many. */
+  /**
+   * The size to which every window may grow, whatever the path, if it started smaller because there were
+   * many.
+   */
   readonly initial: number;
   /**
-   * The shortest round trip seen, in milliseconds, or null. It must come from an answer that nothing
-   * queues before: one that waits behind bulk data takes as long as a window, and windows that
-   * follow it grow for ever.
+   * The shortest round trip measured, in milliseconds, or null. Measure answers that are not queued after
+   * bulk data: those take as long as a window, and windows that follow them would grow without limit.
    */
   readonly roundTrip: number | null;
-  /** Takes bytes by which a window grows; returns how many there were. */
+  /** Takes bytes for a window to grow by; returns the number available. */
   take(bytes: number): number;
-  /** Gives bytes of a window back. */
+  /** Returns bytes of a window. */
   give(bytes: number): void;
 }
 
 /**
- * What we allow the peer to send. Credit goes back only for bytes that the reader has consumed, and
- * in steps of an eighth of the window: rarely enough to be cheap, early enough that the peer
- * never waits for a round trip while the reader keeps up.
+ * The bytes that we allow the peer to send. Credit is returned only for bytes that the reader has consumed,
+ * in steps of an eighth of the window: rarely enough to be cheap, early enough that the peer does not wait
+ * for a round trip while the reader keeps up.
  *
- * With a budget the window follows the path: a peer that fills half of it within a round trip is held
- * back by it, so it doubles; where half of it takes many round trips, it is larger than it need be
- * and gives an eighth back. The size that it starts with has been taken from the budget already.
+ * With a budget the window adapts to the path. If the peer fills half of it within a round trip, the window
+ * is the limit and doubles. If half of it takes many round trips, it is larger than needed and returns an
+ * eighth. The initial size was taken from the budget already.
  */
 export class ReceiveWindow {
   readonly #initial: number;
@@ -86,7 +88,7 @@ export class ReceiveWindow {
     this.#budget = budget;
   }
 
-  /** Bytes that the peer may have sent and the reader not yet consumed, at most. */
+  /** The most bytes that the peer may have sent and the reader not yet consumed. */
   get size(): number {
     return this.#size;
   }
@@ -96,13 +98,13 @@ export class ReceiveWindow {
     return this.#available;
   }
 
-  /** Data came in. */
+  /** Records received data. */
   receive(bytes: number): void {
     if (bytes > this.#available) throw new ProtocolError("Channel data beyond the window");
     this.#available -= bytes;
   }
 
-  /** The reader took bytes; returns the credit to send now, or 0. */
+  /** Records bytes that the reader has consumed; returns the credit to send now, or 0. */
   consume(bytes: number): number {
     if (this.#isClosed) return this.#giveBack(bytes);
     this.#consumed += bytes;
@@ -114,9 +116,9 @@ export class ReceiveWindow {
   }
 
   /**
-   * The peer sends no more.
+   * Called when the peer will send no more data: returns the window to the budget.
    *
-   * @param unread Bytes that still count until the reader takes them, or this is called again
+   * @param unread Bytes that still count, until the reader consumes them or this is called again
    */
   close(unread: number = 0): void {
     this.#isClosed = true;
@@ -130,7 +132,7 @@ export class ReceiveWindow {
     return 0;
   }
 
-  /** By how much the window grows now; negative if it shrinks. Looks once for half a window. */
+  /** By how many bytes the window grows now; negative if it shrinks. Measures once per half a window. */
   #tune(consumed: number): number {
     if (this.#budget === null) return 0;
     this.#sinceLook += consumed;

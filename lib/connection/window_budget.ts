@@ -2,22 +2,22 @@ import { CHANNEL_WINDOW, MIN_CHANNEL_WINDOW, WINDOW_GROWTH } from "../defaults.t
 import type { WindowBudget } from "./window.ts";
 
 /**
- * The receive window of each channel, in bytes: one number is fixed; otherwise it starts with `initial`
- * (2 MiB) and all windows of the connection together grow to `max` (32 MiB) as the path needs it. Beyond a
- * dozen channels each further one starts with less, down to 128 KiB at a
- * client and 32 KiB at a server, and grows while it is read.
+ * The receive window of each channel, in bytes. A number is a fixed size. Otherwise a window starts with
+ * `initial` (2 MiB), and the total of all windows of the connection grows to `max` (32 MiB) as the path
+ * needs it. Beyond a dozen channels, further ones start smaller, down to 128 KiB at a client and 32 KiB at
+ * a server, and grow while they are read.
  */
 export type WindowOptions = number | {
-  /** What a channel starts with. */
+  /** The initial window of a channel. */
   readonly initial?: number;
-  /** What the windows of one connection may come to. */
+  /** The most that the windows of one connection may total. */
   readonly max?: number;
 };
 
 /**
- * What all channels start with and grow from; a number instead of it is the fixed window of each.
+ * The initial window and the budget of a connection; null as the budget for windows of a fixed size.
  *
- * @param roundTrip That of the path in milliseconds, if it is known
+ * @param roundTrip The round trip of the path in milliseconds, if known
  * @throws {RangeError} If a window cannot be that large
  */
 export function windowsOf(
@@ -37,7 +37,7 @@ export function windowsOf(
   };
 }
 
-/** What the windows of one connection may come to together, and the round trip they grow to. */
+/** The budget for the windows of one connection, and the round trip that they adapt to. */
 export class ConnectionBudget implements WindowBudget {
   readonly initial: number;
   readonly #least: number;
@@ -46,8 +46,8 @@ export class ConnectionBudget implements WindowBudget {
   #left: number;
 
   /**
-   * @param windows What a channel starts with, at least and at most, and what all windows may come to
-   * @param roundTrip That of the path in milliseconds, if it is known
+   * @param windows The least and the usual initial window, and the most for all windows together
+   * @param roundTrip The round trip of the path in milliseconds, if known
    */
   constructor(
     { least, initial, max }: { least: number; initial: number; max: number },
@@ -65,9 +65,9 @@ export class ConnectionBudget implements WindowBudget {
   }
 
   /**
-   * Takes the window of a new channel: the whole initial one, or an eighth of what is left if that is less. A
-   * quarter of the maximum is beyond the reach of windows that grow, so that one that has taken all is not
-   * paid for by channels that come after it.
+   * Takes the window of a new channel: the usual one, or an eighth of the remaining budget if that is less.
+   * A quarter of the maximum is added to the remainder, so that later channels do not starve after one
+   * window has taken everything.
    */
   open(): number {
     const share = this.#left === this.#max

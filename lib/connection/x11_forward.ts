@@ -5,47 +5,47 @@ import { IncomingQueue } from "./incoming_queue.ts";
 import type { CallOptions } from "../waiting.ts";
 import type { X11Authority } from "./x11_setup.ts";
 
-/** How X11 is asked for (RFC 4254 §6.3.1). */
+/** Options of X11 forwarding (RFC 4254 §6.3.1). */
 export interface X11Options extends CallOptions {
   /** The screen of the display; 0 unless given. */
   readonly screen?: number;
-  /** How the X clients are to show that they may connect; `"MIT-MAGIC-COOKIE-1"` unless given. */
+  /** The authentication protocol of X clients; `"MIT-MAGIC-COOKIE-1"` unless given. */
   readonly protocol?: string;
-  /** The secret that they are to show, in hexadecimal; 128 random bits unless given. */
+  /** The secret that X clients must present, in hexadecimal; 128 random bits unless given. */
   readonly cookie?: string;
-  /** Whether one connection is all; any number unless given. */
+  /** Whether to accept only one connection; any number unless given. */
   readonly single?: boolean;
   /**
-   * The display's own secret, which takes the cookie's place; none unless given. The server sees the
-   * cookie only.
+   * The secret of the display, which replaces the cookie; none unless given. The server sees only the
+   * cookie.
    */
   readonly authority?: X11Authority | (() => X11Authority | null | Promise<X11Authority | null>);
   /**
-   * Takes each connection, which is closed when it ends. Without one they wait until somebody asks
-   * for them.
+   * Handles each connection, which is closed afterwards. Without a handler, connections wait for the
+   * iteration of the result.
    */
   readonly handler?: (conn: Deno.Conn) => void | Promise<void>;
 }
 
 /**
- * X11 that was asked for on a session's channel: the connections of the X clients on the other side,
- * each shown to hold the cookie, and the cookie replaced. What they send then is for an X server as it
- * is. It ends with the channel.
+ * The X11 forwarding of a session: iterates over the connections of remote X clients that have presented
+ * the cookie. The cookie is already replaced, so the data can be passed to an X server. It ends with the
+ * channel.
  */
 export interface X11Forward extends AsyncIterable<Deno.Conn, undefined>, Disposable {
-  /** How the X clients show that they may connect. */
+  /** The authentication protocol of the X clients. */
   readonly protocol: string;
-  /** The secret that they show, in hexadecimal. */
+  /** The secret that X clients must present, in hexadecimal. */
   readonly cookie: string;
   /** The screen of the display. */
   readonly screen: number;
-  /** Whether one connection is all. */
+  /** Whether only one connection is accepted. */
   readonly single: boolean;
-  /** Takes no more connections; those that were taken go on. */
+  /** Accepts no more connections; existing ones continue. */
   close(): void;
 }
 
-/** What one session asked for: its cookie, and who has come with it. */
+/** The X11 forwarding of one session, identified by its cookie. */
 export class CookieForward implements X11Forward {
   readonly protocol: string;
   readonly cookie: string;
@@ -84,7 +84,7 @@ export class CookieForward implements X11Forward {
     return this.#waiting[Symbol.asyncIterator]();
   }
 
-  /** Whether an X client that shows this belongs here; for `single`, once. */
+  /** Whether an X client with this secret belongs to this session; only once for `single`. */
   claim(shown: X11Authority): boolean {
     if (this.#closed || this.single && this.#used) return false;
     const same = equalConstantTime(shown.data, decodeHex(this.cookie)) &&
@@ -93,13 +93,13 @@ export class CookieForward implements X11Forward {
     return same;
   }
 
-  /** What the display wants to see. */
+  /** The secret of the display. */
   async authority(): Promise<X11Authority | null> {
     const { authority = null } = this.#options;
     return typeof authority === "function" ? await authority() : authority;
   }
 
-  /** Hands a connection to the program; it is closed if nobody will take it. */
+  /** Passes a connection to the program, or closes it if the program does not take it. */
   async deliver(conn: Deno.Conn): Promise<void> {
     const { handler } = this.#options;
     if (handler === undefined) {

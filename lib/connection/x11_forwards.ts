@@ -6,13 +6,13 @@ import { type CallOptions, onTimeout } from "../waiting.ts";
 import { CookieForward, type X11Forward, type X11Options } from "./x11_forward.ts";
 import { encodeRefusal, encodeSetup, readSetup } from "./x11_setup.ts";
 
-/** An X client that has not shown its cookie within this many milliseconds is closed. */
+/** An X client that does not present its cookie within this many milliseconds is closed. */
 const SETUP_MS = 10_000;
 
-/** X clients of one connection that have not shown their cookies yet. */
+/** The most X clients of one connection that have not presented their cookies yet. */
 const MAX_UNKNOWN = 64;
 
-/** The session that asks for X11. */
+/** The session that requests X11. */
 export interface X11Session {
   readonly closed: Promise<void>;
   request(type: string, data: Uint8Array, options: CallOptions): Promise<void>;
@@ -21,21 +21,21 @@ export interface X11Session {
 /** A channel of an X client. */
 export interface X11Arrival {
   readonly conn: Deno.Conn;
-  /** Puts bytes in front of what the X client has sent. */
+  /** Puts bytes before the data of the X client. */
   unread(bytes: Uint8Array<ArrayBuffer>): void;
-  /** Sends what is written, and closes. */
+  /** Closes after pending writes. */
   close(): Promise<void>;
   abort(reason: unknown): void;
 }
 
-/** The peer's wish for one. */
+/** The peer's request to open a channel for an X client. */
 export interface X11Wish {
   readonly data: Uint8Array;
   accept(from: Deno.NetAddr): X11Arrival;
   reject(reason: number, message: string): void;
 }
 
-/** The sessions of one connection that have asked for X11: the cookie tells whose an X client is. */
+/** The sessions of one connection with X11. The cookie of an X client identifies its session. */
 export class X11Forwards {
   readonly #forwards = new Set<CookieForward>();
   #unknown = 0;
@@ -60,13 +60,13 @@ export class X11Forwards {
     }
   }
 
-  /** A channel that the peer wants to open for an X client. */
+  /** Handles the peer's request for a channel of an X client. */
   async take(wish: X11Wish): Promise<void> {
     if (this.#forwards.size === 0) {
-      return wish.reject(OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, "No X11 was asked for");
+      return wish.reject(OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, "X11 was not requested");
     }
     if (this.#unknown >= MAX_UNKNOWN) {
-      return wish.reject(OPEN_FAILURE.RESOURCE_SHORTAGE, "Too many X clients at once");
+      return wish.reject(OPEN_FAILURE.RESOURCE_SHORTAGE, "Too many X clients");
     }
     const { originatorAddress, originatorPort: port } = X11Open.decode(wish.data);
     const hostname = printable(originatorAddress, 255);
@@ -80,7 +80,7 @@ export class X11Forwards {
     }
   }
 
-  /** Whose an X client is, its cookie replaced; null if it has been turned away. */
+  /** Identifies the session of an X client and replaces the cookie; null if the client was refused. */
   async #identify(arrival: X11Arrival): Promise<CookieForward | null> {
     const { conn } = arrival;
     const late = new ProtocolError("The X client did not show its cookie in time");
@@ -109,7 +109,7 @@ export class X11Forwards {
 async function readFull(conn: Deno.Conn, into: Uint8Array): Promise<void> {
   for (let at = 0; at < into.length;) {
     const n = await conn.read(into.subarray(at));
-    if (n === null) throw new ProtocolError("An X client that left at once");
+    if (n === null) throw new ProtocolError("The X client closed the connection too early");
     at += n;
   }
 }

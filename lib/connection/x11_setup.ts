@@ -1,6 +1,6 @@
 import { ProtocolError } from "../errors.ts";
 
-/** How an X server knows its clients: a protocol and a secret. */
+/** The authentication of X clients: a protocol and a secret. */
 export interface X11Authority {
   /** The protocol, such as `"MIT-MAGIC-COOKIE-1"`. */
   readonly protocol: string;
@@ -8,7 +8,7 @@ export interface X11Authority {
   readonly data: Uint8Array;
 }
 
-/** What an X client says first (X Window System Protocol §8). */
+/** The first message of an X client (X Window System Protocol §8). */
 export interface X11Setup extends X11Authority {
   /** The fixed part. */
   readonly head: Uint8Array;
@@ -20,17 +20,17 @@ const HEAD = 12;
 const NAME_LENGTH = 6;
 const DATA_LENGTH = 8;
 
-/** Longest name or secret: real ones take 18 and 24 bytes, and a Kerberos ticket less than this. */
+/** The longest name or secret. Usual ones have 18 and 24 bytes, and a Kerberos ticket less than this. */
 const MAX_TEXT = 4096;
 
 const LITTLE = 0x6c; // "l"
 const BIG = 0x42; // "B"
 
 /**
- * Reads it, and nothing beyond it.
+ * Reads the first message, and nothing after it.
  *
- * @param read Fills the whole of a buffer
- * @throws {ProtocolError} If it is none
+ * @param read Fills a whole buffer
+ * @throws {ProtocolError} If it is malformed
  */
 export async function readSetup(read: (into: Uint8Array) => Promise<void>): Promise<X11Setup> {
   const head = new Uint8Array(HEAD);
@@ -41,7 +41,7 @@ export async function readSetup(read: (into: Uint8Array) => Promise<void>): Prom
   const nameLength = view.getUint16(NAME_LENGTH, littleEndian);
   const dataLength = view.getUint16(DATA_LENGTH, littleEndian);
   if (Math.max(nameLength, dataLength) > MAX_TEXT) {
-    throw new ProtocolError("An X client with too long a secret");
+    throw new ProtocolError("The secret of the X client is too long");
   }
   const text = new Uint8Array(padded(nameLength) + padded(dataLength));
   await read(text);
@@ -53,7 +53,7 @@ export async function readSetup(read: (into: Uint8Array) => Promise<void>): Prom
   };
 }
 
-/** The same with another secret, or with none. */
+/** Encodes the message with another secret, or without one. */
 export function encodeSetup(
   { head, littleEndian }: X11Setup,
   authority: X11Authority | null,
@@ -70,13 +70,13 @@ export function encodeSetup(
   return bytes;
 }
 
-/** What an X server says to whom it turns away. */
+/** Encodes the refusal of an X server. */
 export function encodeRefusal({ littleEndian }: X11Setup, reason: string): Uint8Array<ArrayBuffer> {
   const text = new TextEncoder().encode(reason);
   const bytes = new Uint8Array(8 + padded(text.length));
   const view = new DataView(bytes.buffer);
   bytes[1] = text.length;
-  view.setUint16(2, 11, littleEndian); // the protocol's version
+  view.setUint16(2, 11, littleEndian); // protocol version
   view.setUint16(6, padded(text.length) / 4, littleEndian);
   bytes.set(text, 8);
   return bytes;

@@ -48,8 +48,8 @@ export const KexInit = message("KEXINIT", 20, {
 });
 // RFC 4253 §7.3
 export const NewKeys = message("NEWKEYS", 21, {});
-// RFC 5656 §4, RFC 8731 §3, draft-ietf-sshm-mlkem-hybrid-kex §2.3: one shape for all of them. That of
-// RFC 4253 §8 is the same, with mpints for the public values, which are encoded like strings.
+// RFC 5656 §4, RFC 8731 §3, draft-ietf-sshm-mlkem-hybrid-kex §2.3: all have this layout. So does RFC 4253
+// §8, with mpints for the public values, which are encoded like strings.
 export const KexEcdhInit = message("KEX_ECDH_INIT", 30, { publicValue: string });
 export const KexEcdhReply = message("KEX_ECDH_REPLY", 31, {
   hostKey: string,

@@ -57,9 +57,9 @@ export class Reader {
   }
 
   /**
-   * A `name-list` (RFC 4251 §5). Names that break the rules of §6 are kept, because a peer may list
-   * them beside good ones and they match nothing; empty names are dropped, because libssh 0.10 ends
-   * its lists with a comma, and so is a NUL at the end, as C has it.
+   * A `name-list` (RFC 4251 §5). Names that break the rules of §6 are kept, because a peer may list them
+   * beside good ones and they match nothing; empty names are dropped, because libssh 0.10 ends its lists
+   * with a comma, and so is a NUL at the end, as in C strings.
    */
   names(): string[] {
     return withoutNul(this.text()).split(",").filter((name) => name !== "");

@@ -354,7 +354,7 @@ Deno.test("Other first bytes, or a secret that is too long, are refused", async 
   }
   for (const at of [6, 8]) {
     const long = reading((bytes) => bytes.fill(0xff, at, at + 2));
-    await assertRejects(() => long, ProtocolError, "too long a secret");
+    await assertRejects(() => long, ProtocolError, "secret of the X client is too long");
   }
 });
 
