@@ -117,4 +117,7 @@ function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }
 
-if (import.meta.main) await Deno.writeTextFile(TARGET, draw(await record()));
+if (import.meta.main) {
+  await Deno.writeTextFile(TARGET, draw(await record()));
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", TARGET.pathname] }).output();
+}
