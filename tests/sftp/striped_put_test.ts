@@ -2,6 +2,8 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { SftpClient, SftpError, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
 import { fuzzTest, LONG } from "../support/random.ts";
+import { furtherLanes } from "../../lib/sftp/remote/further_lanes.ts";
+import type { FurtherSessions } from "../../lib/sftp/remote/further_sessions.ts";
 import { Lane } from "../../lib/sftp/remote/lane.ts";
 import { PathEstimate } from "../../lib/sftp/remote/pacing.ts";
 import type { RemoteFile } from "../../lib/sftp/remote/remote_file.ts";
@@ -87,6 +89,35 @@ Deno.test("over a round trip of 70 ms or more, all channels are opened in one st
   assertMatch(notes[0]!, /^Spreading over 10 channels: writes wait for a window/);
 });
 
+Deno.test("a file is opened in further sessions as soon as they are open, while its writes wait", async () => {
+  const server = memoryServer();
+  const opened: number[] = [];
+  using path = pathTo(server, { roundTrip: 200 }, (request, peer) => {
+    if (request.type === FXP.OPEN) opened.push(path.now);
+    return server.answer(request, peer);
+  });
+  const sftp = await path.client();
+  let begun = 0;
+  await path.run(sftp.put(DATA, "/file", { onNote: () => begun ||= path.now }));
+  // A round trip for the channel, and half of one to the server.
+  assertEquals(opened.slice(1), Array(9).fill(begun + 300));
+});
+
+Deno.test("the bytes in flight follow all lanes, also those of sessions that open later", async () => {
+  const lane = () => Promise.resolve({} as Lane);
+  const sessions: unknown[] = [];
+  const windows = (count: number) => count * MIB;
+  const further = { for: () => sessions, windows, opening: null } as unknown as FurtherSessions;
+  const file = { path: "/file", about: "/file", size: null, reached: 0, inFlight: MIB, limits: {} };
+  const lanes = furtherLanes(further, file);
+  assertEquals(lanes.more(0), null);
+  for (const held of [2 * MIB, 3 * MIB]) {
+    sessions.push({ lane });
+    const wider = await lanes.more(0);
+    assertEquals([wider?.lanes.length, wider?.held], [1, held]);
+  }
+});
+
 Deno.test("over several connections a put has a channel in each at once, and more if windows limit it", async () => {
   const near = await put({ path: { connections: 3, roundTrip: 4 } });
   assertEquals(near.channels, 3);
@@ -132,6 +163,7 @@ Deno.test("where windows hold more than may be in flight, no request waits for i
     const behind = new WriteBehind(file(0), {
       inFlight: inFlight!,
       further: {
+        opening: null,
         more() {
           if (further.length === 0) return null;
           const wider = { lanes: further, inFlight: inFlight!, held: lanes * window };

@@ -1,6 +1,7 @@
 import type { SftpOptions } from "../protocol/options.ts";
 import type { FurtherSession, FurtherSessions } from "./further_sessions.ts";
-import type { FurtherLanes, WiderPath } from "./write_behind.ts";
+import type { Lane } from "./lane.ts";
+import type { FurtherLanes } from "./write_behind.ts";
 
 /** A file that is being written. */
 export interface WrittenFile {
@@ -22,13 +23,22 @@ export interface WrittenFile {
 /** Opens a file in the available further sessions, once in each. */
 export function furtherLanes(further: FurtherSessions, file: WrittenFile): FurtherLanes {
   const seen = new Set<FurtherSession>();
+  let prepared: Promise<void> | undefined;
+  let channels = 1;
   return {
+    get opening() {
+      return further.opening;
+    },
     more(sent) {
       const sessions = further.for((file.size ?? Infinity) - sent)
         .filter((session) => !seen.has(session));
       if (sessions.length === 0) return null;
       for (const session of sessions) seen.add(session);
-      return openIn(sessions, file, further);
+      prepared ??= file.prepare?.() ?? Promise.resolve();
+      return prepared.then(() => openIn(sessions, file)).then((lanes) => {
+        channels += lanes.length;
+        return { lanes, inFlight: file.inFlight, held: further.windows(channels) };
+      });
     },
   };
 }
@@ -36,14 +46,10 @@ export function furtherLanes(further: FurtherSessions, file: WrittenFile): Furth
 /** Opens the file in the given sessions, and leaves out those in which it looks different. */
 async function openIn(
   sessions: readonly FurtherSession[],
-  file: WrittenFile,
-  further: FurtherSessions,
-): Promise<WiderPath> {
-  await file.prepare?.();
-  const { path, about, reached, inFlight, limits } = file;
+  { path, about, reached, limits }: WrittenFile,
+): Promise<Lane[]> {
   const opened = await Promise.all(
     sessions.map((session) => session.lane(path, about, reached, limits).catch(() => null)),
   );
-  const lanes = opened.filter((lane) => lane !== null);
-  return { lanes, inFlight, held: further.windows(lanes.length + 1) };
+  return opened.filter((lane) => lane !== null);
 }

@@ -7,6 +7,7 @@ import { Lane } from "./lane.ts";
 import type { RemoteFile } from "./remote_file.ts";
 import type { RemoteFileSystem } from "./remote_file_system.ts";
 import { plainMessage } from "../../error_messages.ts";
+import { Condition } from "../../waiting.ts";
 
 /** A file with fewer bytes left is not opened in further sessions: it is finished before they could help. */
 const SMALL_REST_BYTES = 2 * 1024 * 1024;
@@ -98,6 +99,8 @@ export class FurtherSessions {
   #turn = 0;
   /** Lost sessions in whose place others were opened. */
   #replaced = 0;
+  /** A session was opened, or the last of those being opened failed. */
+  readonly #news: Condition = new Condition();
   /** Cancels opening. */
   readonly #stop: AbortController = new AbortController();
   #isInPlace = false;
@@ -155,6 +158,11 @@ export class FurtherSessions {
     return all[this.#turn++ % all.length]!;
   }
 
+  /** Resolves when one of the sessions that are being opened is open, or all were tried; null if there are none. */
+  get opening(): Promise<void> | null {
+    return this.#state === "opening" ? this.#news.wait() : null;
+  }
+
   /** How many have ended without being closed here. */
   get lost(): number {
     return this.#sessions.filter(({ usable, isLeaving }) => !usable && !isLeaving).length;
@@ -209,6 +217,7 @@ export class FurtherSessions {
   close(): void {
     this.#state = "closed";
     this.#stop.abort();
+    this.#news.notify();
     const count = 1 + this.#usable.length;
     if (this.#channels === "auto") {
       if (this.#sessions.length > 0) this.#remote.channels.useful = count;
@@ -252,6 +261,7 @@ export class FurtherSessions {
     if (refusal) this.#note(`${channelCount(1 + this.#usable.length)}: ${refusal}`);
     if (this.#state !== "opening") return;
     this.#state = refusal || channels >= this.#most ? "complete" : then;
+    this.#news.notify();
   }
 
   /** Opens one; resolves to null, or to the reason why it cannot be opened. */
@@ -269,6 +279,7 @@ export class FurtherSessions {
       if (remote === null) return "there is no room for another session";
       session = new FurtherSession(remote);
       this.#sessions.push(session);
+      this.#news.notify();
       if (isLeaving || this.#state === "closed") this.#track(session.leave());
       return null;
     } catch (cause) {

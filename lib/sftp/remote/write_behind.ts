@@ -46,6 +46,8 @@ export interface FurtherLanes {
    * been sent up to the offset `sent`.
    */
   more(sent: number): Promise<WiderPath> | null;
+  /** Resolves when the next of the sessions that are being opened is open, or failed; null if there are none. */
+  readonly opening: Promise<void> | null;
 }
 
 /** The result of opening a file in further sessions. */
@@ -71,7 +73,8 @@ export class WriteBehind {
   #sent: Sent[] = [];
   #bytes = 0;
   #news: PromiseWithResolvers<void> | null = null;
-  #growing = false;
+  /** Whether it waits for a session that is being opened. */
+  #expecting = false;
   #ended = false;
   readonly #start: number;
   #offset: number;
@@ -246,20 +249,26 @@ export class WriteBehind {
   /** Opens the file in further sessions if they are needed, in the background. */
   #grow(further: FurtherLanes): void {
     const [own] = this.#lanes;
-    if (this.#growing || this.#state === "one" || own.written === 0) return;
-    const more = further.more(this.#offset);
-    if (more === null) return;
-    this.#growing = true;
-    more.then(({ lanes, inFlight, held }) => {
-      this.#growing = false;
-      if (this.#ended) {
-        for (const lane of lanes) lane.close({}).catch(() => {}); // nothing was written
-        return;
-      }
-      this.#lanes.push(...lanes);
-      this.#pacing.widen(inFlight, held);
-      this.#wake();
-    }).catch(() => this.#growing = false); // writing continues without them
+    if (this.#ended || this.#state === "one" || own.written === 0) return;
+    further.more(this.#offset)?.then((wider) => this.#widen(wider), () => {}); // or continues without them
+    const { opening } = further;
+    if (opening === null || this.#expecting) return;
+    // Not with the next block: that waits for the window, which is up to a round trip.
+    this.#expecting = true;
+    opening.then(() => {
+      this.#expecting = false;
+      this.#grow(further);
+    });
+  }
+
+  #widen({ lanes, inFlight, held }: WiderPath): void {
+    if (this.#ended) {
+      for (const lane of lanes) lane.close({}).catch(() => {}); // nothing was written
+      return;
+    }
+    this.#lanes.push(...lanes);
+    this.#pacing.widen(inFlight, held);
+    this.#wake();
   }
 
   /** Some servers accept only one request at a time, or only short ones: writes the rest again that way. */
