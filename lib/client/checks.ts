@@ -1,4 +1,4 @@
-/** Checks the options of `connect()` before it does anything. */
+/** Checks the options of `connect()`. */
 import { ALGORITHM_CHECKS } from "../crypto/suite_checks.ts";
 import {
   abortSignal,
@@ -21,12 +21,12 @@ import {
 import type { ConnectOptions } from "./options.ts";
 import { RESILIENT_CHECK } from "./resilience.ts";
 
-/** A line of a public key, or a fingerprint; not a path. */
+/** A public key line or a fingerprint, not a path. */
 const KEY_TEXT = /^(SHA256:|[\w@.-]+ [A-Za-z0-9+/]+=*)/;
 
 const OPTIONS: OptionChecks<ConnectOptions> = {
   hostname: text,
-  port: anything, // its range has a message of its own
+  port: anything, // its range has a separate message
   user: text,
   auth: credentials,
   hostKeys: (value) =>

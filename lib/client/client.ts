@@ -129,8 +129,8 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the connection is closed; rejects with the error that ended it. With `resilient`,
-   * that is after the last attempt to connect again.
+   * Resolves when the connection is closed; rejects with the error that ended it. With `resilient`, after
+   * the last attempt to reconnect.
    */
   readonly closed: Promise<void>;
   readonly #current: CurrentConnection;
@@ -166,7 +166,7 @@ export class Client implements AsyncDisposable {
     this.closed.catch(() => {});
   }
 
-  /** Whether it is connected; without `resilient` it is never reconnecting. */
+  /** The state of the connection; without `resilient` it is never `"reconnecting"`. */
   get state(): ClientState {
     return this.#current.state;
   }
@@ -331,7 +331,8 @@ export class Client implements AsyncDisposable {
     const program = { kind: "subsystem", name: subsystem } as const;
     const further = async (giveWay: () => void, wait: WaitOptions) => {
       const elsewhere = await this.#further?.open((client) => Client.#spareSession(client, wait));
-      // Sessions of a control master belong to other programs, too; ours would not make room for them.
+      // Not on a control master, whose other programs need sessions, too: our spare sessions would not make
+      // room for them.
       const { sessions, transport } = current.live;
       const isOurs = !transport.shared;
       const channel = elsewhere ?? (isOurs ? await sessions.openSpare(giveWay, wait) : null);
@@ -344,7 +345,7 @@ export class Client implements AsyncDisposable {
       let live = first;
       const channel = await open(live, options);
       const reopen = async (signal: AbortSignal) => {
-        if (!live.connection.isOver) return null; // the server has closed the channel alone
+        if (!live.connection.isOver) return null; // only the channel was closed
         await current.after(live, signal);
         return await current.run((next) => open(live = next, { signal }), signal);
       };
@@ -358,7 +359,7 @@ export class Client implements AsyncDisposable {
     }, options.signal);
   }
 
-  /** A session on a further connection, if no caller needs its place; null if there is no room. */
+  /** Opens a session on a further connection, unless callers need its place; null if there is no room. */
   static #spareSession(client: FurtherClient, wait: WaitOptions): Promise<Channel | null> {
     if (!(#current in client)) return client.openSession(wait);
     return client.#current.live.sessions.openSpare(() => {}, wait);
@@ -402,7 +403,7 @@ export class Client implements AsyncDisposable {
     channel: Channel,
     options: DisplayOptions & WaitOptions = {},
   ): Promise<X11Forward> {
-    // The X clients would reach the control master, which has a display only for its own sessions.
+    // X clients would reach the control master, which has a display only for its own sessions.
     if (this.#current.live.transport.shared) {
       throw new RequestDeniedError("x11-req", `Cannot lend a display: ${NOT_SHARED}`);
     }
@@ -418,7 +419,7 @@ export class Client implements AsyncDisposable {
     type: string,
     options: WaitOptions & { readonly extra?: Uint8Array } = {},
   ): Promise<Channel> {
-    // A channel that is not open yet has no effect, so the request can be repeated.
+    // Repeatable, because a channel that is not open yet has no effect.
     return this.#current.run(
       ({ sessions, connection }) =>
         type === "session" && options.extra === undefined
@@ -508,9 +509,8 @@ export class Client implements AsyncDisposable {
    *
    * The requests pass a SOCKS server on a free port of 127.0.0.1, whose password only this program knows.
    *
-   * Needs `--allow-net=127.0.0.1` and of the host in the URL, and `--allow-env=NO_PROXY,no_proxy`:
-   * what those
-   * variables say leads no request past the server.
+   * Needs `--allow-net=127.0.0.1` and of the host in the URL, and `--allow-env=NO_PROXY,no_proxy`: those
+   * variables do not bypass the server.
    *
    * @param init The options of `fetch`; a `client` comes from {@linkcode Client.httpClient}
    * @throws {TypeError} If the URL is not http: or https:, or the answer is not valid
@@ -549,8 +549,8 @@ export class Client implements AsyncDisposable {
   /**
    * Listens on a port or unix socket of the server.
    *
-   * @param on The port, 0 for a free one; only the server itself can connect unless `hostname` says
-   *   more: an empty one is every address
+   * @param on The port, 0 for a free one; only the server itself can connect unless `hostname` is given; an
+   *   empty one means every address
    * @throws {RequestDeniedError} If the server refuses
    */
   listen<A extends BindAddress>(
@@ -658,7 +658,7 @@ export class Client implements AsyncDisposable {
     await closing;
   }
 
-  /** Disconnects; pending calls fail with an error that says so. */
+  /** Disconnects; pending calls fail. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { connection, transport } = this.#current.live;
     if (connection.channelCount > 0) {
@@ -726,10 +726,9 @@ export class Client implements AsyncDisposable {
 }
 
 /**
- * Makes a client that takes over the connection of another one. If the connection is lost, `connect`
- * is called.
+ * Makes a client that takes over the connection of another one, and calls `connect` if it is lost.
  *
- * @param connect Connects, each time to what counts as the same host
+ * @param connect Connects again to the same host
  */
 export async function connectedBy(
   connect: (signal: AbortSignal) => Promise<Client>,
@@ -741,7 +740,7 @@ export async function connectedBy(
   return new Client(live, { ...login, reconnect: { again, options } });
 }
 
-/** What the server wants to open, on one connection after the other. */
+/** The channels that the server requests, on this connection and later ones. */
 async function* incomingOf(current: CurrentConnection): AsyncGenerator<IncomingOpen, undefined> {
   for (;;) {
     const { live } = current;
@@ -773,7 +772,7 @@ async function startOn(
 function sharedInfo(host: HostAddress, user: string): ConnectionInfo {
   const unknown = { server: "", kex: "", hostKeyAlgorithm: "", cipher: "", mac: "" };
   const info = { host, user, shared: true, ...unknown, compression: "" };
-  // Not enumerable, so that a copy of the rest does not read it.
+  // Not enumerable, so that copying the object does not read it.
   return Object.defineProperty(info, "hostKey", {
     get(): never {
       throw new TypeError(

@@ -10,7 +10,7 @@ import {
 import { runtime } from "../runtime/runtime.ts";
 import { type ConnectOptions, isProxied } from "./options.ts";
 
-/** Options completed by settings, and the settings; null if no configuration was read. */
+/** Options completed by settings, with these settings; null if no configuration was read. */
 export interface Configured {
   readonly options: ConnectOptions;
   readonly settings: HostSettings | null;
@@ -64,13 +64,13 @@ function withSettings(
   return { ...Object.fromEntries(set), hostname: settings.HostName, config };
 }
 
-/** Whether a control master that logged in by the files meets the caller's options. */
+/** Whether a control master, which logged in by the configuration files, satisfies the caller's options. */
 function mayShare(given: ConnectOptions): boolean {
   const { auth, hostKeys, algorithms } = given;
   return !isProxied(given) && [auth, hostKeys, algorithms].every((option) => option === undefined);
 }
 
-/** Whether the whole environment may be read: SendEnv is not worth a prompt. */
+/** Whether the whole environment may be read without a prompt, for SendEnv. */
 function mayReadEnvironment(): boolean {
   return runtime.isGranted({ name: "env" });
 }

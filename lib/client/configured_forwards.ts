@@ -38,7 +38,7 @@ export interface ConfiguredForwards extends AsyncDisposable {
   readonly tunnels: readonly ConfiguredForward[];
 }
 
-/** Every address, as an empty address and `*` ask for it, where a tunnel begins. */
+/** The listening address for an empty address and `*`. */
 const ANY = { local: "0.0.0.0", remote: "", dynamic: "0.0.0.0" } as const;
 
 /** Starts the tunnels of settings; a failure does not affect the others. */
@@ -69,7 +69,7 @@ export async function startConfigured(
   return { tunnels, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-/** The same; a tunnel that cannot start ends them all if ExitOnForwardFailure says so. */
+/** Starts the tunnels of settings; with ExitOnForwardFailure, one failure ends them all. */
 export async function startConfiguredOrExit(
   client: TunnelStarter,
   settings: HostSettings | null,
@@ -97,7 +97,7 @@ function forwardsOf(
     ...of("dynamic", settings.DynamicForward),
   ];
   if (!settings.GatewayPorts) return all;
-  // A local tunnel without an address is then reachable from other machines.
+  // With GatewayPorts, local tunnels without an address are reachable from other machines.
   return all.map(({ kind, setting }) => ({
     kind,
     setting: kind === "remote" ? setting : { ...setting, from: opened(setting.from) },
@@ -108,7 +108,7 @@ function opened(from: ForwardEnd): ForwardEnd {
   return "path" in from || from.hostname !== null ? from : { ...from, hostname: "*" };
 }
 
-/** StreamLocalBindUnlink and StreamLocalBindMask, where a tunnel begins at a unix socket of this side. */
+/** StreamLocalBindUnlink and StreamLocalBindMask, for tunnels that listen on a local Unix socket. */
 async function startHere<T>(
   kind: ForwardKind,
   { from }: ForwardSetting,
@@ -142,7 +142,7 @@ function start(
   return kind === "remote" ? client.forwardRemote(tunnel) : client.forwardLocal(tunnel);
 }
 
-/** PermitRemoteOpen: where SOCKS clients of the server may connect to. */
+/** PermitRemoteOpen: the targets that SOCKS clients of the server may connect to. */
 function permitOf(
   { PermitRemoteOpen: list = ["any"] }: ForwardSettings,
 ): (target: ForwardAddress) => boolean {
@@ -158,7 +158,7 @@ function bindOf(kind: ForwardKind, end: ForwardEnd): BindAddress {
   return { port, hostname: hostname === "" || hostname === "*" ? ANY[kind] : hostname };
 }
 
-/** An end as text; a hostname that was not given is left out. */
+/** An end as text, without a hostname if none was given. */
 export function describeEnd(end: ForwardEnd): string {
   if ("path" in end) return end.path;
   const { hostname, port } = end;

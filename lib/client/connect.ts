@@ -44,15 +44,15 @@ const DEFAULT_PORT = 22;
 /**
  * Connects to an SSH server and logs in.
  *
- * With user, credentials and host key given, this needs `--allow-net=host:port` and nothing else. The
- * target may be an alias of `~/.ssh/config`, if that may be read.
+ * If user, credentials and host key are given, it needs only `--allow-net=host:port`. The target may be an
+ * alias of `~/.ssh/config`, if that may be read.
  *
  * @param target `[user@]host[:port]`, `ssh://…` or the options alone
  * @throws {ConfigError} If a configuration file is malformed, or requests something unsupported
  * @throws {ConnectError} If the host cannot be reached, is not an SSH server or the time runs out
  * @throws {NegotiationError} If the two ends have no algorithm in common
- * @throws {HostKeyError} If the host key is not trusted; no credential has been sent then
- * @throws {AuthError} If the server accepts none of the credentials
+ * @throws {HostKeyError} If the host key is not trusted; no credential was sent
+ * @throws {AuthError} If the server rejects all credentials
  *
  * @example
  * ```ts
@@ -100,7 +100,7 @@ export function connect(
   });
 }
 
-/** Connects; `depth` counts the jump hosts that this connection is for. */
+/** Connects; `depth` counts nested jump hosts. */
 async function connectAt(
   depth: number,
   target: string | ConnectOptions,
@@ -108,7 +108,7 @@ async function connectAt(
 ): Promise<Client> {
   const asked = typeof target === "string" ? { ...parsed(target), ...options } : target;
   check(asked, depth);
-  // One deadline for everything, which traffic does not extend, so that a slow peer gains nothing.
+  // One deadline for everything. Traffic does not extend it, so that a slow peer gains nothing.
   let host = addressOf(asked);
   let step = "reading the configuration";
   using deadline = new Deadline(asked.timeout ?? CONNECT_TIMEOUT_MS, (milliseconds) => {
@@ -139,7 +139,7 @@ async function connectAt(
   });
 }
 
-/** What is opened by logging in again. */
+/** The connection after logging in again. */
 function furtherLogins(
   { login, options: { connections = 1, resilient = false } }: ConnectPlan,
   again: Reconnect["again"],
@@ -157,11 +157,10 @@ function furtherLogins(
 }
 
 /**
- * Options of a resilient client. The hosts on its way are so, too, and stay for its further
- * connections: they are
- * logged in to once.
+ * Options of a resilient client. Its jump hosts are resilient, too, and stay connected for its later
+ * connections.
  *
- * @param carriers Takes what must be closed after the client
+ * @param carriers Resources to close after the client
  */
 async function withHops(
   { options, settings }: Configured,
@@ -180,7 +179,7 @@ async function withHops(
   };
 }
 
-/** Connects and logs in as planned; `onStep` is called with each step. */
+/** Connects and logs in; `onStep` is called with each step. */
 async function logIn(
   plan: ConnectPlan,
   depth: number,
@@ -239,7 +238,7 @@ function anotherLogin(
   };
 }
 
-/** Accepts the key of an earlier connection, and no other. */
+/** Accepts only the key of an earlier connection. */
 function onlyKey(first: PublicKey): HostKeyPolicy {
   return {
     verify(host, key) {
@@ -276,7 +275,7 @@ function check(asked: ConnectOptions, depth: number): void {
   checkJumpDepth(depth);
 }
 
-/** Without files, all of this must be given. */
+/** Without files, these options must be given. */
 function checkNeedsNoFile(asked: ConnectOptions): void {
   const lacking = (["user", "auth", "hostKeys"] as const)
     .filter((option) => asked[option] === undefined);
@@ -289,12 +288,11 @@ function checkNeedsNoFile(asked: ConnectOptions): void {
 }
 
 /**
- * The permissions for the user's files that are needed by the options; a control socket needs none of
- * them.
+ * The permissions for the user's files that the options need; with a control socket, none.
  */
 function needsOf(asked: ConnectOptions, host: HostAddress): LoginNeeds {
   const { user, auth, hostKeys, config, controlPath = false } = asked;
-  const isUsual = config === undefined || config === false; // another one may name other files
+  const isUsual = config === undefined || config === false; // others may name other files
   const files = asked.hostname !== undefined && controlPath === false && isUsual;
   const name = host.hostname.includes(":") ? `[${host.hostname}]` : host.hostname;
   return {
@@ -305,14 +303,14 @@ function needsOf(asked: ConnectOptions, host: HostAddress): LoginNeeds {
   };
 }
 
-/** Everything that is decided before the host is contacted. */
+/** All decisions before contacting the host. */
 interface ConnectPlan {
   readonly login: ClientLogin;
-  /** The options as given, completed by the configuration files. */
+  /** The given options, completed by the configuration files. */
   readonly options: ConnectOptions;
   /** Our identification. */
   readonly identification: string;
-  /** The host under the name that its key is known by. */
+  /** The host by the name of its key. */
   readonly keyHost: HostAddress;
   readonly policy: HostKeyPolicy;
   readonly suite: Suite;
@@ -360,7 +358,7 @@ async function connectPlan(
   };
 }
 
-/** The caller's credentials, or those that `ssh` would use without a question. */
+/** The caller's credentials, or those that `ssh` would use without prompting. */
 async function credentialsOf(
   { auth }: ConnectOptions,
   settings: HostSettings | null,
@@ -376,7 +374,7 @@ async function credentialsOf(
   });
 }
 
-/** The carrier of a connection. */
+/** The stream that carries a connection. */
 interface Carrier {
   readonly socket: Socket;
   /** The error of a connection that broke off, with the reason. */
@@ -384,9 +382,9 @@ interface Carrier {
 }
 
 /**
- * Opens the carrier of the connection.
+ * Opens the stream that carries the connection.
  *
- * @param carriers Takes what must be closed after the connection
+ * @param carriers Resources to close after the connection
  */
 async function openCarrier(
   { options, login: { host } }: ConnectPlan,
@@ -420,7 +418,7 @@ function hopsOf(jump: Jump | readonly Jump[]): readonly Jump[] {
   return Array.isArray(jump) ? jump as readonly Jump[] : [jump as Jump];
 }
 
-/** Connects to the hosts on the way; gives the last of them. */
+/** Connects to the jump hosts; resolves to the last one. */
 async function jumpClient(
   hops: readonly Jump[],
   depth: number,
@@ -447,7 +445,7 @@ async function jumpClient(
     };
     if (typeof hop === "string") return connectAt(depth + 1, hop, { ...shared, signal });
     if (jump !== null && isProxied(hop)) {
-      throw new TypeError("Only the first hop can have a jump or a transport of its own");
+      throw new TypeError("Only the first hop can have a jump or a transport");
     }
     const either = hop.signal ? AbortSignal.any([hop.signal, signal]) : signal;
     return connectAt(depth + 1, { ...shared, ...hop, signal: either });
@@ -472,9 +470,8 @@ function transportOver(
 }
 
 /**
- * Logs in; gives the milliseconds of a round trip, if one was measured, and what logs in once more, if
- * there
- * may be several connections.
+ * Logs in; resolves to the milliseconds of a round trip, if one was measured, and to the methods to log in
+ * again with, if there may be several connections.
  */
 async function authenticate(transport: Transport, plan: ConnectPlan, signal: AbortSignal) {
   let repeatable: readonly AuthMethod[] | null = null;
@@ -502,15 +499,15 @@ async function authenticate(transport: Transport, plan: ConnectPlan, signal: Abo
 }
 
 /**
- * Whether the server ignores requests that come after its success, as RFC 4252 §5.3 has it. Those of Go's
- * library end the connection; and with delayed compression the server would inflate what was not deflated.
+ * Whether the server ignores requests after its SUCCESS, as RFC 4252 §5.3 requires. Servers with Go's
+ * library end the connection. With delayed compression a server would try to inflate uncompressed requests.
  */
 function ignoresLateRequests({ identification, agreed }: Transport): boolean {
   return /^SSH-2\.0-(OpenSSH_|dropbear|denossh_)/.test(identification.server) &&
     agreed?.clientToServer.compression === "none";
 }
 
-/** Opens the connection over the transport; its end closes the carrier. */
+/** Opens the connection over the transport; its end closes the carriers. */
 function openConnection(
   transport: Transport,
   { options, suite, policy, keyHost }: ConnectPlan,

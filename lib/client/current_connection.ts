@@ -16,7 +16,7 @@ export interface ClientTransport extends MessageTransport {
   readonly closed: Promise<unknown>;
   readonly finished: Promise<void>;
   readonly extensions: ReadonlyMap<string, Uint8Array>;
-  /** Null if the connection is shared, as the next two. */
+  /** This and the next two are null if the connection is shared. */
   readonly agreed: Agreed | null;
   readonly hostKey: PublicKey | null;
   readonly host: HostProof | null;
@@ -36,18 +36,18 @@ export interface LiveConnection {
   readonly finished: Promise<void>;
 }
 
-/** What is done on a further connection; `over` is aborted when it has ended. */
+/** Called with each new connection; `over` is aborted when that has ended. */
 type Renewal = (connection: Connection, over: AbortSignal) => void | Promise<void>;
 
-/** How a client connects again: as before, without a question. */
+/** Reconnects a client as before, without prompting. */
 export interface Reconnect {
   readonly again: (signal: AbortSignal) => Promise<LiveConnection>;
   readonly options: ResilientOptions;
-  /** Ends what was kept for it. */
+  /** Closes the resources that were kept for reconnecting. */
   readonly end?: () => Promise<void>;
 }
 
-/** A connection over a transport that is logged in. */
+/** Makes a connection over a transport after the login. */
 export function liveConnection(
   transport: ClientTransport,
   connection: Connection,
@@ -68,7 +68,7 @@ export class CurrentConnection {
   #state: ClientState = "connected";
   #again: Reconnect["again"] | null;
   readonly #kept: (() => Promise<void>) | null;
-  /** Of what was kept. */
+  /** Resolves when the kept resources are closed. */
   #ended: Promise<void> = Promise.resolve();
   readonly #resilience: Resilience;
   readonly #over: PromiseWithResolvers<unknown> = Promise.withResolvers();
@@ -87,7 +87,7 @@ export class CurrentConnection {
     this.#watch(live);
   }
 
-  /** The connection, or the last one if it is lost. */
+  /** The current connection, or the lost one while reconnecting. */
   get live(): LiveConnection {
     return this.#live;
   }
@@ -96,7 +96,7 @@ export class CurrentConnection {
     return this.#state;
   }
 
-  /** Whether a lost connection is followed by another one. */
+  /** Whether a lost connection is replaced. */
   get isResilient(): boolean {
     return this.#again !== null;
   }
@@ -106,43 +106,43 @@ export class CurrentConnection {
     return this.#over.promise;
   }
 
-  /** Calls `renew` with each further connection, before anything else is done on it. */
+  /** Calls `renew` with each new connection, before it is used. */
   onRenewed(renew: Renewal): void {
     this.#renewals.push(renew);
   }
 
   /**
    * Runs a repeatable operation, and repeats it if the connection is lost in the meantime; waits while
-   * there is none.
+   * reconnecting.
    *
-   * @throws {ClosedError} If there will be none any more
+   * @throws {ClosedError} If there will be no more connections
    */
   run<T>(task: (live: LiveConnection) => Promise<T>, signal?: AbortSignal): Promise<T> {
     return this.#again === null ? task(this.#live) : this.#repeated(task, signal);
   }
 
-  /** Runs an operation that must not be repeated; waits while there is no connection. */
+  /** Runs an operation that must not be repeated; waits while reconnecting. */
   async once<T>(task: (live: LiveConnection) => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.#state === "reconnecting") await this.#until(() => true, signal);
     return await task(this.#live);
   }
 
   /**
-   * Waits until a connection has followed that one, which is lost.
+   * Waits until a lost connection has been replaced.
    *
-   * @throws {ClosedError} If there will be none
+   * @throws {ClosedError} If it will not be replaced
    */
   async after(lost: LiveConnection, signal?: AbortSignal): Promise<void> {
     await this.#until(() => this.#live !== lost, signal);
   }
 
-  /** Gives the connection to another owner, who connects again if it is lost. */
+  /** Passes the connection to another owner, which reconnects if it is lost. */
   handOver(): LiveConnection {
     this.#again = null;
     return this.#live;
   }
 
-  /** Disconnects, or gives up connecting again. */
+  /** Disconnects, or stops reconnecting. */
   async close(): Promise<void> {
     this.#stop.abort(disconnected());
     this.#live.transport.disconnect();
@@ -167,7 +167,7 @@ export class CurrentConnection {
     }
   }
 
-  /** Waits until there is a connection, and the condition holds. */
+  /** Waits until there is a connection and the condition holds. */
   async #until(holds: () => boolean, signal: AbortSignal | undefined): Promise<void> {
     using limit = limitOf({ signal });
     while (this.#state === "reconnecting" || (this.#state === "connected" && !holds())) {
@@ -233,7 +233,7 @@ export function isByUs(cause: unknown): boolean {
   return cause instanceof DisconnectError && cause.by === "us";
 }
 
-/** Errors that another attempt does not cure, or that must not be repeated. */
+/** Errors after which reconnecting is useless or wrong. */
 function isFinal(error: unknown): boolean {
   return error instanceof AuthError || error instanceof HostKeyError ||
     error instanceof NegotiationError;

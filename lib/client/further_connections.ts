@@ -1,22 +1,22 @@
 import type { Channel } from "../connection/channel.ts";
 import { ClosedError } from "../errors.ts";
 
-/** What is needed of a further client. */
+/** The part of a client that a further connection uses. */
 export interface FurtherClient {
   readonly closed: Promise<void>;
   openSession(options?: { readonly signal?: AbortSignal }): Promise<Channel>;
   close(): Promise<void>;
 }
 
-/** How to connect once more as before, and how often. */
+/** How to open further connections, and how many. */
 export interface FurtherLogins {
-  /** Connects to the same host key with the same credentials, without a question. */
+  /** Connects to the same host key with the same credentials, without prompting. */
   readonly again: (signal: AbortSignal) => Promise<FurtherClient>;
-  /** How many connections there may be besides the first. */
+  /** The most connections besides the first. */
   readonly count: number;
 }
 
-/** The further connections of a client, which are opened when they are first needed. */
+/** The further connections of a client, opened on first use. */
 export class FurtherConnections {
   readonly #logins: FurtherLogins;
   readonly #clients: (Promise<FurtherClient> | null)[];
@@ -28,17 +28,17 @@ export class FurtherConnections {
     this.#clients = new Array(logins.count).fill(null);
   }
 
-  /** How many connections there may be, the first among them. */
+  /** The most connections, including the first. */
   get count(): number {
     return 1 + this.#clients.length;
   }
 
   /**
-   * Opens a channel on a connection that is missing, otherwise on the one whose turn it is; null if that is
-   * the first one, or there is no room.
+   * Opens a channel on a new connection if one is missing, otherwise on each in turn; null if it is the
+   * turn of the first connection, or there is no room.
    *
-   * @param open Opens the channel on a further one
-   * @throws {SshError} If the connection cannot be had
+   * @param open Opens the channel on a further connection
+   * @throws {SshError} If the connection cannot be opened
    */
   async open(
     open: (client: FurtherClient) => Promise<Channel | null>,
@@ -53,7 +53,7 @@ export class FurtherConnections {
 
   #connect(at: number): Promise<FurtherClient> {
     const connecting = this.#logins.again(this.#over.signal);
-    // One that fails or ends is connected again when it is next needed.
+    // A connection that fails or ends is reopened when it is next needed.
     const forget = () => {
       if (this.#clients[at] === connecting) this.#clients[at] = null;
     };
@@ -61,7 +61,7 @@ export class FurtherConnections {
     return connecting;
   }
 
-  /** Closes all of them; those that are being opened are given up. */
+  /** Closes all of them and cancels those that are being opened. */
   async close(): Promise<void> {
     this.#over.abort(new ClosedError("The client is closed"));
     const all = this.#clients.splice(0);

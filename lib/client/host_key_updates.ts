@@ -9,20 +9,20 @@ import { HOSTKEYS, HOSTKEYS_PROVE } from "../wire/numbers.ts";
 import { HostKeyProved } from "../wire/requests.ts";
 import { Writer } from "../wire/writer.ts";
 
-/** Host keys that a server may announce: OpenSSH's clients give up at the same number. */
+/** The most host keys that a server may announce, as in OpenSSH's client. */
 const MAX_HOST_KEYS = 256;
 
-/** Whose keys are followed. */
+/** The host whose keys are updated. */
 export interface FollowedHost {
   readonly host: HostAddress;
   readonly policy: HostKeyPolicy;
-  /** The algorithms of host keys; as in OpenSSH, a key that none of them fits counts as gone. */
+  /** The algorithms of host keys; as in OpenSSH, a key without one of them counts as removed. */
   readonly algorithms: readonly string[];
 }
 
 /**
- * Tells a policy which keys the server says it has (draft-miller-sshm-hostkey-update); what goes wrong
- * harms nobody, and leaves what is known as it is.
+ * Reports the host keys that the server announces to the policy (draft-miller-sshm-hostkey-update). Errors
+ * are ignored, and leave the known keys unchanged.
  */
 export function followHostKeys(
   connection: Connection,
@@ -32,7 +32,7 @@ export function followHostKeys(
   const proof = transport.host;
   let busy = false;
   connection.handleGlobals(HOSTKEYS, (data) => {
-    // sshd says this first of all, and the answer to our first request is waiting behind it.
+    // Deferred, because sshd sends this first, and the answer to our first request follows it.
     transport.acknowledge();
     if (busy || policy.update === undefined) return null;
     busy = true;
@@ -46,7 +46,7 @@ export function followHostKeys(
   });
 }
 
-/** The keys of the list that can be used; those of other types, and certificates, say nothing to us. */
+/** The usable keys of the list, without unknown types and certificates. */
 function decodeKeys(data: Uint8Array): PublicKey[] {
   const reader = new Reader(data);
   const keys: PublicKey[] = [];
@@ -75,7 +75,7 @@ async function proveKeys(
     const signature = answer.string();
     const signed = HostKeyProved.encode({ purpose: HOSTKEYS_PROVE, sessionId, hostKey: key.blob });
     const { algorithm } = decodeSignature(signature);
-    // Not by SHA-1: nobody has asked for that.
+    // Not with SHA-1, which was not offered.
     if (key.algorithms.includes(algorithm) && key.verify(algorithm, signed, signature)) continue;
     const fingerprint = key.fingerprint();
     throw new HostKeyError(

@@ -10,29 +10,29 @@ import { tell } from "../listener.ts";
 import { callback, count, either, flag, nested, type OptionCheck } from "../option_checks.ts";
 import { abortable, sleep } from "../waiting.ts";
 
-/** `"reconnecting"`: the connection was lost, and the client connects again. */
+/** `"reconnecting"`: the connection was lost, and the client reconnects. */
 export type ClientState = "connected" | "reconnecting" | "closed";
 
-/** How a client connects again when its connection is lost. */
+/** Options for reconnecting a client when its connection is lost. */
 export interface ResilientOptions {
   /** Maximum failed attempts in a row, 10 by default. A connection that lasts five seconds resets the count. */
   readonly attempts?: number;
   /**
-   * Returns the milliseconds to wait before an attempt, given its number, from 1 on, and the error of the last one.
-   * By default 200, doubled each time up to 30,000, and varied at random by a quarter.
+   * Returns the milliseconds to wait before an attempt, given its number from 1 and the error of the last
+   * one. By default 200, doubled each time up to 30,000, and varied at random by a quarter.
    */
   readonly backoff?: (attempt: number, cause: unknown) => number | Promise<number>;
   /** Called with each change of state and each failed attempt, and its cause. */
   readonly onState?: (state: ClientState, cause?: unknown) => void;
 }
 
-/** What `connect()` accepts as `resilient`. */
+/** The value of the option `resilient` of `connect()`. */
 export const RESILIENT_CHECK: OptionCheck = either(
   flag,
   nested<ResilientOptions>("resilient", { attempts: count, backoff: callback, onState: callback }),
 );
 
-/** How often and when a lost connection is made again. */
+/** Decides whether and when to reconnect. */
 export class Resilience {
   readonly #options: ResilientOptions;
   #tries = 0;
@@ -42,17 +42,17 @@ export class Resilience {
     this.#options = options;
   }
 
-  /** A connection was lost: the tries before it count unless it has lasted. */
+  /** Called when a connection is lost; earlier attempts still count unless the connection lasted. */
   lost(): void {
     if (performance.now() - this.#since >= RECONNECT_SETTLED_MS) this.#tries = 0;
   }
 
-  /** There is another one. */
+  /** Called when there is a new connection. */
   connected(): void {
     this.#since = performance.now();
   }
 
-  /** Waits before the next try; false if there is to be none. */
+  /** Waits before the next attempt; false if there is to be none. */
   async pause(cause: unknown, signal: AbortSignal): Promise<boolean> {
     const { attempts = RECONNECT_ATTEMPTS, backoff = usualPause } = this.#options;
     if (this.#tries >= attempts) return false;
@@ -61,7 +61,7 @@ export class Resilience {
     return true;
   }
 
-  /** The error of a client that is given up. */
+  /** The error after the last attempt. */
   gaveUp(loss: unknown, last: unknown): unknown {
     if (this.#tries === 0) return loss;
     const why = plainMessage(last);
@@ -74,7 +74,10 @@ export class Resilience {
   }
 }
 
-/** The pause before a try; by chance a little longer or shorter, so that many clients of a server spread. */
+/**
+ * The delay before an attempt, varied at random, so that the clients of a server do not reconnect all
+ * together.
+ */
 function usualPause(attempt: number): number {
   return Math.min(RECONNECT_MS * 2 ** (attempt - 1), RECONNECT_MAX_MS) * (0.75 + Math.random() / 2);
 }

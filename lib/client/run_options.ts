@@ -20,18 +20,18 @@ import {
 import type { CommandOptions } from "../session/command.ts";
 import type { SudoSettings } from "../session/sudo.ts";
 
-/** How a command runs on a server. */
+/** Options for running a command on a server. */
 export interface RunOptions extends CommandOptions, AgentForwardOptions {
   /**
-   * Lends a display to the program, as `ssh -Y`: true for the one of DISPLAY. What it shows there can see
-   * and do whatever other X clients can.
+   * Forwards a display to the program, as `ssh -Y`; true for that of DISPLAY. The program has full access
+   * to the display, like other X clients.
    */
   readonly forwardX11?: boolean | DisplayOptions;
 }
 
 /**
- * How sudo runs a command on a server. `env` is set by the command line that sudo runs, which the server's
- * other users may see: it is no place for secrets. There is no terminal.
+ * Options for running a command on a server with sudo. `env` is part of the command line that sudo runs,
+ * which other users of the server may see: do not put secrets in it. There is no terminal.
  */
 export interface SudoOptions extends Omit<RunOptions, "pty">, SudoSettings {}
 
@@ -76,12 +76,12 @@ function isTextHolder(value: unknown): boolean {
   return object(value) === null && text((value as { text?: unknown }).text) === null;
 }
 
-/** @throws {TypeError} If an option has an unknown name, or a value that cannot be meant */
+/** @throws {TypeError} If an option has an unknown name or an invalid value */
 export function checkRunOptions(call: string, options: RunOptions): void {
   checkOptions(call, options, RUN);
 }
 
-/** @throws {TypeError} If an option has an unknown name, or a value that cannot be meant */
+/** @throws {TypeError} If an option has an unknown name or an invalid value */
 export function checkSudoOptions(options: SudoOptions): void {
   checkOptions("sudo()", options, SUDO);
 }

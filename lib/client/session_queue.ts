@@ -4,31 +4,31 @@ import { ChannelOpenError } from "../errors.ts";
 import { type CallOptions, Condition, limitOf, sleep } from "../waiting.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
 
-/** How long a server may go on counting a session that has ended, in milliseconds. */
+/** How long a server may still count a session that has ended, in milliseconds. */
 const SETTLING_MS = 1_000;
-/** The pause before a refused session is asked for again, in milliseconds; it doubles up to the longest. */
+/** The delay before a refused session is requested again, in milliseconds; it doubles up to the longest. */
 const RETRY_MS = 10;
 const MAX_RETRY_MS = 100;
 
 /**
- * Opens sessions on a server that limits them (sshd's MaxSessions, 10 unless configured). A session that
- * is refused while others are open waits until one of them ends, in the order of asking. One that is
- * refused just after another ended is asked for again, because servers take a moment to count.
+ * Opens sessions on a server that limits them (sshd's MaxSessions, 10 unless configured). A session that is
+ * refused while others are open waits until one of them ends, in the order of requests. If it is refused
+ * just after another one ended, it is requested again, because servers update their count with a delay.
  */
 export class SessionQueue {
   readonly #ask: (options: CallOptions) => Promise<Channel>;
-  /** Callers that wait, in their order; only the first may ask. */
+  /** Waiting callers, in their order; only the first may request a session. */
   readonly #waiting: Condition[] = [];
-  /** What has each session give way that is open only as long as no caller needs it. */
+  /** For each spare session, a function that asks it to end. */
   readonly #spare: Set<() => void> = new Set();
   #open = 0;
   #opening = 0;
-  /** How many the server allows, as far as it has refused more. */
+  /** The most sessions that the server allows, as far as known from refusals. */
   #limit = Infinity;
   #refusal: ChannelOpenError | null = null;
   #lastEnd = -Infinity;
 
-  /** @param ask Asks the server for a session */
+  /** @param ask Requests a session from the server */
   constructor(ask: (options: CallOptions) => Promise<Channel>) {
     this.#ask = ask;
   }
@@ -36,8 +36,8 @@ export class SessionQueue {
   /**
    * Opens a session.
    *
-   * @throws {ChannelOpenError} If the server refuses it while no other is open, or, without a signal of the
-   *   caller's, none has ended within a minute
+   * @throws {ChannelOpenError} If the server refuses it while no other is open, or if the caller gave no
+   *   signal and none ends within a minute
    */
   async open(options: CallOptions = {}): Promise<Channel> {
     if (this.#waiting.length === 0 && this.#hasRoom) {
@@ -56,10 +56,10 @@ export class SessionQueue {
   }
 
   /**
-   * Opens a session that the caller can do without; null if the server has no room for it now.
+   * Opens a spare session, which the caller does not depend on; null if the server has no room for it now.
    *
-   * @param giveWay Called once another caller waits for a session: this one is to be closed then
-   * @throws {ChannelOpenError} If the server refuses it for another reason than how many there are
+   * @param giveWay Called when another caller waits for a session, so that this one must be closed
+   * @throws {ChannelOpenError} If the server refuses it for a reason other than the number of sessions
    */
   async openSpare(giveWay: () => void, options: CallOptions = {}): Promise<Channel | null> {
     if (this.#waiting.length > 0 || !this.#hasRoom) return null;
@@ -96,12 +96,12 @@ export class SessionQueue {
     return this.#open + this.#opening < this.#limit;
   }
 
-  /** Whether the server may not have noticed yet that a session has ended. */
+  /** Whether the server may still count a session that has ended. */
   get #isSettling(): boolean {
     return performance.now() - this.#lastEnd < SETTLING_MS;
   }
 
-  /** Asks once; gives the refusal if it can be about how many sessions there are. */
+  /** Requests a session once; resolves to the refusal if the number of sessions may be the reason. */
   async #attempt(options: CallOptions): Promise<Channel | ChannelOpenError> {
     this.#opening++;
     let channel: Channel;

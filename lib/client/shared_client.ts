@@ -19,11 +19,11 @@ import type { ConnectOptions } from "./options.ts";
 import { plainMessage } from "../error_messages.ts";
 
 /**
- * Shares the connection of the control master of `controlPath`; null if there is none that answers.
+ * Shares the connection of the control master at `controlPath`; null if no master answers.
  *
- * @param isAsked Whether the path is the caller's rather than a configuration file's, which nothing may
- *   be asked for
- * @throws {ConnectError} If others may have put the socket there
+ * @param isAsked Whether the caller gave the path. If it is from a configuration file, permissions are not
+ *   prompted for
+ * @throws {ConnectError} If another user may have made the socket
  */
 export async function sharedClient(
   login: ClientLogin,
@@ -45,7 +45,7 @@ export async function sharedClient(
   return new Client(liveConnection(transport, connection), login);
 }
 
-/** Whether a socket may be used without asking for a permission. */
+/** Whether a socket may be used without prompting for a permission. */
 async function mayUse(path: string): Promise<boolean> {
   const wanted = [
     { name: "read", path },
@@ -56,7 +56,7 @@ async function mayUse(path: string): Promise<boolean> {
     await grantedUid() !== undefined;
 }
 
-/** Deno 2.7 and older have no permission for unix sockets, and refuse to tell of one. */
+/** Deno 2.7 and older have no permission for Unix sockets, and throw when asked for it. */
 function mayConnect(path: string): boolean {
   try {
     return runtime.isGranted({ name: "net", host: `unix:${path}` });
@@ -65,7 +65,7 @@ function mayConnect(path: string): boolean {
   }
 }
 
-/** A master that does not answer, or refuses, is passed over; null then. */
+/** Null if the master does not answer, or refuses. */
 async function proxiedConnection(
   path: string,
   { host }: ClientLogin,

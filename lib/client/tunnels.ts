@@ -10,42 +10,42 @@ import type { ConnectOptions } from "./options.ts";
 import type { ClientState } from "./resilience.ts";
 
 /**
- * The host that tunnels go through: `[user@]host[:port]`, options, or a function that connects to it and
- * whose client is taken over.
+ * The host that tunnels go through: `[user@]host[:port]`, options, or a function that connects to it; its
+ * client is taken over.
  */
 export type Gateway = string | ConnectOptions | ((signal: AbortSignal) => Promise<Client>);
 
-/** One tunnel: where it begins and where it leads. */
+/** One tunnel: its listening address and its target. */
 export interface TunnelSpec {
-  /** Where it begins: a port, 0 for a free one, or the path of a unix socket. */
+  /** The listening address: a port, 0 for a free one, or the path of a Unix socket. */
   readonly from: BindAddress;
-  /** Where it leads: `host:port`, or the path of a unix socket. */
+  /** The target: `host:port`, or the path of a Unix socket. */
   readonly to: ForwardTarget;
 }
 
 /**
- * `"down"` is when the gateway was lost and is being connected to again; `"failed"`, when it was lost for
- * good.
+ * `"down"`: the gateway was lost, and the client reconnects; `"failed"`: it was lost, and there are no more
+ * attempts.
  */
 export type TunnelsState = "stopped" | "starting" | "up" | "down" | "failed";
 
-/** Which tunnels, and what happens when the gateway is lost. */
+/** The tunnels, and options for reconnecting when the gateway is lost. */
 export interface TunnelsOptions {
-  /** Tunnels that begin here (`ssh -L`). */
+  /** Tunnels from this side (`ssh -L`). */
   readonly local?: readonly TunnelSpec[];
-  /** Tunnels that begin at the gateway (`ssh -R`). */
+  /** Tunnels from the gateway (`ssh -R`). */
   readonly remote?: readonly TunnelSpec[];
-  /** SOCKS servers here (`ssh -D`). */
+  /** SOCKS servers on this side (`ssh -D`). */
   readonly socks?: readonly BindPort[];
-  /** Whether to connect again when the gateway is lost; true unless given. */
+  /** Whether to reconnect when the gateway is lost; true unless given. */
   readonly reconnect?: boolean;
-  /** Milliseconds before it is tried again, twice as many each time; 1,000 unless given. */
+  /** Milliseconds before the first attempt to reconnect, doubled each time; 1,000 unless given. */
   readonly retryDelay?: number;
-  /** Milliseconds between two tries at most; 30,000 unless given. */
+  /** The most milliseconds between two attempts; 30,000 unless given. */
   readonly maxRetryDelay?: number;
-  /** Told of each change, and what caused it. */
+  /** Called with each change of state and its cause. */
   readonly onState?: (state: TunnelsState, cause?: unknown) => void;
-  /** Called with what ended one connection out of order; for logs. */
+  /** Called with the error of a single connection; for logs. */
   readonly onError?: (error: unknown) => void;
   /** Stops the tunnels when aborted. */
   readonly signal?: AbortSignal;
@@ -53,15 +53,15 @@ export interface TunnelsOptions {
 
 /** Whether one tunnel works. */
 export interface TunnelCheck {
-  /** Where the tunnel begins. */
+  /** The listening address of the tunnel. */
   readonly addr: Deno.Addr;
-  /** Whether it leads to its target at the moment. */
+  /** Whether its target can be reached at the moment. */
   readonly up: boolean;
 }
 
 /**
- * Several tunnels through one gateway, that can be started, stopped and started again, and that come back
- * by themselves when the gateway does: on the same ports, free ones that were chosen among them.
+ * Several tunnels through one gateway. They can be started, stopped and restarted, and are restored when
+ * the gateway was lost: on the same ports, including free ones that were chosen.
  *
  * @example
  * ```ts
@@ -126,12 +126,12 @@ export class Tunnels implements AsyncDisposable {
     this.#closed.promise.catch(() => {});
   }
 
-  /** What they are doing. */
+  /** The state of the tunnels. */
   get state(): TunnelsState {
     return this.#state;
   }
 
-  /** Where the tunnels begin: first the local ones, then the remote and the SOCKS ones. */
+  /** The listening addresses: first of the local tunnels, then of the remote and the SOCKS ones. */
   get addrs(): readonly Deno.Addr[] {
     return this.#addrs;
   }
@@ -141,16 +141,16 @@ export class Tunnels implements AsyncDisposable {
     return this.#state === "up" ? this.#forwarders : [];
   }
 
-  /** Resolves when the tunnels are stopped; rejects with the error that ended them for good. */
+  /** Resolves when the tunnels are stopped; rejects with the error that finally ended them. */
   get closed(): Promise<void> {
     return this.#closed.promise;
   }
 
   /**
-   * Connects to the gateway and starts every tunnel; nothing happens if they have been started.
+   * Connects to the gateway and starts every tunnel; has no effect if they are started.
    *
    * @throws {ConnectError} If the gateway cannot be reached
-   * @throws {AuthError} If it lets nobody in
+   * @throws {AuthError} If it rejects all credentials
    * @throws {RequestDeniedError} If it refuses to listen
    */
   async start(): Promise<void> {
@@ -177,13 +177,13 @@ export class Tunnels implements AsyncDisposable {
     await this.#running;
   }
 
-  /** Stops every tunnel and starts it again, on the port that it had. */
+  /** Restarts every tunnel, on its port. */
   async restart(): Promise<void> {
     await this.stop();
     await this.start();
   }
 
-  /** Looks whether each tunnel works, as {@linkcode Forwarder.check} does. */
+  /** Checks whether each tunnel works, as {@linkcode Forwarder.check} does. */
   async check(options: CheckOptions = {}): Promise<TunnelCheck[]> {
     const forwarders = this.forwarders;
     return await Promise.all(this.#addrs.map(async (addr, at) => ({
@@ -212,7 +212,7 @@ export class Tunnels implements AsyncDisposable {
       const locals = await each(local, (spec) => client.forwardLocal({ ...spec, ...more }));
       const remotes = await each(remote, (spec) => client.forwardRemote({ ...spec, ...more }));
       const proxies = await each(socks, (spec) => client.forwardSocks({ ...spec, ...more }));
-      // A free port that was chosen once is the tunnel's from now on; one of the gateway's is its own.
+      // Keep free ports that were chosen on this side; the gateway keeps its own.
       this.#specs = {
         local: local.map((spec, at) => ({ ...spec, from: kept(spec.from, locals[at]!.addr) })),
         remote,
@@ -233,10 +233,10 @@ export class Tunnels implements AsyncDisposable {
     this.#set(state === "connected" ? "up" : "down", cause);
   }
 
-  /** Waits for the end of the gateway for good. */
+  /** Waits for the final end of the gateway. */
   async #watch(signal: AbortSignal): Promise<void> {
     const lost = await this.#client!.closed.catch((error) => error);
-    // The ports are free again before anybody asks for them.
+    // Wait until the ports are free before reporting the end.
     await Promise.all(this.#forwarders.map((forwarder) => forwarder.close()));
     if (!signal.aborted) throw lost ?? new ClosedError("The gateway was disconnected");
   }
@@ -257,10 +257,10 @@ export class Tunnels implements AsyncDisposable {
 }
 
 /**
- * Opens tunnels through a gateway: what `sshtunnel.open_tunnel` does.
+ * Opens tunnels through a gateway, like `sshtunnel.open_tunnel`.
  *
  * @throws {ConnectError} If the gateway cannot be reached
- * @throws {AuthError} If it lets nobody in
+ * @throws {AuthError} If it rejects all credentials
  * @throws {RequestDeniedError} If it refuses to listen
  *
  * @example
@@ -285,14 +285,14 @@ export async function openTunnels(gateway: Gateway, options: TunnelsOptions): Pr
 
 function connector(gateway: Gateway): (signal: AbortSignal) => Promise<Client> {
   if (typeof gateway === "function") return gateway;
-  // Without it, a gateway that is gone without a word would never be noticed.
+  // Without keepalives, the silent loss of a gateway would never be noticed.
   const own = { keepaliveInterval: RESILIENT_KEEPALIVE_MS, controlPath: false } as const;
   return typeof gateway === "string"
     ? (signal) => connect(gateway, { ...own, signal })
     : (signal) => connect({ ...own, ...gateway, signal });
 }
 
-/** One after the other, so that ports are taken in the order in which they were asked for. */
+/** One after the other, so that ports are taken in the order of the specs. */
 async function each<S, F extends Forwarder>(
   specs: readonly S[],
   start: (spec: S) => Promise<F>,

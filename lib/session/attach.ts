@@ -8,7 +8,7 @@ import { onSignals } from "../terminal/signals.ts";
 import { terminalSize } from "../terminal/size.ts";
 import { type CallOptions, onAbort } from "../waiting.ts";
 
-/** Signals that would end this program with the terminal as it is. */
+/** Signals that would end this program without restoring the terminal. */
 const ENDING = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
 /**
@@ -16,7 +16,7 @@ const ENDING = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
  *
  * @param hasTerminal Whether the program has a terminal, which then edits lines and echoes keys
  * @returns How the program ended
- * @throws {InterruptedError} If a signal comes that would end this program
+ * @throws {InterruptedError} If a signal arrives that would end this program
  */
 export async function attachChannel(
   channel: Channel,
@@ -25,7 +25,7 @@ export async function attachChannel(
 ): Promise<ExitStatus> {
   const { terminal } = runtime;
   const over = new AbortController();
-  // The last resource is disposed first: the input stops before its mode changes.
+  // Resources are disposed in reverse order: the input stops before its mode changes.
   using _raw = hasTerminal ? rawInput() : null;
   using _resized = hasTerminal ? onSignals(["SIGWINCH"], () => resize(channel)) : null;
   using _ended = onSignals(ENDING, (name) => over.abort(new InterruptedError(name)));

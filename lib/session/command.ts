@@ -7,23 +7,22 @@ import { type CallOptions, onAbort } from "../waiting.ts";
 import { type CommandOutput, Process, type ProcessOptions } from "./process.ts";
 import { encodePtyRequest, type PtyOptions } from "../connection/session_requests.ts";
 
-/** Milliseconds between looks at a program whose requests have not been answered. */
+/** Milliseconds between checks of a program whose requests have not been answered. */
 const UNANSWERED_MS = 1000;
 
-/** How a remote command runs. */
+/** Options of a remote command. */
 export interface CommandOptions extends ProcessOptions {
   /** Words after the command, each quoted for a POSIX shell. */
   readonly args?: readonly string[];
-  /** The folder that it starts in, instead of the user's own; the far side's shell goes there. */
+  /** The folder to start in, instead of the home directory; the server's shell changes to it. */
   readonly cwd?: string;
   /** Environment variables; servers silently ignore those that they do not accept. */
   readonly env?: Readonly<Record<string, string>>;
   /** A terminal for the command; true for one of 80 by 24. */
   readonly pty?: boolean | PtyOptions;
   /**
-   * Standard input: `"piped"` leaves it to the program (what `spawn` does unless told), `"null"` ends
-   * it at once (what `output` does unless told), `"inherit"` is this program's own; bytes, a stream, a
-   * `Blob` or `{ text }` are sent.
+   * Standard input: `"piped"` leaves it to the caller (default of `spawn`), `"null"` is empty (default of
+   * `output`), `"inherit"` is that of this program; bytes, a stream, a `Blob` or `{ text }` are sent.
    */
   readonly stdin?:
     | "piped"
@@ -37,14 +36,14 @@ export interface CommandOptions extends ProcessOptions {
   readonly input?: string | Uint8Array | Blob | ReadableStream<Uint8Array>;
 }
 
-/** What a session is to run. */
+/** The program of a session. */
 export type Program =
   | { readonly kind: "exec"; readonly command: string }
   | { readonly kind: "shell" }
   | { readonly kind: "subsystem"; readonly name: string };
 
 /**
- * A remote command that can be run, in the shape of Deno's `Command`.
+ * A remote command, in the shape of Deno's `Command`.
  *
  * @example
  * ```ts
@@ -125,7 +124,7 @@ export class Command {
    * Runs the command to its end and returns its standard output, parsed as JSON.
    *
    * @throws {CommandError} If it ends without success
-   * @throws {SyntaxError} If its output is no JSON
+   * @throws {SyntaxError} If its output is not JSON
    */
   // deno-lint-ignore no-explicit-any -- as JSON.parse
   async json<T = any>(): Promise<T> {
@@ -161,11 +160,11 @@ export class Command {
   }
 }
 
-/** How another program starts a command in its place, such as sudo. */
+/** Starts a command by way of another program, such as sudo. */
 export interface CommandStart {
-  /** What the server runs. */
+  /** The command line for the server. */
   line(command: string): string;
-  /** Waits until the command begins: until then standard input is not its own. */
+  /** Waits until the command has started and owns standard input. */
   begin(channel: Channel, options: CallOptions): Promise<void>;
 }
 
@@ -180,14 +179,14 @@ export async function startProcess(
   options: CommandOptions,
   begin?: CommandStart["begin"],
 ): Promise<Process> {
-  // Before anything can arrive, so that the two streams keep their order.
+  // Set before data can arrive, so that the two streams keep their order.
   if (options.stderr === "merge") channel.combineStderr(true);
-  // Cancelled, it would be a broken pipe to the command; this is its /dev/null.
+  // Discarded like /dev/null; cancelling would be a broken pipe for the command.
   if (options.stdout === "null") channel.discard("stdout");
   try {
     const { stdin = "piped" } = options;
     const starting = startProgram(channel, program, options);
-    // After the request, in the same write: a program without input need not wait for its end.
+    // Sent in the same write as the request, so that a program without input does not wait for EOF.
     const end = () => void channel.closeWrite().catch(() => {});
     if (stdin === "null" && begin === undefined) end();
     await starting;
@@ -202,7 +201,7 @@ export async function startProcess(
   }
 }
 
-/** Sends env, pty-req and the program itself in one go, so that they cost one round trip. */
+/** Sends env, pty-req and the program together, in one round trip. */
 export async function startProgram(
   channel: Channel,
   program: Program,
@@ -228,7 +227,7 @@ async function requestProgram(
 ): Promise<void> {
   const { signal, pty } = options;
   signal?.throwIfAborted();
-  // Encoded first: no program may start whose terminal cannot be asked for.
+  // Encoded first, so that an invalid terminal prevents the start of the program.
   const terminal = pty ? encodePtyRequest(pty === true ? {} : pty) : null;
   const wanted: Promise<void>[] = [];
   if (options.env) wanted.push(channel.updateEnv(options.env));
@@ -262,8 +261,8 @@ function refusal(request: string, program: Program): string {
 }
 
 /**
- * The answers to the requests; none if the program runs without them: some devices answer no request, and
- * OpenSSH does not wait either.
+ * The answers to the requests; none if the program runs without them: some devices do not answer requests,
+ * and OpenSSH does not wait either.
  */
 async function answersOf(
   channel: Channel,
@@ -293,7 +292,7 @@ function feed(
   stdin: Exclude<NonNullable<CommandOptions["stdin"]>, "piped" | "null">,
 ): void {
   const { channel } = process;
-  // A command that ends without reading its input is no failure, as with a pipe: EPIPE is dropped.
+  // A command may end without reading its input, as with a pipe: EPIPE is ignored.
   const ignore = () => {};
   const stream = stdin instanceof Blob
     ? stdin.stream()
@@ -301,7 +300,7 @@ function feed(
     ? runtime.terminal.stdin.readable
     : stdin;
   if (stream instanceof ReadableStream) {
-    // This program's own input stays open for others.
+    // The input of this program stays open for others.
     stream.pipeTo(process.stdin, { preventCancel: stdin === "inherit" }).catch(ignore);
   } else {
     const bytes = stream instanceof Uint8Array ? stream : new TextEncoder().encode(stream.text);
@@ -318,7 +317,7 @@ function inputOf({ stdin, input }: CommandOptions): CommandOptions["stdin"] {
 function commandLine(command: string, { args = [], cwd }: CommandOptions): string {
   const line = [command, ...args.map((arg) => quote(arg))].join(" ");
   if (cwd === undefined) return line;
-  // A folder whose name begins with a minus is no option.
+  // Prevents a folder name that begins with a minus from being an option.
   const folder = cwd.startsWith("-") ? `./${cwd}` : cwd;
   return `cd ${quote(folder)} || exit 1; ${line}`;
 }

@@ -4,9 +4,9 @@ import { ExpectError, printable } from "../errors.ts";
 import { type CallOptions, onAbort, onTimeout } from "../waiting.ts";
 import { type Pattern, type PatternMatch, PatternSearch } from "./pattern_search.ts";
 
-/** Bytes that are searched together, if they arrived together. */
+/** The most bytes to search at a time. */
 const BATCH_BYTES = 32 * 1024;
-/** Characters of the last output that an error shows. */
+/** Characters of the last output to show in an error. */
 const SHOWN = 400;
 
 /** Options of {@linkcode Process.expect}. */
@@ -70,7 +70,7 @@ export class Expecter {
     for (let chunk; (chunk = await this.#readChunk(signal)) !== null;) {
       search.push(chunk);
       unsearched += chunk.length;
-      // A peer that sends single bytes does not make us search for each one.
+      // Collect what has arrived, so that a peer that sends single bytes does not cause a search for each.
       if (unsearched < BATCH_BYTES && this.#readable > 0) continue;
       unsearched = 0;
       const match = search.find();

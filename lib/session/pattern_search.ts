@@ -25,18 +25,18 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  */
 export class PatternSearch {
   readonly #patterns: readonly Pattern[];
-  /** Characters that a match may begin before the newest ones. */
+  /** How many characters before the newest ones a match may begin. */
   readonly #lookback: number;
   #bytes = new Uint8Array(4096);
   #length = 0;
-  /** Bytes that are text already; the others are a character that is not whole yet. */
+  /** Number of decoded bytes; the others are an incomplete character. */
   #decoded = 0;
-  /** The newest text, in which matches are looked for, and the place of its bytes. */
+  /** The newest text, which is searched for matches, and the offset of its bytes. */
   #window: string;
   #windowAt = 0;
-  /** Characters at the start of the window that are there for `^` and lookbehind only. */
+  /** Characters at the start of the window that serve only `^` and lookbehind. */
   #context: number;
-  /** Characters of the window in which no text was found. */
+  /** Characters of the window that were searched for texts already. */
   #searched = 0;
   #matchEnd = 0;
 
@@ -62,7 +62,7 @@ export class PatternSearch {
     this.#decode(wholeCharacters(this.#bytes.subarray(this.#decoded, this.#length)));
   }
 
-  /** No more bytes will come: a character that is not whole will not become so. */
+  /** Ends the input, and decodes an incomplete character at its end. */
   end(): void {
     this.#decode(this.#length - this.#decoded);
   }
@@ -85,12 +85,12 @@ export class PatternSearch {
     return { index, text, before, captures, groups: { ...("groups" in found && found.groups) } };
   }
 
-  /** The bytes after the match that was found, owned by the caller. */
+  /** The bytes after the last match, owned by the caller. */
   rest(): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(this.#matchEnd, this.#length);
   }
 
-  /** All bytes that are kept, owned by the caller. */
+  /** All kept bytes, owned by the caller. */
   kept(): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.#length);
   }
@@ -112,7 +112,7 @@ export class PatternSearch {
     this.#decoded = end;
   }
 
-  /** Shortens the window when it has become twice as long as it has to be. */
+  /** Shortens the window when it is twice as long as necessary. */
   #forget(): void {
     this.#searched = this.#window.length;
     let surplus = this.#window.length - this.#lookback;
@@ -124,16 +124,17 @@ export class PatternSearch {
     this.#searched -= surplus - 1;
   }
 
-  /** The place of the byte at which a character of the window begins. */
+  /** The offset of the byte at which a character of the window begins. */
   #byteAt(character: number): number {
     const bytes = this.#bytes.subarray(this.#windowAt, this.#decoded);
     return this.#windowAt + skipCharacters(bytes, character - this.#context);
   }
 
-  /** Room for more bytes; the oldest go when there are too many. */
+  /** Makes room for more bytes; drops the oldest if there are too many. */
   #makeRoom(bytes: number): void {
     if (this.#length + bytes <= this.#bytes.length) return;
-    // What the window needs stays in any case. The oldest half goes at once, so that it is rarely moved.
+    // The bytes of the window always stay. The oldest half is dropped together, so that bytes are rarely
+    // moved.
     const surplus = this.#length + bytes - 2 * EXPECT_BUFFER_BYTES;
     const dropped = surplus > 0 ? Math.min(this.#windowAt, surplus + EXPECT_BUFFER_BYTES) : 0;
     const kept = this.#bytes.subarray(dropped, this.#length);
@@ -147,7 +148,10 @@ export class PatternSearch {
   }
 }
 
-/** A copy of a regular expression that starts where `lastIndex` says, since the caller's may be in use. */
+/**
+ * Copies a regular expression with the flag `g`, because the caller may be using its own, and checks other
+ * patterns.
+ */
 function checkedPattern(pattern: Pattern): Pattern {
   if (pattern instanceof RegExp) {
     return new RegExp(pattern.source, `${pattern.flags.replace(/[gy]/g, "")}g`);
@@ -157,7 +161,7 @@ function checkedPattern(pattern: Pattern): Pattern {
   throw new TypeError(`A pattern to expect must be text or a regular expression, not ${given}`);
 }
 
-/** Bytes at the start that are whole characters of UTF-8, or none whatever follows. */
+/** The number of bytes without an incomplete UTF-8 character at the end. */
 function wholeCharacters(bytes: Uint8Array): number {
   for (let held = 1; held <= Math.min(3, bytes.length); held++) {
     const byte = bytes[bytes.length - held]!;
@@ -173,7 +177,7 @@ function sequenceLength(lead: number): number {
 
 /** The bytes that a number of characters (code units of UTF-16) take at the start. */
 function skipCharacters(bytes: Uint8Array, characters: number): number {
-  // A character has at least a byte, so that a step never goes too far where the bytes are UTF-8.
+  // In UTF-8 a character has at least one byte, so a step never goes too far.
   const stepper = new TextDecoder("utf-8", { ignoreBOM: true });
   let at = 0;
   let missing = characters;

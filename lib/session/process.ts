@@ -39,7 +39,7 @@ export interface ProcessOptions {
   readonly maxOutput?: number | undefined;
 }
 
-/** How the process was started. */
+/** Options that the process was started with. */
 interface StartedOptions extends ProcessOptions {
   /** Its terminal, if it has one. */
   readonly pty?: unknown;
@@ -75,14 +75,14 @@ interface StartedOptions extends ProcessOptions {
 export class Process implements AsyncDisposable {
   /** The channel that the command runs on. */
   readonly channel: Channel;
-  /** How the command ended; all nulls if the channel closed without a status. */
+  /** The exit status; all null if the channel closed without one. */
   readonly status: Promise<ExitStatus>;
   readonly #options: StartedOptions;
-  /** The output that is copied to this program's outputs. */
+  /** Resolves when inherited output is copied. */
   readonly #inherited: Promise<void>;
   #stdin: WritableStream<Uint8Array> | null = null;
   #killing: Disposable | null = null;
-  /** Looks for a stall while standard error is not read; undefined before, null where there is no need. */
+  /** Checks for a stall while standard error is not read; undefined before, null if not needed. */
   #watching: Disposable | null | undefined;
   readonly #expecters: Partial<Record<"stdout" | "stderr", Expecter>> = {};
 
@@ -278,7 +278,7 @@ export class Process implements AsyncDisposable {
     const { channel } = this;
     if (!/^(SIG)?(TERM|KILL)$/.test(signal) || !channel.isOpen) return channel.sendSignal(signal);
     this.#killing ??= onTimeout(KILL_GRACE_MS, () => void channel.close());
-    // The RFC has no answer to it, but servers send one: success means that the command got the signal.
+    // The RFC has no reply to signals, but servers send one: success means that the command got the signal.
     channel.request("signal", encodeSignal(signal)).then(() => {
       this.#killing?.[Symbol.dispose]();
       this.#killing = null;
@@ -290,7 +290,7 @@ export class Process implements AsyncDisposable {
     this.channel.resizePty(size);
   }
 
-  /** Ends the command, if it still runs, and closes the channel. */
+  /** Ends the command if it is still running, and closes the channel. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { channel } = this;
     if (channel.isOpen && !channel.exitStatusReady) channel.sendSignal("TERM");

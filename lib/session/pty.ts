@@ -11,7 +11,7 @@ export interface Pty extends Required<Omit<PtyOptions, "modes">> {
 }
 
 const END = 0;
-// RFC 4254 §8: opcodes 160 to 255 have no argument that could be known, and end the parsing.
+// RFC 4254 §8: opcodes 160 to 255 have unknown arguments and end the parsing.
 const FIRST_UNKNOWN = 160;
 
 /** A `pty-req` of a client. */

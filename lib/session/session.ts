@@ -20,7 +20,7 @@ import type { TerminalSize } from "../connection/session_requests.ts";
 import { inSpan } from "../spans.ts";
 import { decodePty, type Pty } from "./pty.ts";
 
-/** Maximum variables and bytes of environment that one session may set: more than any real client sends. */
+/** The most variables and bytes of environment in one session: more than real clients send. */
 const MAX_VARIABLES = 256;
 const MAX_ENVIRONMENT = 64 * 1024;
 
@@ -54,7 +54,7 @@ export interface Login {
   readonly user: string;
   /** The methods by which the user has logged in, in order. */
   readonly methods: readonly string[];
-  /** The key that the user, or the user's host, has proved to own. */
+  /** The key that the user, or the user's host, has authenticated with. */
   readonly key?: PublicKey;
   /** The user's restrictions, which the server enforces. */
   readonly grant: Grant;
@@ -102,9 +102,9 @@ export interface SessionPolicy {
   readonly start: (program: Program) => { run: SessionHandler; program: Program } | null;
   /** Whether a terminal is allowed. */
   readonly pty: () => boolean | Promise<boolean>;
-  /** The client's agent, by channels of a type, if it may be used here, or null. */
+  /** The client's agent, by channels of a type; null if that is not allowed here. */
   readonly agent: (channelType: string) => Promise<SessionAgent | null>;
-  /** Connects to the client's display if that may be used here, or null. */
+  /** Connects to the client's display; null if that is not allowed here. */
   readonly x11: () => Promise<SessionX11["connect"] | null>;
   /** Called when a handler throws. */
   readonly failed: (error: unknown) => void;
@@ -395,7 +395,7 @@ export class Session {
 
   async #useX11(data: Uint8Array): Promise<boolean> {
     const { protocol, cookie, screen, single } = X11Req.decode(data);
-    // They end up in a file that X clients read, and in an environment variable.
+    // Checked, because they are written to a file that X clients read, and to an environment variable.
     if (!/^[\w.-]{1,64}$/.test(protocol) || !/^(?:[0-9a-f]{2}){1,256}$/i.test(cookie)) return false;
     if (this.#program || this.#x11 || screen > 0xffff) return false;
     const connect = await this.#policy.x11();
@@ -413,7 +413,7 @@ export class Session {
     return true;
   }
 
-  /** RFC 4254 §6.5: one program a channel. */
+  /** RFC 4254 §6.5: one program per channel. */
   #start(program: Program): false | (() => void) {
     if (this.#program) return false;
     const started = this.#policy.start(program);
@@ -430,7 +430,7 @@ export class Session {
       const run = () => Promise.try(() => handler(this));
       this.exit(await inSpan(`ssh.${kind}`, "server", {}, run) ?? 0);
     } catch (error) {
-      // The client learns that it failed, not why: our messages may contain internal details.
+      // The client learns only that it failed, because our messages may contain internal details.
       this.exit(1);
       if (!this.signal.aborted) this.#policy.failed(error);
     }

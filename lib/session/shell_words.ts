@@ -4,11 +4,11 @@ import { printable, SshError } from "../errors.ts";
  * Splits a command line into words, with the quotes and backslashes of a POSIX shell; other special
  * characters are literal. It reverses `quote()`.
  *
- * @throws {SshError} If a quote has no end
+ * @throws {SshError} If a quote is not closed
  */
 export function shellWords(line: string): string[] {
   const words: string[] = [];
-  // White space, text in single and in double quotes, a backslash, plain text, and a quote that stays open.
+  // White space, text in single or double quotes, a backslash, plain text, and an unclosed quote.
   const part = /\s+|'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])|([^\s'"\\]+)|([^])/gy;
   let isOpen = false;
   for (const [, single, double, escaped, plain, wrong] of line.matchAll(part)) {

@@ -6,7 +6,7 @@ import { SshError } from "../errors.ts";
  * Detects a command that cannot continue, because its unread standard error has filled the window that
  * it shares with standard output.
  *
- * @param onStall Called once, when two checks have found it
+ * @param onStall Called once, after two checks have found it stalled
  */
 export function watchStall(channel: Channel, onStall: (error: SshError) => void): Disposable {
   let before = false;

@@ -13,11 +13,10 @@ const RANDOM_BYTES = 8;
 /** Options of a command under sudo. */
 export interface SudoSettings {
   /**
-   * The password of the user who is logged in, or a function that is called when sudo asks. If sudo
-   * rejects the
-   * password and asks again, the function is called with the number of the attempt, 2 and more; null
-   * gives up.
-   * The same password is not sent twice, since servers count attempts. Not needed where sudo asks for none.
+   * The password of the user who is logged in, or a function that is called when sudo asks. If sudo rejects
+   * the password and asks again, the function is called with the number of the attempt, 2 and more; null
+   * cancels. The same password is not sent twice, because servers count attempts. Not needed if sudo does
+   * not ask.
    */
   readonly password?:
     | string
@@ -33,9 +32,9 @@ export interface SudoSettings {
 }
 
 /**
- * How sudo runs a command: `sudo -S` reads the password from standard input, up to its line feed and no
- * further, so that it needs no terminal, and what follows is the command's. A random prompt and a random
- * mark, both on standard error, tell when sudo asks and when the command begins.
+ * Runs a command with `sudo -S`, which reads the password from standard input up to its line feed: it needs
+ * no terminal, and the rest of the input goes to the command. A random prompt and a random mark on standard
+ * error show when sudo asks and when the command starts.
  *
  * @param stderr The destination of the command's standard error
  */
@@ -46,7 +45,7 @@ export function sudoStart(
 ): CommandStart {
   const random = () => encodeHex(crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)));
   const prompt = `[sudo ${random()}] `;
-  // sudo quotes the command line in some of its messages, so that the mark is not in there as a whole.
+  // The mark is split in the command line, because sudo quotes that in some messages.
   const [begun, rest] = [`[run ${random()}`, `${random()}]`];
   const { user } = settings;
   return {
@@ -63,13 +62,13 @@ export function sudoStart(
   };
 }
 
-/** sudo passes no variables on, so that the shell that it runs sets them. */
+/** Set by the shell that sudo runs, because sudo does not pass variables on. */
 function exported([name, value]: [string, string]): string {
   if (/^[A-Za-z_]\w*$/.test(name)) return `export ${name}=${quote(value)}`;
   throw new TypeError(`Cannot set the variable ${JSON.stringify(name)}: that is no name of one`);
 }
 
-/** Answers sudo's questions until it runs the command. */
+/** Answers sudo's prompts until it runs the command. */
 async function answer(
   channel: Channel,
   prompt: string,
