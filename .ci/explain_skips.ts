@@ -1,6 +1,6 @@
 /**
- * Why tests with real peers were skipped: `explain_skips.ts FILE PACKAGES`. Fails if a test wanted a
- * peer that .ci/run has installed; PACKAGES are those that could not be installed.
+ * Prints why tests with real peers were skipped: `explain_skips.ts FILE PACKAGES`. Fails if a test
+ * lacks a peer that .ci/run has installed; PACKAGES lists the packages that could not be installed.
  */
 import type { Skip } from "../tests/interop/harness/control.ts";
 

@@ -1,11 +1,11 @@
 /**
- * Compares the files of a package with those that it may have:
+ * Compares the files of a package with the allowed ones:
  *
  *     deno run -A .ci/package_files.ts            what `deno publish` would upload
  *     deno run -A .ci/package_files.ts FOLDER     what `npm pack` would pack of a folder
  */
 
-/** What a user loads or reads: names, and patterns of names. Names must be there, patterns may match nothing. */
+/** The allowed files: names, which must exist, and patterns, which may match nothing. */
 const ALLOWED: Readonly<Record<"jsr" | "npm", readonly string[]>> = {
   jsr: [
     "CHANGELOG.md",
@@ -48,18 +48,18 @@ if (import.meta.main) {
   console.log(`${files.length} files, each of them expected`);
 }
 
-/** What is wrong with a list of files; empty if nothing is. */
+/** The problems of a list of files. */
 export function unexpected(files: readonly string[], allowed: readonly string[]): string[] {
   const patterns = allowed.map(patternOf);
   return [
     ...files.filter((file) => !patterns.some((pattern) => pattern.test(file)))
-      .map((file) => `${file} is not to be published: see .ci/package_files.ts`),
+      .map((file) => `${file} must not be published: see .ci/package_files.ts`),
     ...allowed.filter((name) => !name.includes("*") && !files.includes(name))
       .map((name) => `${name} is missing`),
   ];
 }
 
-/** `*` is any text without a slash, and `**` any text. Test files are none of them. */
+/** `*` matches any text without a slash, and `**` any text. Test files never match. */
 function patternOf(pattern: string): RegExp {
   const parts = pattern.split(/(\*+)/).map((part) =>
     part === "*" ? "[^/]*" : part === "**" ? ".*" : part.replaceAll(/[.]/g, "\\.")

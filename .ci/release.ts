@@ -1,22 +1,22 @@
 /**
- * Prepares a release. The workflow publish.yml publishes, from a tag; nothing here uploads a package.
+ * Prepares a release. The workflow publish.yml publishes from a tag; this program uploads nothing.
  *
  *     deno task release              whether version, changelog and tag agree, then every gate (.ci/run)
  *     deno task release --check      the first half, in a second
  *     deno task release --publish    both, and then makes and pushes the tag
  */
 
-/** What has to agree. */
+/** The versions that must agree. */
 export interface Release {
   /** The version in deno.json. */
   readonly version: string;
   /** The text of CHANGELOG.md. */
   readonly changelog: string;
-  /** The commit that the version's tag points at; null if there is no such tag. */
+  /** The commit of the version's tag; null if there is no such tag. */
   readonly tagged: string | null;
-  /** The commit that is to be released. */
+  /** The commit to release. */
   readonly head: string;
-  /** What `git status` lists. */
+  /** The output of `git status`. */
   readonly changes: string;
 }
 
@@ -69,7 +69,7 @@ export function disagreements({ version, changelog, tagged, head, changes }: Rel
   if (tagged !== null && tagged !== head) {
     problems.push(`The tag v${version} is another commit: change the version in deno.json`);
   }
-  if (changes !== "") problems.push(`There are changes that are not committed:\n${changes}`);
+  if (changes !== "") problems.push(`There are uncommitted changes:\n${changes}`);
   return problems;
 }
 

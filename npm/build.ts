@@ -1,6 +1,6 @@
 /**
- * Builds the npm package: `deno task build:npm [folder]`. The folder can be packed by `npm pack`. It has one
- * build for all runtimes, compiled for Node 22; what differs between them is imported by condition.
+ * Builds the npm package: `deno task build:npm [folder]`. `npm pack` packs the folder. It has one
+ * build for all runtimes, compiled for Node 22; the parts that differ are imported by condition.
  */
 import { dirname, join } from "node:path";
 import { coreBytes } from "../lib/crypto/core_module.ts";
@@ -14,7 +14,7 @@ import {
 } from "./package_json.ts";
 import { declarations } from "./types.ts";
 
-/** What is used of the bundler, which is loaded only when the package is built. */
+/** The types used of the bundler, which is loaded only for a build. */
 interface Bundler {
   build(options: Record<string, unknown>): Promise<unknown>;
   stop(): Promise<void>;
@@ -26,7 +26,7 @@ interface Resolution {
   namespace?: string;
 }
 
-/** Where a plugin of the bundler says what it does. */
+/** The interface for a bundler plugin's hooks. */
 interface PluginBuild {
   onResolve(options: { filter: RegExp }, run: (args: { path: string }) => Resolution): void;
   onLoad(
@@ -35,7 +35,7 @@ interface PluginBuild {
   ): void;
 }
 
-/** The bundler, pinned; it is loaded only where something is built. */
+/** The bundler, pinned; loaded only for a build. */
 export const ESBUILD = "npm:esbuild@0.28.2";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -47,7 +47,7 @@ import { main } from "../dist/cli.js";
 process.exit(await main(process.argv.slice(2)));
 `;
 
-/** Builds the package in a folder, which is emptied first. */
+/** Builds the package into a folder, which is emptied first. */
 export async function buildPackage(folder: string): Promise<void> {
   const settings: DenoJson = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   await Deno.remove(folder, { recursive: true }).catch(() => {});
@@ -99,7 +99,7 @@ async function bundle({ exports }: DenoJson, outdir: string): Promise<void> {
   }
 }
 
-/** The parts of the runtime are not chosen by `own_parts.ts` here, but by the condition of an import. */
+/** The parts of the runtime are selected by the condition of an import, not by `own_parts.ts`. */
 function importParts(build: PluginBuild): void {
   build.onResolve({ filter: /\/own_parts\.ts$/ }, () => ({ path: "#own-parts", external: true }));
   build.onResolve({ filter: /^own-parts:/ }, ({ path }) => ({ path, namespace: "own-parts" }));

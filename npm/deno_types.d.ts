@@ -1,4 +1,4 @@
-/** The shapes of Deno's that the declarations name, for programs that know nothing of Deno. */
+/** Deno's types that the declarations use, for programs without Deno's types. */
 export declare namespace Deno {
   export interface NetAddr {
     transport: "tcp" | "udp";
@@ -20,14 +20,14 @@ export declare namespace Deno {
   export type Addr = NetAddr | UnixAddr | VsockAddr;
 
   export interface Conn<A extends Addr = Addr> extends Disposable {
-    /** Reads into the buffer; null is the end. */
+    /** Reads into the buffer; null at the end. */
     read(p: Uint8Array): Promise<number | null>;
-    /** Writes some of the bytes, and resolves with how many. */
+    /** Writes some of the bytes, and resolves with their number. */
     write(p: Uint8Array): Promise<number>;
     close(): void;
     readonly localAddr: A;
     readonly remoteAddr: A;
-    /** Says that no more will be written. */
+    /** Closes the writing side. */
     closeWrite(): Promise<void>;
     ref(): void;
     unref(): void;
@@ -82,7 +82,7 @@ export declare namespace Deno {
     End = 2,
   }
 
-  /** A client for Deno's `fetch`; there is none on other runtimes. */
+  /** A client for Deno's `fetch`; does not exist on other runtimes. */
   export interface HttpClient extends Disposable {
     close(): void;
   }

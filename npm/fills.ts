@@ -1,5 +1,5 @@
 /**
- * Built-ins that Node 22 lacks: the bundler puts these in where the module names them, and nothing is added to
+ * Built-ins that Node 22 lacks: the bundler inserts these where the module uses them, without changing
  * the globals of a program. `using` itself is compiled.
  */
 
@@ -11,7 +11,7 @@ export const promiseTry = Promise.try
   : <T, A extends unknown[]>(run: (...args: A) => T | PromiseLike<T>, ...args: A): Promise<T> =>
     new Promise((resolve) => resolve(run(...args)));
 
-/** What both stacks have: functions that are called in the order in which nothing depends on later ones. */
+/** The common part of both stacks: callbacks that are called last first. */
 class Stack {
   protected callbacks: Callback[] = [];
   disposed = false;
@@ -40,7 +40,7 @@ class Stack {
   }
 }
 
-/** Our own, where the runtime has none. */
+/** Our implementation, if the runtime has none. */
 export class SyncStack extends Stack {
   use<T extends Disposable | null | undefined>(value: T): T {
     if (value) this.defer(() => value[Symbol.dispose]());
@@ -64,7 +64,7 @@ export class SyncStack extends Stack {
   }
 }
 
-/** Our own, where the runtime has none. */
+/** Our implementation, if the runtime has none. */
 export class AsyncStack extends Stack {
   use<T extends AsyncDisposable | Disposable | null | undefined>(value: T): T {
     if (value) {
@@ -92,7 +92,7 @@ export class AsyncStack extends Stack {
   }
 }
 
-/** The errors of callbacks: a later one holds those before it. */
+/** The errors of callbacks: a later one contains the previous ones. */
 class Errors {
   #last: { error: unknown } | null = null;
 

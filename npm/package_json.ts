@@ -1,25 +1,25 @@
-/** What package.json of the npm package says. */
+/** Makes package.json of the npm package. */
 
-/** What is used of deno.json. */
+/** The fields used of deno.json. */
 export interface DenoJson {
   readonly name: string;
   readonly version: string;
   readonly description: string;
   readonly keywords: readonly string[];
   readonly license: string;
-  /** The sources of the entrypoints, by their names. */
+  /** The sources of the entrypoints, by name. */
   readonly exports: Readonly<Record<string, string>>;
 }
 
 /** A runtime, and what the package imports as `#own-parts` there. */
 export interface RuntimeCondition {
-  /** The condition of imports that holds on it, and that bundlers for it set. */
+  /** The import condition of the runtime and of bundlers for it. */
   readonly condition: string;
-  /** The file of `lib/runtime`, and its function for the parts; null where streams are all there is. */
+  /** The file of `lib/runtime`, and its function for the parts; null for runtimes with only streams. */
   readonly source: readonly [file: string, parts: string] | null;
 }
 
-/** The first condition that holds is taken: Deno and Workers also say that they are Node. */
+/** The first matching condition is used: Deno and Workers also match node. */
 export const RUNTIMES: readonly RuntimeCondition[] = [
   { condition: "deno", source: ["deno.ts", "denoRuntime"] },
   { condition: "workerd", source: ["workers.ts", "workersRuntime"] },
@@ -31,12 +31,12 @@ export const RUNTIMES: readonly RuntimeCondition[] = [
 /** The core as a file, exported for platforms that compile no bytes. */
 export const CORE = { types: "./types/core.wasm.d.ts", default: "./dist/core.wasm" } as const;
 
-/** The file of the package that has the parts of a runtime. */
+/** The file in the package with the parts of a runtime. */
 export function partsFile({ source }: RuntimeCondition): string {
   return `runtime/${source === null ? "none" : source[0].replace(/\.ts$/, "")}`;
 }
 
-/** The file of the package for an entrypoint, without its ending. */
+/** The file in the package for an entrypoint, without its extension. */
 export function entryFile(name: string): string {
   return name === "." ? "mod" : name.slice("./".length);
 }

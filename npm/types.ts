@@ -1,7 +1,7 @@
-/** The declarations of the npm package: those of TypeScript's compiler, without Deno's global namespace. */
+/** The declarations of the npm package, made by TypeScript's compiler, without Deno's global namespace. */
 import { dirname, join, relative, resolve } from "node:path";
 
-/** What is used of the compiler, which is loaded only when the package is built. */
+/** The types used of the compiler, which is loaded only for a build. */
 interface Compiler {
   createProgram(files: readonly string[], options: Record<string, unknown>): Program;
   createCompilerHost(options: Record<string, unknown>): object;
@@ -18,11 +18,11 @@ interface Program {
 
 const TYPESCRIPT = "npm:typescript@5.9.3";
 
-/** The file that has Deno's types beside the declarations. */
+/** The file with Deno's types, next to the declarations. */
 const DENO_TYPES = "deno_types.d.ts";
 
 /**
- * Declares what the entrypoints export: the text of each file, by its path from the root.
+ * Makes the declarations of the entrypoints: the text of each file, by path from the root.
  *
  * @param root The repository
  * @param entrypoints Their paths from the root
@@ -59,7 +59,7 @@ export async function declarations(
   }
 }
 
-/** Deno's own declarations, for what the compiler infers from them. */
+/** Deno's declarations, which the compiler needs to infer types. */
 async function denoDeclarations(): Promise<string> {
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["types"] }).output();
   const file = await Deno.makeTempFile({ suffix: ".d.ts" });
@@ -67,12 +67,12 @@ async function denoDeclarations(): Promise<string> {
   return file;
 }
 
-/** The path of a module's declaration. */
+/** The path of a module's declarations. */
 export function declarationOf(path: string): string {
   return path.replace(/\.[jt]s$/, ".d.ts");
 }
 
-/** The files that others need. */
+/** The files that other files import. */
 function reachable(
   files: ReadonlyMap<string, string>,
   from: readonly string[],
@@ -91,10 +91,10 @@ function reachable(
   return found;
 }
 
-/** The import of a file of ours. */
+/** The import of one of our files. */
 const SPECIFIER = /(?<=\bfrom\s+"|\bimport\(")(\.[^"]+)(?=")/g;
 
-/** Imports of declarations, and of Deno's shapes where they are named. */
+/** Imports of declarations, and of Deno's types where they are used. */
 function withoutDeno(files: ReadonlyMap<string, string>): Map<string, string> {
   const changed = new Map<string, string>();
   for (const [path, text] of files) {

@@ -1,7 +1,7 @@
 import { unreachable } from "@std/assert";
 import type { Agreement, KexMethod } from "../../lib/crypto/kex/kex_method.ts";
 
-/** The agreement of a method whose name settles everything. */
+/** The key agreement of a method with fixed parameters. */
 export function agreementOf(method: KexMethod): Promise<Agreement> {
   return method.request({
     maxGroupBits: 0,

@@ -5,7 +5,7 @@ import { encodeHex } from "../../lib/encoding.ts";
 const utf8 = new TextEncoder();
 const [passphrase, salt] = [utf8.encode("password"), utf8.encode("somesalt")];
 
-/** The reference implementation's own, version 0x13. */
+/** From the reference implementation, version 0x13. */
 const VECTORS = [
   ["argon2i", 256, 2, 1, "89e9029f4637b295beb027056a7336c414fadd43f6b208645281cb214a56452f"],
   ["argon2i", 256, 2, 2, "4ff5ce2769a1d7f4c8a491df09d41a9fbe90e5eb02155a13e4c01e20cd4eab61"],
@@ -21,7 +21,7 @@ Deno.test("Argon2 gives the reference implementation's keys", () => {
   }
 });
 
-Deno.test("Argon2 refuses costs that are no costs or beyond the limits, at once", () => {
+Deno.test("Argon2 refuses invalid or excessive costs immediately", () => {
   const cost = { memory: 64, passes: 1, parallelism: 1 };
   for (
     const wrong of [

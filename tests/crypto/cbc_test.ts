@@ -1,4 +1,4 @@
-/** CVE-2008-5161: what a block under CBC decrypts to must not show in when a forgery is answered. */
+/** CVE-2008-5161: the time of the answer to a forgery must not depend on the decrypted block under CBC. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MAX_PACKET_LENGTH } from "../../lib/defaults.ts";
 import { ProtocolError } from "../../lib/errors.ts";
@@ -6,7 +6,7 @@ import { Opener } from "../../lib/crypto/packet_cipher.ts";
 import { noise } from "../support/random.ts";
 import { drain, keysFor, nameOf, pairFor, PROTECTED, readsOn } from "./packets.ts";
 
-/** How many bytes the opener takes until it answers, and with what. */
+/** The bytes that the opener reads until it answers, and the answer. */
 function answeredAfter(opener: Opener, packet: Uint8Array): [number, string] {
   const bytes = new Uint8Array(packet.length + 2 * MAX_PACKET_LENGTH);
   bytes.set(packet);
@@ -23,7 +23,7 @@ function answeredAfter(opener: Opener, packet: Uint8Array): [number, string] {
 }
 
 for (const suite of PROTECTED.filter(readsOn)) {
-  Deno.test(`${nameOf(suite)}: every forgery is answered at the same place, in the same words`, () => {
+  Deno.test(`${nameOf(suite)}: every forgery is answered at the same position with the same error`, () => {
     const answers = new Set<string>();
     for (const at of [0, 1, 2, 3, 5, 30, 100, 330]) {
       for (const bit of [0x01, 0x10, 0x80]) {
@@ -32,7 +32,7 @@ for (const suite of PROTECTED.filter(readsOn)) {
         const packet = drain(pair.sealer);
         packet[Math.min(at, packet.length - 1)]! ^= bit;
         const [after, message] = answeredAfter(pair.opener, packet);
-        // Near the limit a claim of length may be right, and the tag lies behind it.
+        // Near the limit the claimed length may be valid, followed by the tag.
         answers.add(`${after} ${message}`);
       }
     }
@@ -40,7 +40,7 @@ for (const suite of PROTECTED.filter(readsOn)) {
   });
 }
 
-Deno.test("with encrypt-then-MAC a forgery under CBC is answered at once", () => {
+Deno.test("with encrypt-then-MAC a forgery under CBC is answered immediately", () => {
   const suite = PROTECTED.find(({ cipher, mac }) =>
     cipher === "aes128-cbc" && mac.includes("etm")
   )!;
@@ -52,7 +52,7 @@ Deno.test("with encrypt-then-MAC a forgery under CBC is answered at once", () =>
   assertThrows(() => pair.opener.next(), ProtocolError, "not authentic");
 });
 
-Deno.test("memory does not grow while a forgery's bytes are passed over", () => {
+Deno.test("memory does not grow while a forgery's bytes are discarded", () => {
   const suite = PROTECTED.find(readsOn)!;
   using opener = new Opener();
   opener.setKeys(keysFor(suite));

@@ -44,7 +44,7 @@ Deno.test("long CTR streams agree with node:crypto from any start of the last by
   for (let low = 0; low < 256; low += 5) {
     const iv = noise(16, low);
     iv[15] = low;
-    iv[14] = 0xfe; // carries into the byte above within the stream
+    iv[14] = 0xfe; // the counter carries into the next byte within the stream
     const [key, data] = [noise(32, low + 1), noise(9000 + low, low)];
     const theirs = nodeEncrypt("aes-256-ctr", key, iv, data);
     assertEquals(encryptBytes("aes256-ctr", key, iv, data), theirs, `${low}`);
@@ -71,7 +71,7 @@ for (const size of [128, 256] as const) {
   });
 }
 
-Deno.test("chacha20-poly1305@openssh.com: keys at rest come back, and a wrong tag is refused", () => {
+Deno.test("chacha20-poly1305@openssh.com: encrypted keys decrypt, and a wrong tag is refused", () => {
   const cipher = "chacha20-poly1305@openssh.com";
   for (let length = 0; length < 700; length++) {
     const [key, data] = [noise(64, length), noise(length, length + 1)];
@@ -83,7 +83,7 @@ Deno.test("chacha20-poly1305@openssh.com: keys at rest come back, and a wrong ta
   }
 });
 
-Deno.test("3des-cbc: gives NIST's ciphertext and takes it back", () => {
+Deno.test("3des-cbc: gives NIST's ciphertext and decrypts it", () => {
   // SP 800-67's sample keys over its sample text, one block, zero IV.
   const key = decodeHex("0123456789abcdef23456789abcdef01456789abcdef0123");
   const text = new TextEncoder().encode("The qufck brown fox jump");

@@ -36,13 +36,13 @@ function pair(keys: DirectionKeys): { sealer: Sealer; opener: Opener } & Disposa
   };
 }
 
-/** Text that repeats itself: a sixth of it remains. */
+/** Repetitive text, which compresses to a sixth. */
 function text(length: number): Uint8Array<ArrayBuffer> {
   const words = new TextEncoder().encode("all work and no play makes a dull boy, ");
   return Uint8Array.from({ length }, (_, at) => words[(at + (at >> 8)) % words.length]!);
 }
 
-Deno.test("payloads of all kinds and sizes come back, one after the other and many at once", () => {
+Deno.test("payloads of all kinds and sizes survive, alone and in batches", () => {
   using ends = pair(KEYS);
   const payloads = [1, 2, 100, 5000, 32768, 200_000].flatMap((length) => [
     text(length),
@@ -75,7 +75,7 @@ Deno.test("text becomes smaller on the wire, and noise hardly larger", () => {
   assert(size(noise(30_000)) < 30_200);
 });
 
-Deno.test("zlib@openssh.com begins when authentication is over, and each rekey begins anew", () => {
+Deno.test("zlib@openssh.com starts after authentication, and restarts at each rekey", () => {
   using ends = pair(LATER);
   const carry = (payload: Uint8Array): number => {
     ends.sealer.sealPayload(payload);
@@ -97,7 +97,7 @@ Deno.test("zlib@openssh.com begins when authentication is over, and each rekey b
   assert(carry(text(9000)) > 9000);
 });
 
-/** What a zlib of others makes of the payloads, a chunk for each, flushed as `flush` says. */
+/** The payloads deflated by zlib, a chunk for each, flushed with `flush`. */
 async function deflated(payloads: Uint8Array[], flush: number): Promise<Uint8Array[]> {
   const stream = createDeflate({ flush });
   const packets: Uint8Array[] = [];
@@ -123,7 +123,7 @@ function inflate(opener: Opener, packed: Uint8Array): Uint8Array | null {
   return opener.next();
 }
 
-Deno.test("what zlib itself deflates is inflated, whatever its flushes are", async () => {
+Deno.test("zlib's output is inflated with every kind of flush", async () => {
   const [PARTIAL, SYNC, FULL] = [1, 2, 3];
   const payloads = [text(3), text(4000), noise(4000), new Uint8Array(40_000), text(1)];
   for (const flush of [PARTIAL, SYNC, FULL]) {
@@ -136,7 +136,7 @@ Deno.test("what zlib itself deflates is inflated, whatever its flushes are", asy
   }
 });
 
-Deno.test("what we deflate is inflated by zlib itself, packet by packet", async () => {
+Deno.test("zlib inflates our output packet by packet", async () => {
   using sealer = new Sealer();
   sealer.rekey(NONE);
   const stream = createInflate();
@@ -155,7 +155,7 @@ Deno.test("what we deflate is inflated by zlib itself, packet by packet", async 
   stream.destroy();
 });
 
-Deno.test("a bomb is refused while it is inflated, in time that grows with its packet only", () => {
+Deno.test("a bomb is refused during inflation, in time proportional to its packet", () => {
   // A megabyte of zeros for each kilobyte of packet.
   for (const megabytes of [1, 16, 64]) {
     const bomb = new Uint8Array(deflateSync(new Uint8Array(megabytes << 20)));
@@ -179,7 +179,7 @@ Deno.test("a payload may be inflated up to the size of the largest packet and no
   }
 });
 
-Deno.test("a broken, ended or empty stream is one protocol error", async () => {
+Deno.test("a malformed, ended or empty stream is the same protocol error", async () => {
   const [good] = await deflated([text(500)], 2);
   const broken = good!.slice();
   broken[1]! ^= 0x55;

@@ -1,4 +1,4 @@
-/** Two positive INTEGERs in a SEQUENCE, strictly in DER; null for any other form. SSH itself has mpints. */
+/** Parses two positive INTEGERs in a SEQUENCE in strict DER; null otherwise. SSH uses mpints instead. */
 export function derNumbers(der: Uint8Array): [Uint8Array, Uint8Array] | null {
   let at = 0;
   const header = (tag: number): number | null => {

@@ -76,7 +76,7 @@ Deno.test("0, 1, p - 1, p and above, negative and padded values are refused on b
 
 const talk = { maxGroupBits: 4096 };
 
-/** The two sides of group exchange, settled. */
+/** The two sides of group exchange with an agreed group. */
 async function exchange(): Promise<[Agreement, Agreement]> {
   const [toServer, toClient] = [
     Promise.withResolvers<Uint8Array>(),
@@ -88,7 +88,7 @@ async function exchange(): Promise<[Agreement, Agreement]> {
   ]);
 }
 
-Deno.test("group exchange settles one group, and both sides hash the same", async () => {
+Deno.test("group exchange selects one group, and both sides have the same hash", async () => {
   const [client, server] = await exchange();
   assertEquals(client.settled, server.settled);
   assertEquals(encodeHex(client.settled.subarray(0, 12)), "00000800" + "00000c00" + "00002000");
@@ -99,7 +99,7 @@ Deno.test("group exchange settles one group, and both sides hash the same", asyn
   assertEquals(ours.finish(publicValue), secret);
 });
 
-/** What the server answers to a wish: the bits of the group. */
+/** The server's answer to a request: the bits of the group. */
 async function granted(
   min: number,
   preferred: number,
@@ -124,7 +124,7 @@ Deno.test("the server grants the smallest group that suffices, and none below 30
   assertEquals(await granted(2048, 5000, 5000), 4096);
 });
 
-Deno.test("the server refuses wishes that make no sense or that it cannot serve", async () => {
+Deno.test("the server refuses invalid requests and those without a matching group", async () => {
   const senseless: [number, number, number][] = [
     [1024, 1024, 1024],
     [2048, 2048, 2048],
@@ -140,7 +140,7 @@ Deno.test("the server refuses wishes that make no sense or that it cannot serve"
   }
 });
 
-Deno.test("the client refuses groups that are too small, too large or none", async () => {
+Deno.test("the client refuses groups that are too small, too large or invalid", async () => {
   const p = number(dhGroup(2048).prime);
   const offer = (prime: bigint, generator: bigint): KexTalk => ({
     ...talk,
@@ -176,8 +176,8 @@ Deno.test("the client refuses groups that are too small, too large or none", asy
   assert((await dhGroupExchange.request(offer(p, 2n))).settled.length > 256);
 });
 
-Deno.test("thousands of exchanges in a tiny group have K and public values in their one right form", () => {
-  // 2^32 - 209 is a safe prime: a leading zero comes in every 256th number, and the work is small.
+Deno.test("thousands of exchanges in a tiny group encode K and public values canonically", () => {
+  // 2^32 - 209 is a safe prime: every 256th number has a leading zero, and the arithmetic is fast.
   const prime = 2n ** 32n - 209n;
   const { initiate, respond } = dhAgreement(() => ({
     prime: new Uint8Array([0xff, 0xff, 0xff, 0x2f]),

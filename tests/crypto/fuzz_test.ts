@@ -1,4 +1,4 @@
-/** Whatever a peer sends, the core answers with a payload or a ProtocolError; it never traps. */
+/** For any input of a peer, the core returns a payload or throws a ProtocolError; it never traps. */
 
 import { assert, assertEquals } from "@std/assert";
 import { ProtocolError } from "../../lib/errors.ts";
@@ -8,7 +8,7 @@ import { core, wasmBuild } from "../../lib/crypto/wasm.ts";
 import { fuzzTest, LONG, noise } from "../support/random.ts";
 import { drain, keysFor, nameOf, SUITES } from "./packets.ts";
 
-/** In the tests' names, so that each build gets other inputs (see simd128_test.ts). */
+/** Part of the test names, so that each build gets different inputs (see simd128_test.ts). */
 const BUILD = `the ${wasmBuild()} build`;
 
 for (const suite of SUITES) {
@@ -52,7 +52,7 @@ for (const suite of SUITES) {
       try {
         for (let push = 0; push < 8; push++) {
           const bytes = noise(random(900), random(2 ** 30));
-          // Small lengths, so that the bytes get as far as the MAC.
+          // Small lengths, so that the bytes reach the MAC check.
           if (push === 0 && bytes.length > 4) bytes.set([0, 0, random(4), random(256) & 0xf0]);
           opener.push(bytes);
           while (opener.next() !== null);

@@ -1,4 +1,4 @@
-/** Unpacking DEFLATE data, beside zlib's. */
+/** Inflates DEFLATE data, compared with zlib. */
 import { deflateRawSync } from "node:zlib";
 import { assertEquals, assertThrows } from "@std/assert";
 import { inflate } from "../../lib/crypto/inflate.ts";
@@ -6,7 +6,7 @@ import { fuzzTest, noise } from "../support/random.ts";
 
 const ZLIB = { FIXED: 4, HUFFMAN: 2, RLE: 3 };
 
-fuzzTest("What zlib has packed is unpacked, whatever the kind of its blocks", (random) => {
+fuzzTest("zlib's output is inflated for every kind of block", (random) => {
   for (let i = 0; i < 60; i++) {
     const size = random(i % 10 === 0 ? 200_000 : 2000);
     const values = 1 + random(256);
@@ -22,7 +22,7 @@ fuzzTest("What zlib has packed is unpacked, whatever the kind of its blocks", (r
   }
 });
 
-Deno.test("A long run of one byte is a copy of itself", () => {
+Deno.test("A long run of one byte is an overlapping copy", () => {
   const data = new Uint8Array(100_000).fill(7);
   assertEquals(inflate(deflateRawSync(data, { strategy: ZLIB.RLE })), data);
 });

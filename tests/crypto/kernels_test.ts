@@ -11,12 +11,12 @@ import { nodeEncrypt } from "./node_cipher.ts";
 import { hex, keysFor, nameOf, pairFor, PROTECTED, sealOne } from "./packets.ts";
 
 const TAG = 16;
-/** Every length around which a kernel changes its way, and every rest behind it. */
+/** Every length at which a kernel changes its code path, and every remainder. */
 const LENGTHS = [...Array(1200).keys()].slice(1).concat([4095, 32768, 33000, 65536, 261120]);
 
 for (const suite of PROTECTED.filter((suite) => suite.mac === "")) {
   Deno.test(`${nameOf(suite)}: ring opens what we seal, at every length`, () => {
-    // GCM's nonce as ring's side builds it: zeros, then the packet's number.
+    // GCM's nonce in the test: zeros, then the packet's number.
     const keys = { ...keysFor(suite), iv: new Uint8Array(suite.iv) };
     using pair = pairFor(suite);
     pair.sealer.setKeys(keys);
@@ -28,7 +28,7 @@ for (const suite of PROTECTED.filter((suite) => suite.mac === "")) {
       ring.load(packet);
       assert(ring.open(number), `ring refuses a payload of ${length}`);
       assertEquals(ring.packet.slice(5, 5 + length), payload, `payload of ${length}`);
-      // Sealed once more by ring, from its length in clear, the packet is ours again, tag and all.
+      // Sealed again by ring, with its plain length, the packet equals ours including the tag.
       const clear = ring.packet;
       new DataView(clear.buffer, clear.byteOffset).setUint32(0, packet.length - 4 - TAG);
       ring.seal(number);
@@ -39,13 +39,13 @@ for (const suite of PROTECTED.filter((suite) => suite.mac === "")) {
   });
 }
 
-Deno.test("chacha20-poly1305@openssh.com: ring opens ciphertexts whose sums carry far", () => {
+Deno.test("chacha20-poly1305@openssh.com: ring opens ciphertexts with long carries", () => {
   const suite = PROTECTED.find(({ cipher }) => cipher.startsWith("chacha20"))!;
   using pair = pairFor(suite);
   const ring = new RingCipher(keysFor(suite).key);
   let sequence = 0;
   for (const fill of [0x00, 0xff, 0xfb, 0xfc, 0xfe, 0x80]) {
-    // Each packet has another Poly1305 key, and its payload is chosen so that the MAC sees `fill`.
+    // Each packet has a different Poly1305 key; its payload is chosen so that the MAC input is `fill`.
     for (let length = 1; length < 800; length += 7) {
       ring.load(new Uint8Array(4 + 1 + length + TAG));
       ring.seal(sequence);
@@ -107,7 +107,7 @@ Deno.test("Poly1305 gives RFC 8439's tag", () => {
   assertEquals(encodeHex(poly1305(key, message)), "a8061dc1305136c6c22b8baf0c0127a9");
 });
 
-Deno.test("Poly1305 agrees with plain arithmetic where carries run far", () => {
+Deno.test("Poly1305 agrees with plain arithmetic for long carries", () => {
   const little = (bytes: Uint8Array) => BigInt(`0x0${encodeHex(bytes.toReversed())}`);
   const prime = (1n << 130n) - 5n;
   const check = (key: Uint8Array, message: Uint8Array) => {
@@ -149,7 +149,7 @@ Deno.test("AES gives FIPS 197's ciphertexts for its three key sizes", () => {
   assertEquals(encrypt("aes256-cbc", 32), "8ea2b7ca516745bfeafc49904b496089");
 });
 
-Deno.test("AES's S-box is right for every byte, in every place", () => {
+Deno.test("AES's S-box is right for every byte in every position", () => {
   // Encryption of all 256 bytes in all 16 places meets every entry of every table many times.
   for (let byte = 0; byte < 256; byte++) {
     const key = new Uint8Array(16).fill(byte ^ 0xa5);
@@ -188,7 +188,7 @@ testVectors("aes_gcm", ({ key, iv, text, sealed, result }) => {
 testVectors("aes_cbc_pkcs5", ({ key, iv, text, sealed, result }) => {
   const cipher = `aes${8 * key.length}-cbc`;
   const opened = core().crypt(cipher, key, iv, sealed, false);
-  if (result !== "valid") return; // bad padding, which only the caller sees
+  if (result !== "valid") return; // bad padding, which only the caller detects
   const padding = opened!.at(-1)!;
   assertEquals(opened!.slice(0, -padding), text);
   assertEquals(core().crypt(cipher, key, iv, opened!, true), sealed);

@@ -47,7 +47,7 @@ for (const [name, method] of Object.entries(METHODS)) {
     assertThrows(() => initiator.finish(new Uint8Array(good.length)), ProtocolError);
   });
 
-  Deno.test(`${name}: nothing can be finished after the private value is gone`, () => {
+  Deno.test(`${name}: no exchange can be finished after the private value was disposed`, () => {
     const initiator = method.initiate();
     const { publicValue } = method.respond(initiator.publicValue);
     initiator[Symbol.dispose]();
@@ -56,7 +56,7 @@ for (const [name, method] of Object.entries(METHODS)) {
   });
 }
 
-Deno.test("K is an mpint without leading zeros, and with one before a top bit", () => {
+Deno.test("K is an mpint without needless zeros, and with one before a set top bit", () => {
   let [short, padded] = [0, 0];
   for (let round = 0; round < 1500; round++) {
     const scalar = digest("SHA-256", new Uint8Array([round, round >> 8]));
@@ -78,7 +78,7 @@ Deno.test("K is an mpint without leading zeros, and with one before a top bit", 
 const BASE_POINT = new Uint8Array(32);
 BASE_POINT[0] = 9;
 
-Deno.test("X25519 gives RFC 7748's results, one time and a thousand times", () => {
+Deno.test("X25519 gives RFC 7748's results after one and a thousand iterations", () => {
   const once = core().agree(
     "x25519",
     hex("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4"),
@@ -153,7 +153,7 @@ testVectors("mlkem_768_encaps", ({ random, publicKey, resultHash, result }) => {
   else assertEquals(both, undefined);
 });
 
-Deno.test("thousands of exchanges: both sides write the same K, also where it begins with zeros", () => {
+Deno.test("thousands of exchanges: both sides encode the same K, also if it begins with zeros", () => {
   const rounds = { curve25519: 1500, nistp256: 600 };
   for (const [name, count] of Object.entries(rounds)) {
     const method = METHODS[name as keyof typeof rounds];

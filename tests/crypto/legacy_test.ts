@@ -1,4 +1,4 @@
-/** What is only for old peers and old files: MD5, DES, signatures over SHA-1, and large RSA keys. */
+/** Algorithms only for old peers and old files: MD5, DES, SHA-1 signatures, and large RSA keys. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { createHash, sign, verify } from "node:crypto";
@@ -19,7 +19,7 @@ Deno.test("MD5 agrees with node:crypto at every length", () => {
   }
 });
 
-Deno.test("des-cbc gives FIPS 81's ciphertext and takes it back", () => {
+Deno.test("des-cbc gives FIPS 81's ciphertext and decrypts it", () => {
   // FIPS 81, table C1.
   const [key, iv] = [
     decodeHex("0123456789abcdef"),
@@ -32,7 +32,7 @@ Deno.test("des-cbc gives FIPS 81's ciphertext and takes it back", () => {
   assertThrows(() => decryptBytes("des-cbc", new Uint8Array(24), iv, sealed), RangeError);
 });
 
-Deno.test("3des-cbc gives OpenSSL's ciphertext at every length and takes it back", () => {
+Deno.test("3des-cbc gives OpenSSL's ciphertext at every length and decrypts it", () => {
   const key = Uint8Array.from({ length: 24 }, (_, i) => 7 * i);
   const iv = Uint8Array.from({ length: 8 }, (_, i) => 31 * i);
   const all = createHash("sha256");
@@ -58,7 +58,7 @@ Deno.test("RSA with SHA-1 signs as node:crypto does, and verifies", () => {
   }
 });
 
-Deno.test("RSA with SHA-1 refuses parts that would betray the key", () => {
+Deno.test("RSA with SHA-1 refuses key parts that would leak the key", () => {
   const { parts } = rsaKey(2048);
   const other = rsaKey(2048).parts;
   for (const name of ["n", "d", "p", "q", "iqmp"] as const) {

@@ -1,4 +1,4 @@
-/** WebAssembly memory keeps nothing secret: neither freed blocks nor the stack. */
+/** WebAssembly memory keeps no secrets, neither in freed blocks nor on the stack. */
 
 import { assert } from "@std/assert";
 import { Buffer } from "node:buffer";
@@ -91,7 +91,7 @@ Deno.test("an RSA key is not left in memory by signing", () => {
   assertGone({ d, p, q, iqmp, dp: part("dp"), dq: part("dq") });
 });
 
-Deno.test("keys and texts of private keys at rest are not left in memory", () => {
+Deno.test("keys and texts of private key files are not left in memory", () => {
   const passphrase = noise(24, 77);
   const key = bcryptPbkdf(passphrase, noise(16, 78), 2, 48);
   const text = decryptBytes("aes256-ctr", key.subarray(0, 32), key.subarray(32), noise(64, 79));

@@ -1,6 +1,6 @@
 import { createCipheriv } from "node:crypto";
 
-/** Whole blocks or a stream through `node:crypto`, and its cipher closed behind them. */
+/** Encrypts whole blocks or a stream with `node:crypto`, then closes its cipher. */
 export function nodeEncrypt(
   name: string,
   key: Uint8Array,

@@ -1,4 +1,4 @@
-/** P-521, whose arithmetic is another crate's than that of the smaller curves. */
+/** P-521, whose arithmetic is from a different crate than the smaller curves'. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { digest } from "../../lib/crypto/digest.ts";
 import { ecdsaPublicKey, generateEcdsa, signEcdsa, verifyEcdsa } from "../../lib/crypto/sign.ts";
@@ -60,7 +60,7 @@ Deno.test("nistp521: 100 signatures of one message have 100 nonces that use the 
     if (nonce >> 513n !== 0n) top++;
   }
   assertEquals(nonces.size, 100);
-  // CVE-2024-31497 was this very curve: PuTTY's nonces had nine zero bits on top of 521.
+  // CVE-2024-31497 affected this curve: the top nine of the 521 bits of PuTTY's nonces were zero.
   assert(top > 90, `${100 - top} of 100 nonces have eight zero bits on top`);
 });
 

@@ -23,7 +23,7 @@ for (const suite of SUITES) {
 }
 
 for (const suite of PROTECTED) {
-  Deno.test(`${nameOf(suite)}: a change in any byte of a packet is noticed`, () => {
+  Deno.test(`${nameOf(suite)}: a change in any byte of a packet is detected`, () => {
     using sealer = new Sealer();
     sealer.setKeys(keysFor(suite));
     const packet = sealOne(sealer, noise(300));
@@ -33,7 +33,7 @@ for (const suite of PROTECTED) {
       using opener = new Opener();
       opener.setKeys(keysFor(suite));
       opener.push(forged);
-      opener.push(new Uint8Array(70000)); // a longer claim must find its bytes
+      opener.push(new Uint8Array(70000)); // a longer claim must be followed by its bytes
       assertThrows(() => {
         if (answer(opener) === null) throw new ProtocolError("claims more than was sent");
       }, ProtocolError);

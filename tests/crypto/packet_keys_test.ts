@@ -27,7 +27,7 @@ function exchange(suite: Suite, hash: DirectionKeys["hash"], seed: number): Dire
   };
 }
 
-/** RFC 4253 §7.2, written once more and with other tools. */
+/** RFC 4253 §7.2, implemented independently. */
 function derive(suite: Suite, keys: DirectionKeys): RawKeys {
   const letters = keys.direction === "client-to-server" ? "ACE" : "BDF";
   const hash = (...parts: Uint8Array[]) => {
@@ -68,7 +68,7 @@ for (const suite of PROTECTED) {
   });
 }
 
-Deno.test("a sequence number goes on over a rekey unless strict key exchange resets it", () => {
+Deno.test("a sequence number continues across a rekey unless strict key exchange resets it", () => {
   const suite = PROTECTED[0]!;
   using sealer = new Sealer();
   using opener = new Opener();
@@ -103,7 +103,7 @@ Deno.test("unknown names and wrong key sizes are TypeErrors, and the old keys st
   assertEquals(opener.next(), noise(10));
 });
 
-Deno.test("warming up works for every cipher, and leaves no handle behind", () => {
+Deno.test("warming up works for every cipher, and leaks no handle", () => {
   for (const { cipher, mac } of PROTECTED) warmUp(cipher, mac);
   const before = heap().length;
   for (let round = 0; round < 50; round++) warmUp(PROTECTED[0]!.cipher, "");
@@ -136,7 +136,7 @@ for (const suite of PROTECTED) {
 /** Looks for K, keys and IVs anywhere in WebAssembly memory, stack and freed blocks included. */
 function assertGone(suite: Suite, exchange: DirectionKeys): void {
   const raw = derive(suite, exchange);
-  // The IV of CTR and CBC is no secret, but is derived beside the keys and ought to go as well.
+  // The IV of CTR and CBC is not secret, but is derived with the keys and should be wiped, too.
   const secrets = { secret: exchange.secret, key: raw.key, macKey: raw.macKey, iv: raw.iv };
   const memory = heap();
   for (const [name, bytes] of Object.entries(secrets)) {

@@ -21,7 +21,7 @@ const NONE = SUITES[0]!;
 const NEWKEYS = 21;
 const USERAUTH_SUCCESS = 52;
 
-/** A packet as "none" frames it, with any length fields one likes. */
+/** A packet framed as by "none", with any length fields. */
 function clear(packetLength: number, padding: number, body: number): Uint8Array<ArrayBuffer> {
   const packet = new Uint8Array(4 + body);
   new DataView(packet.buffer).setUint32(0, packetLength);
@@ -30,7 +30,7 @@ function clear(packetLength: number, padding: number, body: number): Uint8Array<
 }
 
 for (const suite of SUITES) {
-  Deno.test(`${nameOf(suite)}: packets come out of any split of the bytes`, () => {
+  Deno.test(`${nameOf(suite)}: packets are found in any split of the bytes`, () => {
     const payloads = [1, 12, 130, 300].map((length) => noise(length, length));
     using pair = pairFor(suite);
     for (const payload of payloads) pair.sealer.sealPayload(payload);
@@ -71,7 +71,7 @@ for (const suite of PROTECTED) {
     pair.opener.push(new Uint8Array([...wire[0]!, ...wire[1]!, ...wire[2]!]));
     assertEquals(pair.opener.next(), noise(50, 1));
     assertThrows(() => answer(pair.opener), ProtocolError, "not authentic");
-    // It stays dead: nothing behind a forgery is looked at.
+    // It stays failed: nothing after a forgery is processed.
     assertThrows(() => pair.opener.next(), ProtocolError, "not authentic");
   });
 
@@ -125,7 +125,7 @@ Deno.test("packet_length of 0, 1, 4, unaligned, or over the limit is refused at 
   }
 });
 
-Deno.test("the limit is the caller's to set", () => {
+Deno.test("the caller sets the limit", () => {
   using opener = new Opener({ maxPacket: 100 });
   opener.push(clear(108, 4, 0));
   assertThrows(() => opener.next(), ProtocolError);
@@ -146,7 +146,7 @@ Deno.test("padding below 4, beyond the packet, or all of it is refused", () => {
   assertEquals(opener.next()?.length, 1);
 });
 
-Deno.test("a claim of 200 KiB and then silence costs no memory", () => {
+Deno.test("a claimed length of 200 KiB without data allocates nothing", () => {
   const before = heap().length;
   const openers = Array.from({ length: 100 }, () => new Opener());
   for (const opener of openers) {
@@ -180,7 +180,7 @@ Deno.test("an outbox that is never quite empty does not grow", () => {
   assert(heap().length - before < 1 << 20);
 });
 
-Deno.test("idle connections give the memory of their bulk days back", () => {
+Deno.test("idle connections release the memory of earlier bulk data", () => {
   const pairs = Array.from({ length: 40 }, () => pairFor(SUITES[1]!));
   const bulk = () => {
     for (const { sealer, opener } of pairs) {
@@ -229,7 +229,7 @@ Deno.test("sequence numbers are those of the packet returned last, also within a
   }
 });
 
-Deno.test("more bytes may be pushed while a batch is half handed out", () => {
+Deno.test("more bytes may be pushed while a batch is partly read", () => {
   for (const suite of [NONE, SUITES[1]!, SUITES[8]!]) {
     using pair = pairFor(suite);
     let pushed = 0;
@@ -276,7 +276,7 @@ for (const suite of SUITES.filter((suite: Suite) => suite === NONE || suite.mac.
   });
 }
 
-Deno.test("a disposed sealer or opener says so, and disposing twice is harmless", () => {
+Deno.test("a disposed sealer or opener throws, and disposing twice is harmless", () => {
   const pair = pairFor(SUITES[1]!);
   pair[Symbol.dispose]();
   pair[Symbol.dispose]();

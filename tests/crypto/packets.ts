@@ -1,4 +1,4 @@
-/** What the packet tests share: every protection, keys for it, and payloads. */
+/** Helpers for packet tests: all suites, keys for them, and payloads. */
 
 import { Opener, type RawKeys, Sealer } from "../../lib/crypto/packet_cipher.ts";
 import { decodeHex } from "../../lib/encoding.ts";
@@ -37,7 +37,7 @@ const CIPHERS = [
   ["3des-cbc", 24, 8],
 ] as const;
 
-/** Everything that a connection can negotiate, and "none". */
+/** All suites that a connection can negotiate, and "none". */
 export const SUITES: Suite[] = [
   ...AEAD,
   ...CIPHERS.flatMap(([cipher, key, iv]) =>
@@ -45,7 +45,7 @@ export const SUITES: Suite[] = [
   ),
 ];
 
-/** The suites that do authenticate. */
+/** The suites with authentication. */
 export const PROTECTED: Suite[] = SUITES.slice(1);
 
 /** A name for a test. */
@@ -84,7 +84,7 @@ export function pairFor(
   };
 }
 
-/** Everything that is sealed and not taken yet. */
+/** All sealed bytes not yet read. */
 export function drain(sealer: Sealer): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(sealer.pending);
   sealer.take(bytes);
@@ -97,14 +97,14 @@ export function sealOne(sealer: Sealer, payload: Uint8Array): Uint8Array<ArrayBu
   return drain(sealer);
 }
 
-/** Whether a forgery under the suite is answered only after as many bytes as a packet may have. */
+/** Whether a forgery under the suite is answered only after the bytes of the largest packet. */
 export function readsOn({ cipher, mac }: Suite): boolean {
   return cipher.endsWith("-cbc") && !mac.includes("etm");
 }
 
 /**
- * What the opener gives when it answers: behind a forgery under CBC it first reads on for as long as
- * the largest packet (CVE-2008-5161).
+ * The opener's answer; after a forgery under CBC it first reads as many bytes as the largest packet
+ * has (CVE-2008-5161).
  */
 export function answer(opener: Opener): Uint8Array | null {
   for (let more = 0; more < 6; more++) {

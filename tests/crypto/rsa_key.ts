@@ -7,10 +7,10 @@ import {
 import { Buffer } from "node:buffer";
 import type { RsaPrivateParts } from "../../lib/crypto/sign.ts";
 
-/** Sizes whose keys are kept in `rsa_keys/` as PKCS#8: to make one takes seconds. */
+/** Sizes whose keys are stored in `rsa_keys/` as PKCS#8, since generating one takes seconds. */
 const KEPT: readonly number[] = [4096, 5120];
 
-/** A key of node:crypto, and its parts for our own signing. */
+/** A key of node:crypto, and its parts for our signing. */
 export function rsaKey(
   bits: number,
 ): { parts: RsaPrivateParts; privateKey: KeyObject; publicKey: KeyObject } {

@@ -90,11 +90,12 @@ for (const [curve, size, rounds] of [["nistp256", 32, 300], ["nistp384", 48, 60]
       if (nonceOf(curve, scalar, r, s) >> BigInt(8 * size - 8) > 0n) top++;
     }
     assertEquals(seen.size, rounds);
-    // CVE-2024-31497: nonces with leading zeros gave keys away. All but about 1 in 256 have none.
+    // CVE-2024-31497: biased nonces with leading zeros leaked keys. Only about 1 in 256 may begin with
+    // a zero byte.
     assert(top > 0.95 * rounds, `${rounds - top} of ${rounds} nonces begin with a zero byte`);
   });
 
-  Deno.test(`${curve}: scalars and magnitudes may lack leading zeros or have one too many`, () => {
+  Deno.test(`${curve}: scalars and magnitudes may lack leading zeros or have an extra one`, () => {
     const { scalar, point } = generateEcdsa(curve);
     const { r, s } = signEcdsa(curve, new Uint8Array([0, ...scalar]), point, message);
     assert(verifyEcdsa(curve, point, message, new Uint8Array([0, ...r]), s));
@@ -107,7 +108,7 @@ const ORDER = {
     0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n,
 };
 
-/** k = (z + r d) / s: what the signer must have drawn. */
+/** k = (z + r d) / s: the signer's nonce. */
 function nonceOf(
   curve: "nistp256" | "nistp384",
   scalar: Uint8Array,
@@ -136,7 +137,7 @@ function inverse(a: bigint, m: bigint): bigint {
 }
 
 for (const bits of [2048, 4096]) {
-  Deno.test(`RSA ${bits}: signs what node:crypto verifies, and the other way round`, () => {
+  Deno.test(`RSA ${bits}: node:crypto verifies our signatures, and we verify its`, () => {
     const { parts, privateKey, publicKey } = rsaKey(bits);
     for (const hash of ["SHA-256", "SHA-512"] as const) {
       const name = hash.replace("-", "");
@@ -199,8 +200,8 @@ Deno.test("RSA: a key of 4 Mbit is refused before any arithmetic, and so are wea
 });
 
 Deno.test("RSA 11213: verifies a signature that was made by hand", () => {
-  // For a prime modulus the private exponent is 1/e mod n - 1: no need to search for two primes.
-  // 2^11213 - 1 is a Mersenne prime; its size lies beyond what ring takes.
+  // For a prime modulus the private exponent is 1/e mod n - 1, so no two primes are needed.
+  // 2^11213 - 1 is a Mersenne prime; its size exceeds the limit of ring.
   const n = 2n ** 11213n - 1n;
   const e = 65537n;
   const d = inverse(e, n - 1n);

@@ -1,4 +1,4 @@
-/** The tests of kernels and packets once more, on the build without relaxed SIMD. */
+/** Runs the tests of kernels and packets on the build without relaxed SIMD. */
 
 import { assertEquals } from "@std/assert";
 

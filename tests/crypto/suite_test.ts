@@ -5,7 +5,7 @@ import { resolveList, resolveSuite } from "../../lib/crypto/suite.ts";
 const TABLE: Algorithm[] = ["a1", "a2", "b1", "b2"]
   .map((name) => ({ name, preset: name === "b2" ? null : "strict" }));
 
-/** A wish, and what is left of a1, a2 and b1, which are the defaults, and b2. */
+/** A request, and the selected names out of a1, a2 and b1, which are the defaults, and b2. */
 const WISHES: [string | string[] | undefined, string[]][] = [
   [undefined, ["a1", "a2", "b1"]],
   ["b2", ["b2"]],
@@ -31,12 +31,12 @@ const WISHES: [string | string[] | undefined, string[]][] = [
 ];
 
 for (const [wish, expected] of WISHES) {
-  Deno.test(`the wish ${JSON.stringify(wish)} comes to ${expected}`, () => {
+  Deno.test(`the request ${JSON.stringify(wish)} selects ${expected}`, () => {
     assertEquals(resolveList("test", wish, TABLE), expected);
   });
 }
 
-Deno.test("unknown names and empty lists are refused with what is known", () => {
+Deno.test("unknown names and empty lists are refused, and the error lists the known names", () => {
   for (const wish of ["c1", "+c1", "^c1", "a1,c1", "c*", "+!a1", "a.", "A1"]) {
     assertThrows(() => resolveList("test", wish, TABLE), TypeError, "known are a1, a2, b1, b2");
   }
@@ -45,7 +45,7 @@ Deno.test("unknown names and empty lists are refused with what is known", () => 
   }
 });
 
-Deno.test("what is not safe is off by default, and comes by its name", () => {
+Deno.test("unsafe algorithms are off by default, and can be enabled by name", () => {
   const suite = resolveSuite();
   const all = [...suite.kex, ...suite.cipher, ...suite.mac, ...suite.hostKey, ...suite.userKey];
   assertEquals(
@@ -70,7 +70,7 @@ Deno.test("what is not safe is off by default, and comes by its name", () => {
   assertEquals(asked.compression, ["zlib@openssh.com", "none"]);
 });
 
-Deno.test("by default old peers find at the end of the lists what OpenSSH offers them", () => {
+Deno.test("the defaults end with the algorithms that OpenSSH offers to old peers", () => {
   const { kex, mac, hostKey } = resolveSuite();
   assertEquals(kex.slice(-4), [
     "ecdh-sha2-nistp256",

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { AdaptiveIo } from "../../lib/runtime/adaptive_io.ts";
 import { FakeTime } from "../support/fake_time.ts";
 
-Deno.test("after a slow call those that follow are left to other threads, and then one is tried", async () => {
+Deno.test("after a slow call later ones use other threads, until a trial call", async () => {
   using time = new FakeTime();
   const io = new AdaptiveIo();
   const ways: string[] = [];
@@ -19,7 +19,7 @@ Deno.test("after a slow call those that follow are left to other threads, and th
   assertEquals(ways.length, 66);
 });
 
-Deno.test("a slow call that fails counts, and its failure is told", () => {
+Deno.test("a slow call that fails counts, and its error is thrown", () => {
   using time = new FakeTime();
   const io = new AdaptiveIo();
   let failure: unknown = null;

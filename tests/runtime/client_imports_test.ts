@@ -1,4 +1,4 @@
-/** What a bundle of the client takes in: nothing that only one platform has. */
+/** The imports of a client bundle must not need a specific platform. */
 import { assertEquals } from "@std/assert";
 import { importsOf, readSources, type Sources, withoutComments } from "../support/sources.ts";
 
@@ -8,13 +8,13 @@ const sources: Sources = new Map([
   ["mod.ts", await Deno.readTextFile(new URL("../../mod.ts", import.meta.url))],
 ]);
 
-/** The source without what is there for types only. */
+/** The source without type-only code. */
 function withoutTypes(source: string): string {
   return source.replace(/\btypeof import\([^)]*\)/g, "unknown")
     .replace(/^(?:import|export) type\b[^;]*\bfrom\b[^;]*;/gm, "");
 }
 
-/** All that a file imports when it runs, with what those import. */
+/** All files that a file imports at run time, directly or through others. */
 function reachable(from: string, sources: Sources, found = new Set<string>()): Set<string> {
   if (found.has(from)) return found;
   found.add(from);
@@ -28,7 +28,7 @@ function reachable(from: string, sources: Sources, found = new Set<string>()): S
 const ENTRYPOINTS = ["mod.ts", "lib/keys/mod.ts", "lib/sftp/mod.ts", "lib/agent/mod.ts"];
 
 for (const entrypoint of ENTRYPOINTS) {
-  Deno.test(`No module of one platform can be reached from ${entrypoint}`, () => {
+  Deno.test(`${entrypoint} reaches no module of a single platform`, () => {
     const all = reachable(entrypoint, sources);
     assertEquals(all.has("lib/errors.ts"), true);
     const packages = [...all].filter((name) => !sources.has(name));
@@ -42,7 +42,7 @@ Deno.test("No module uses a built-in that Chromium lacks", () => {
   assertEquals(uses.map(([name]) => name), []);
 });
 
-Deno.test("The walk along the imports finds what is imported late, and leaves types out", () => {
+Deno.test("The import walk finds dynamic imports, and skips types", () => {
   const made = new Map([
     ["a.ts", `import { b } from "./b.ts";\nimport type { T } from "node:net";`],
     [

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { acceptEach, closeQuietly } from "../../lib/runtime/connections.ts";
 
-/** A listener that accepts what it is given, one after the other, and then waits until it is closed. */
+/** A listener that accepts the given connections in order, and then waits until it is closed. */
 function listenerOf(...arrivals: (Deno.Conn | Error)[]) {
   const closed = Promise.withResolvers<never>();
   closed.promise.catch(() => {});
@@ -28,7 +28,7 @@ function connOf(calls: string[], name: string): Deno.Conn {
   return conn as unknown as Deno.Conn;
 }
 
-Deno.test("acceptEach takes each connection until it is aborted, and closes the listener", async () => {
+Deno.test("acceptEach accepts connections until it is aborted, and closes the listener", async () => {
   const calls: string[] = [];
   const listener = listenerOf(connOf(calls, "a"), connOf(calls, "b"));
   const end = new AbortController();
@@ -41,7 +41,7 @@ Deno.test("acceptEach takes each connection until it is aborted, and closes the 
   assertEquals(listener.calls, ["listener closed"]);
 });
 
-Deno.test("acceptEach survives errors of accepting and taking, and tells of them", async () => {
+Deno.test("acceptEach survives errors of accept and of the handler, and reports them", async () => {
   const calls: string[] = [];
   const listener = listenerOf(
     new Error("reset"),
@@ -59,7 +59,7 @@ Deno.test("acceptEach survives errors of accepting and taking, and tells of them
   assertEquals(told, ["reset", "no room"]);
 });
 
-Deno.test("acceptEach waits for what takes a connection before it accepts the next", async () => {
+Deno.test("acceptEach awaits the handler before it accepts the next connection", async () => {
   const calls: string[] = [];
   const listener = listenerOf(connOf(calls, "a"), connOf(calls, "b"));
   const end = new AbortController();
@@ -73,7 +73,7 @@ Deno.test("acceptEach waits for what takes a connection before it accepts the ne
   assertEquals(calls, ["a undelayed"]);
 });
 
-Deno.test("acceptEach closes a connection that comes as it is aborted", async () => {
+Deno.test("acceptEach closes a connection that arrives during the abort", async () => {
   const calls: string[] = [];
   const listener = listenerOf(connOf(calls, "late"));
   const end = new AbortController();
@@ -83,14 +83,14 @@ Deno.test("acceptEach closes a connection that comes as it is aborted", async ()
   assertEquals(calls, ["late closed"]);
 });
 
-Deno.test("acceptEach that is aborted before it starts accepts nothing", async () => {
+Deno.test("acceptEach with an aborted signal accepts nothing", async () => {
   const calls: string[] = [];
   const listener = listenerOf(connOf(calls, "never"));
   await acceptEach(listener, AbortSignal.abort(), () => {});
   assertEquals([listener.calls, calls], [["listener closed"], []]);
 });
 
-Deno.test("closeQuietly closes, and ignores that it is closed already", () => {
+Deno.test("closeQuietly closes, and ignores an already closed resource", () => {
   let closed = 0;
   const conn = { close: () => void closed++ } as unknown as Deno.Conn;
   closeQuietly(conn);

@@ -14,7 +14,7 @@ Deno.test("isError knows the errors of Deno and those of Node by their kind", as
   }
 });
 
-Deno.test("isError takes no object for an error that has its name", () => {
+Deno.test("isError ignores objects that only have the name of an error", () => {
   assertEquals(isError({ name: "NotFound" }, "NotFound"), false);
   assertEquals(isPlatformError(new TypeError("no")), false);
 });

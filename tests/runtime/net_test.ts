@@ -28,14 +28,14 @@ Deno.test("net.connectFrom rejects when it is aborted while it connects", async 
   await assertRejects(() => connecting, Error, "Aborted");
 });
 
-Deno.test("net.lookup gives an address as it is, whatever its family", async () => {
+Deno.test("net.lookup returns an address of either family unchanged", async () => {
   assertEquals(await runtime.net.lookup("127.0.0.1", 4), ["127.0.0.1"]);
   assertEquals(await runtime.net.lookup("::1", 0), ["::1"]);
 });
 
 for (const method of ["close", Symbol.dispose] as const) {
   Deno.test({
-    name: `The file of a unix socket is gone after ${String(method)} of its listener`,
+    name: `The file of a unix socket is removed by ${String(method)} of its listener`,
     ignore: Deno.build.os === "windows",
     fn: async () => {
       const folder = await Deno.makeTempDir();
@@ -54,7 +54,7 @@ for (const method of ["close", Symbol.dispose] as const) {
 
 const OPTIONS = { keepAlive: true, signal: new AbortController().signal };
 
-Deno.test("Sharing a port says which flag it needs, instead of ending the process", () => {
+Deno.test("Sharing a port without the needed flag throws an error that names it", () => {
   if ("listenDatagram" in Deno) return;
   const options = { port: 0, hostname: "127.0.0.1", reusePort: true };
   assertThrows(() => runtime.net.listen(options), TypeError, "--unstable-net");

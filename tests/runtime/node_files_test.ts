@@ -7,7 +7,7 @@ import { tempFolder } from "../support/temp.ts";
 
 const files = nodeFiles();
 
-nodeTest("A file of Node's is read and written where seek() has led", async () => {
+nodeTest("A Node file is read and written at the position of seek()", async () => {
   await using folder = await tempFolder();
   const path = `${folder.path}/file`;
   using file = await files.open(path, { read: true, write: true, createNew: true });
@@ -28,10 +28,10 @@ nodeTest("A file of Node's is read and written where seek() has led", async () =
   assertEquals(file.isTerminal(), false);
   const again = await files.open(path);
   assertEquals(await new Response(again.readable).bytes(), Uint8Array.of(1, 2, 3));
-  again.close(); // the end has closed it already
+  again.close(); // it was closed at the end of the stream
 });
 
-nodeTest("Options of open() mean what they do in Deno", async () => {
+nodeTest("Options of open() work as in Deno", async () => {
   await using folder = await tempFolder();
   const path = `${folder.path}/file`;
   await assertRejects(() => files.open(path, { write: true }), Error, "ENOENT");
@@ -53,7 +53,7 @@ nodeTest("Options of open() mean what they do in Deno", async () => {
   assertEquals(await files.readTextFile(path), "");
 });
 
-nodeTest("What is read is plain bytes, whose slice is a copy", async () => {
+nodeTest("Read data is a plain Uint8Array, whose slice is a copy", async () => {
   await using folder = await tempFolder();
   await Deno.writeTextFile(`${folder.path}/a`, "text");
   const bytes = await files.readFile(`${folder.path}/a`);
@@ -61,7 +61,7 @@ nodeTest("What is read is plain bytes, whose slice is a copy", async () => {
   assertEquals(new TextDecoder().decode(bytes), "text");
 });
 
-nodeTest("Folders are listed, made and removed as by Deno", async () => {
+nodeTest("Folders are listed, made and removed as in Deno", async () => {
   await using folder = await tempFolder();
   await files.mkdir(`${folder.path}/a/b`, { recursive: true });
   await files.mkdir(`${folder.path}/a/b`, { recursive: true });
@@ -85,7 +85,7 @@ nodeTest("Folders are listed, made and removed as by Deno", async () => {
   );
 });
 
-/** These versions imitate Node less well: its files and listeners are asynchronous there. */
+/** In these versions the imitation of Node is incomplete: its files and listeners are asynchronous. */
 function nodeTest(name: string, fn: () => void | Promise<void>): void {
   Deno.test({ name, ignore: WITHOUT_DESCRIPTORS, fn });
 }

@@ -12,7 +12,7 @@ async function joined() {
 }
 
 nodeTest(
-  "Connections of Node's have Deno's addresses, and pass bytes and the end both ways",
+  "Node connections have Deno's addresses, and carry bytes and EOF both ways",
   async () => {
     const { listener, near, far } = await joined();
     assertEquals(near.remoteAddr, listener.addr);
@@ -22,7 +22,7 @@ nodeTest(
     assertEquals([await far.read(block), ...block.subarray(0, 2)], [2, 1, 2]);
     await near.closeWrite();
     assertEquals(await far.read(block), null);
-    await far.write(Uint8Array.of(3)); // the other half is open
+    await far.write(Uint8Array.of(3)); // the other direction is open
     assertEquals([await near.read(block), block[0]], [1, 3]);
     far.close();
     assertEquals(await near.read(block), null);
@@ -32,7 +32,7 @@ nodeTest(
 );
 
 nodeTest(
-  "Closing a connection of Node's ends its read with an error, and may be repeated",
+  "Closing a Node connection ends its read with an error, and may be repeated",
   async () => {
     const { listener, near, far } = await joined();
     const reading = near.read(new Uint8Array(1));
@@ -44,7 +44,7 @@ nodeTest(
   },
 );
 
-nodeTest("The streams of a connection of Node's are its bytes", async () => {
+nodeTest("The streams of a Node connection carry its bytes", async () => {
   const { listener, near, far } = await joined();
   const writer = near.writable.getWriter();
   await writer.write(Uint8Array.of(1, 2));
@@ -56,7 +56,7 @@ nodeTest("The streams of a connection of Node's are its bytes", async () => {
 });
 
 nodeTest(
-  "Closing a listener of Node's ends accept(), and connections that were not accepted",
+  "Closing a Node listener ends accept() and connections that were not accepted",
   async () => {
     const listener = nodeNet.listen({ hostname: "127.0.0.1", port: 0 });
     const near = await nodeNet.connect(listener.addr);
@@ -70,7 +70,7 @@ nodeTest(
   },
 );
 
-nodeTest("A name cannot be listened on at once, except that of the loopback", () => {
+nodeTest("Synchronous listening needs an address, or the name localhost", () => {
   assertThrows(
     () => nodeNet.listen({ hostname: "db1.internal", port: 0 }),
     TypeError,
@@ -80,7 +80,7 @@ nodeTest("A name cannot be listened on at once, except that of the loopback", ()
   assertEquals(listener.addr.hostname, "127.0.0.1");
 });
 
-nodeTest("A refused connection has Node's code, and is known by Deno's name", async () => {
+nodeTest("A refused connection has Node's code, and is recognized by Deno's name", async () => {
   const { addr } = (() => {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     return listener;
@@ -97,7 +97,7 @@ nodeTest("An aborted connection rejects with the reason", async () => {
   await assertRejects(() => connecting, Error, "given up");
 });
 
-nodeTest("A unix socket of Node's has a path, and its file goes with the listener", async () => {
+nodeTest("A Node unix socket has a path, and its file is removed with the listener", async () => {
   if (Deno.build.os === "windows") return;
   await using folder = await tempFolder();
   const path = folder.join("socket");
@@ -113,7 +113,7 @@ nodeTest("A unix socket of Node's has a path, and its file goes with the listene
   listener.close();
 });
 
-/** These versions imitate Node less well: its files and listeners are asynchronous there. */
+/** In these versions the imitation of Node is incomplete: its files and listeners are asynchronous. */
 function nodeTest(name: string, fn: () => void | Promise<void>): void {
   Deno.test({ name, ignore: WITHOUT_DESCRIPTORS, fn });
 }

@@ -1,4 +1,4 @@
-/** `host.nodeSocket()`: what the drivers of databases do with a socket of Node's. */
+/** `host.nodeSocket()`, used as database drivers use a Node socket. */
 import { once } from "node:events";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelOpenError, DisconnectError, type NodeSocket } from "@denossh/ssh";
@@ -10,7 +10,7 @@ async function read(socket: NodeSocket): Promise<string> {
   return (await Array.fromAsync(socket, (chunk: Uint8Array) => decode(chunk))).join("");
 }
 
-Deno.test("What is written before a node socket has connected arrives, and the end is passed on", async () => {
+Deno.test("Data written before a node socket has connected arrives, and EOF is passed on", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   const socket = pair.host.nodeSocket(server.to);
@@ -33,7 +33,7 @@ Deno.test("What is written before a node socket has connected arrives, and the e
   assertEquals([socket.remoteAddress, socket.remotePort], [hostname, port]);
 });
 
-Deno.test("connect() of a node socket tells of the connection, before it has come and after", async () => {
+Deno.test("connect() of a node socket calls back before and after the connection exists", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   const socket = pair.host.nodeSocket(server.to);
@@ -47,7 +47,7 @@ Deno.test("connect() of a node socket tells of the connection, before it has com
   await once(socket, "close");
 });
 
-Deno.test("A node socket closes when its server has ended, also one on a unix socket", async () => {
+Deno.test("A node socket closes when its server has ended, also on a unix socket", async () => {
   await using folder = await tempFolder();
   const path = folder.join("socket");
   using listener = Deno.listen({ transport: "unix", path });
@@ -65,7 +65,7 @@ Deno.test("A node socket closes when its server has ended, also one on a unix so
   assertEquals([socket.remoteAddress, socket.remotePort], [undefined, undefined]);
 });
 
-Deno.test("A node socket's error is the server's refusal, and drivers are told that it is closed", async () => {
+Deno.test("A node socket's error is the server's refusal, followed by close", async () => {
   await using pair = await tunnelPair();
   const socket = pair.host.nodeSocket(`127.0.0.1:${deadPort()}`);
   const closed = Promise.withResolvers<void>();
@@ -79,7 +79,7 @@ Deno.test("A node socket's error is the server's refusal, and drivers are told t
   assertThrows(() => pair.host.nodeSocket("nonsense"), TypeError, "host:port");
 });
 
-Deno.test("A node socket that is destroyed closes its channel, or gives up opening it", async () => {
+Deno.test("Destroying a node socket closes its channel, or aborts opening it", async () => {
   const over = Promise.withResolvers<void>();
   await using server = target(async (conn) => {
     while (await conn.read(new Uint8Array(1024)) !== null);
@@ -108,7 +108,7 @@ Deno.test("The end of the SSH connection is an error of its node sockets", async
   assertEquals([cause instanceof DisconnectError, code], [true, "ECONNRESET"]);
 });
 
-Deno.test("A driver that has ended its node socket is not told that the connection ends, too", async () => {
+Deno.test("A driver that has ended its node socket gets no error when the connection ends", async () => {
   await using server = target(async (conn) => {
     while (await conn.read(new Uint8Array(1024)) !== null);
     await pair.host.closed; // holds its own end open for as long as there is a connection
@@ -123,7 +123,7 @@ Deno.test("A driver that has ended its node socket is not told that the connecti
   await closed;
 });
 
-Deno.test("A node socket that nobody reads holds its server back, and one that is read gets all", async () => {
+Deno.test("A node socket without a reader slows its server down, and one with a reader gets all data", async () => {
   const bytes = 8 * 1024 * 1024;
   const sent = Promise.withResolvers<void>();
   let isSent = false;
@@ -144,7 +144,7 @@ Deno.test("A node socket that nobody reads holds its server back, and one that i
   assertEquals(total, bytes);
 });
 
-Deno.test("A node socket tells that nothing has happened for a time, and each activity begins it anew", async () => {
+Deno.test("A node socket emits timeout without activity, and each activity restarts the time", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   const socket = pair.host.nodeSocket(server.to);

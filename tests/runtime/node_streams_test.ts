@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { PassThrough, Readable, Writable } from "node:stream";
 import { NodeReader, webReadable, webWritable } from "../../lib/runtime/node_streams.ts";
 
-Deno.test("A reader of a Node stream fills the caller's memory, over chunks, and keeps the rest", async () => {
+Deno.test("A reader of a Node stream fills the caller's buffer across chunks, and keeps the rest", async () => {
   const stream = new PassThrough();
   const reader = new NodeReader(stream);
   const waiting = reader.read(new Uint8Array(8));
@@ -32,7 +32,7 @@ Deno.test("A reader of a Node stream pauses it above its limit, and continues be
   reader.fail(new Error("over"));
 });
 
-Deno.test("An error of a Node stream comes after the data before it, and to every later read", async () => {
+Deno.test("An error of a Node stream follows earlier data, and is thrown by every later read", async () => {
   const stream = new PassThrough();
   const reader = new NodeReader(stream);
   stream.write(Uint8Array.of(7));
@@ -70,7 +70,7 @@ Deno.test("Cancelling the stream of a Node stream destroys it", async () => {
   assertEquals(stream.destroyed, true);
 });
 
-Deno.test("A write to a Node stream waits until it has gone; an error of the stream rejects it", async () => {
+Deno.test("A write to a Node stream waits until it was written; an error of the stream rejects it", async () => {
   const taken: number[] = [];
   const going = Promise.withResolvers<() => void>();
   const stream = new Writable({

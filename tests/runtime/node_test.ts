@@ -1,7 +1,7 @@
 import { assertThrows } from "@std/assert";
 import { nodeRuntime } from "../../lib/runtime/node.ts";
 
-Deno.test("A version of Node without the built-ins that are used is refused in one error", () => {
+Deno.test("A Node version without required built-ins is refused with one error", () => {
   const { withResolvers } = Promise;
   try {
     Reflect.deleteProperty(Promise, "withResolvers");

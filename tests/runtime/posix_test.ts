@@ -37,7 +37,7 @@ Deno.test("posix.write passes an error to its callback", async () => {
   }
 });
 
-Deno.test("posix.lchownSync changes files and directories, and never what a link leads to", async () => {
+Deno.test("posix.lchownSync changes files and directories, and never a link's target", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const { uid, gid } = await Deno.stat(folder);

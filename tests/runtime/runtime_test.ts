@@ -1,14 +1,14 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { runtime, withMissingParts } from "../../lib/runtime/runtime.ts";
 
-Deno.test("On Deno the parts are Deno's own functions", () => {
+Deno.test("On Deno the parts are Deno's functions", () => {
   assertStrictEquals(runtime.files, Deno);
   assertStrictEquals(runtime.env, Deno.env);
   assertStrictEquals(runtime.terminal.stdout, Deno.stdout);
   assertEquals(runtime.os, Deno.build.os);
 });
 
-Deno.test("A runtime with sockets and no files says so where a file is asked for", () => {
+Deno.test("A runtime with sockets but without files throws that error for a file", () => {
   const { net } = runtime;
   const sockets = withMissingParts({ net });
   assertStrictEquals(sockets.net, net);
@@ -37,7 +37,7 @@ Deno.test("Parts may be getters, which are called when the part is used", () => 
   assertEquals(calls, 1);
 });
 
-Deno.test("The parts of Deno are chosen without a look at its imitation of Node", async () => {
+Deno.test("On Deno the parts are chosen before its imitation of Node", async () => {
   const described = Object.getOwnPropertyDescriptor(globalThis, "process")!;
   let reads = 0;
   Object.defineProperty(globalThis, "process", { configurable: true, get: () => void reads++ });

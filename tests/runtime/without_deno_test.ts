@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 
-Deno.test("Without Deno a connection over streams works, and what is missing is named", async () => {
+Deno.test("Without Deno a connection over streams works, and errors name missing parts", async () => {
   const program = new URL("../support/bare_runtime.ts", import.meta.url);
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", program.href],

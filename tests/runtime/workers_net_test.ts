@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { workersNet, type WorkersSocket } from "../../lib/runtime/workers_net.ts";
 
-/** Sockets as Cloudflare's module makes them; what is written to one comes back. */
+/** Sockets like those of Cloudflare's module, which echo. */
 class EchoSockets {
   readonly asked: unknown[] = [];
   closed = 0;
@@ -42,7 +42,7 @@ class EchoSockets {
 
 const ADDRESS = { hostname: "db1", port: 22 };
 
-Deno.test("A connection of a worker reads and writes as Deno's does, until both sides have ended", async () => {
+Deno.test("A worker's connection reads and writes like Deno's, until both sides have ended", async () => {
   const sockets = new EchoSockets();
   using conn = await sockets.net.connect(ADDRESS);
   assertEquals(sockets.asked, [[ADDRESS, { allowHalfOpen: true }]]);
@@ -67,7 +67,7 @@ Deno.test("A connection of a worker has the streams of its socket", async () => 
   await writing;
 });
 
-Deno.test("Closing a connection of a worker ends a read under way", async () => {
+Deno.test("Closing a worker's connection ends a pending read", async () => {
   const sockets = new EchoSockets();
   const conn = await sockets.net.connect(ADDRESS);
   const reading = conn.read(new Uint8Array(4));
@@ -95,7 +95,7 @@ Deno.test("Connecting from a worker can be aborted, before and while it connects
   assertEquals([sockets.asked.length, sockets.closed], [1, 1]);
 });
 
-Deno.test("What a worker's sockets cannot do is named", async () => {
+Deno.test("Errors name the missing functions of a worker's sockets", async () => {
   const { net } = new EchoSockets();
   const options = { ...ADDRESS, signal: new AbortController().signal, keepAlive: true };
   const { NotSupported } = Deno.errors;

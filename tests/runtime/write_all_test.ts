@@ -17,7 +17,7 @@ Deno.test("writeAll and writeAllSync write until nothing is left", async () => {
   assertEquals([later.taken, now.taken], [[...bytes], [...bytes]]);
 });
 
-Deno.test("writeAll ends with the error of a write", async () => {
+Deno.test("writeAll throws the error of a write", async () => {
   const to = { write: () => Promise.reject(new Error("gone")) };
   await assertRejects(() => writeAll(to, new Uint8Array(1)), Error, "gone");
 });

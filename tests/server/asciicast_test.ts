@@ -11,7 +11,7 @@ const size = (columns: number, rows: number) => ({ columns, rows, width: 0, heig
 
 type Shown = Pick<Session, "pty" | "command" | "user">;
 
-/** A recording that takes each line when it comes, unless `write` does otherwise. */
+/** A recording that accepts each line immediately, unless `write` is given. */
 function recording(
   session: Partial<Shown>,
   write: (line: string) => unknown = () => {},
@@ -33,7 +33,7 @@ function recording(
   return { lines, cast: new Asciicast(to, shown as Session) };
 }
 
-Deno.test("a recording begins with the terminal, the command and the time, as far as there are any", async () => {
+Deno.test("a recording begins with the terminal and the command, if any, and the time", async () => {
   using _time = new FakeTime();
   const timestamp = Math.floor(Date.now() / 1000);
   const pty = { columns: 132, rows: 43, term: "vt220" } as Session["pty"];
@@ -54,7 +54,7 @@ Deno.test("a recording begins with the terminal, the command and the time, as fa
   }
 });
 
-Deno.test("events have their seconds since the recording began, in the order in which they came", async () => {
+Deno.test("events have the seconds since the start of the recording, in order", async () => {
   using time = new FakeTime();
   const { lines, cast } = recording({});
   time.skip(1_500);
@@ -74,7 +74,7 @@ Deno.test("events have their seconds since the recording began, in the order in 
   ]);
 });
 
-Deno.test("a character that comes in pieces is one event, when it is whole", async () => {
+Deno.test("a character in pieces is one event, once it is complete", async () => {
   const { lines, cast } = recording({});
   const euro = bytes("€");
   await cast.output(euro.subarray(0, 1));
@@ -98,7 +98,7 @@ Deno.test("output waits until it is written", async () => {
   assertEquals(lines.length, 2);
 });
 
-Deno.test("a recording is whole when it is closed", async () => {
+Deno.test("a closed recording is complete", async () => {
   const gate = Promise.withResolvers<void>();
   const { lines, cast } = recording({}, () => {}, gate.promise);
   let closed = false;
@@ -110,7 +110,7 @@ Deno.test("a recording is whole when it is closed", async () => {
   assertEquals(lines.length, 2);
 });
 
-Deno.test("what cannot be written is told by what comes next, or by the end", async () => {
+Deno.test("a failed write rejects the next event, or the close", async () => {
   const full = (mark: string) => (line: string) => {
     if (line.startsWith(mark)) throw new Error("the disk is full");
   };
@@ -127,7 +127,7 @@ Deno.test("what cannot be written is told by what comes next, or by the end", as
   cast.abort(new Error("enough"));
 });
 
-Deno.test("a recording that is given up tells its stream why", async () => {
+Deno.test("aborting a recording aborts its stream with the reason", async () => {
   const { lines, cast } = recording({});
   await cast.output(bytes("x"));
   const reason = new Error("enough");

@@ -1,4 +1,7 @@
-/** What a key may do: options of authorized_keys and extensions of certificates, on a server that allows all. */
+/**
+ * A key's rights: options of authorized_keys and extensions of certificates, on a server that allows
+ * everything.
+ */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   AuthError,
@@ -72,7 +75,7 @@ async function entered(
   }
 }
 
-/** Whether a client from an address is let in. */
+/** Whether a client from an address is accepted. */
 async function letsInFrom(
   policy: ReturnType<typeof authorizedKeys>,
   signer: Signer,
@@ -95,13 +98,13 @@ async function isAllowed(trying: Promise<unknown>): Promise<boolean> {
     return true;
   } catch (error) {
     if (error instanceof RequestDeniedError) return false;
-    // Nothing listens there; but the server has tried.
+    // The port is closed, which shows that the server tried.
     if (error instanceof ChannelOpenError) return error.reason !== 1;
     throw error;
   }
 }
 
-/** Everything that a grant may take away, by whether the server does it for this client. */
+/** Every right that a grant may remove, and whether the client has it. */
 async function allowed(host: Client): Promise<Record<string, boolean>> {
   await using channel = await host.openSession();
   const x11 = { protocol: "MIT-MAGIC-COOKIE-1", cookie: "00", screen: 0, single: false };
@@ -135,7 +138,7 @@ const options: [string, Partial<typeof all>][] = [
   ['permitlisten="127.0.0.1:*" ', all],
 ];
 for (const [words, expected] of options) {
-  Deno.test(`A key with the options "${words}" may do what they say`, async () => {
+  Deno.test(`A key with the options "${words}" has exactly those rights`, async () => {
     const policy = authorizedKeys(() => `${words}${key.publicKey}`);
     let found: unknown;
     assert(await letsIn(policy, key, async (host) => void (found = await allowed(host))));
@@ -143,7 +146,7 @@ for (const [words, expected] of options) {
   });
 }
 
-Deno.test("What a server does not allow, no key may do", async () => {
+Deno.test("No key has a right that the server does not allow", async () => {
   const no = () => false;
   for (const forward of [{}, { local: no, remote: no, agent: no, x11: no }]) {
     const [near, far] = memoryPair();
@@ -162,7 +165,7 @@ const extensions: [string, Partial<typeof all>][] = [
   ["permit-port-forwarding", { dial: true, listen: true }],
 ];
 for (const [extension, expected] of extensions) {
-  Deno.test(`A certificate with nothing but ${extension} may do that and no more`, async () => {
+  Deno.test(`A certificate with only ${extension} has only that right`, async () => {
     const signer = await certified({ extensions: { [extension]: "" } });
     const trusted = { authorities: [authority.publicKey] };
     for (
@@ -178,7 +181,7 @@ for (const [extension, expected] of extensions) {
   });
 }
 
-Deno.test("Where the client's address is not known, nothing that asks for one lets it in", async () => {
+Deno.test("Address restrictions refuse a client with an unknown address", async () => {
   const plain = await certified();
   const bound = await certified({ criticalOptions: { "source-address": "0.0.0.0/0,::/0" } });
   const trusted = authorizedKeys(() => null, { authorities: [authority.publicKey] });
@@ -192,7 +195,7 @@ Deno.test("Where the client's address is not known, nothing that asks for one le
   assert(await letsInFrom(from, key, "192.0.2.1"));
 });
 
-Deno.test("A certificate's source-address lets in from there only", async () => {
+Deno.test("A certificate's source-address accepts only clients from there", async () => {
   const signer = await certified({ criticalOptions: { "source-address": "192.0.2.0/24" } });
   const policy = authorizedKeys(() => null, { authorities: [authority.publicKey] });
   assert(await letsInFrom(policy, signer, "192.0.2.255"));
@@ -214,7 +217,7 @@ Deno.test("A certificate needs an authority that is trusted, and a principal of 
   const principals = (user: string) => Promise.resolve([`${asked.push(user)}`, "ann"]);
   assert(await allow({ authorities, principals }));
   assertEquals(new Set(asked), new Set(["ann"]));
-  // A key that is trusted as an authority logs nobody in by itself.
+  // A key trusted as an authority cannot itself log in.
   const itself = authorizedKeys(() => "", { authorities: [key.publicKey] });
   assertEquals(await itself("ann", key.publicKey, { remoteAddr: null }), false);
 });
@@ -248,7 +251,7 @@ Deno.test("revoked refuses a key, a certificate, its key and its authority", asy
   assert(!await allow(() => undefined as unknown as boolean, key), "no answer is not a no");
 });
 
-Deno.test("authorizedKeys reads a file anew for each attempt, or asks for the user's text", async () => {
+Deno.test("authorizedKeys reads a file again for each attempt, or calls a function for the user's text", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("keys", `${key.publicKey}\n`);
   for (const source of [path, new URL(`file://${path}`)]) {
@@ -269,7 +272,7 @@ Deno.test("authorizedKeys reads a file anew for each attempt, or asks for the us
   );
 });
 
-Deno.test("A policy sees no address in one that is none of a network's", async () => {
+Deno.test("A policy gets no address for transports without an IP address", async () => {
   const policy = authorizedKeys(() => `from="*" ${key.publicKey}`);
   const ask = (remoteAddr: Deno.Addr | null) => policy("ann", key.publicKey, { remoteAddr });
   assertEquals(await ask({ transport: "unix", path: "/run/x" }), false);
@@ -326,7 +329,7 @@ for (const [entry, hostname, port, expected] of listens) {
   });
 }
 
-Deno.test("Without tunnels a grant has no address, and without lists every one", () => {
+Deno.test("A grant without tunnels allows no address, and without lists every address", () => {
   const to = { hostname: "db", port: 80 };
   const socket = { path: "/run/x" };
   const none = new Grant({ portForwarding: false, permitOpen: ["*:*"], permitListen: ["*:*"] });
@@ -338,7 +341,7 @@ Deno.test("Without tunnels a grant has no address, and without lists every one",
   assertEquals([mayOpen(neither, to), mayListen(neither, to)], [false, false]);
 });
 
-Deno.test("a file's variables are set as far as permitUserEnvironment names them", async () => {
+Deno.test("a file's variables are set if permitUserEnvironment names them", async () => {
   const text = `environment="LANG=C",environment="PATH=/x" ${key.publicKey}`;
   const cases: [permitted: unknown, set: Record<string, string>][] = [
     [undefined, {}],

@@ -1,4 +1,4 @@
-/** A server's key in a file: made once, for its owner, also when servers start together. */
+/** A server's key file: generated once, private to its owner, also if servers start in parallel. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { KeyFormatError, PassphraseError } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
@@ -6,7 +6,7 @@ import { hostKeyFile } from "@denossh/ssh/server";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import { tempFolder } from "../support/temp.ts";
 
-Deno.test("hostKeyFile makes a key that its owner alone may read, and finds it again", async () => {
+Deno.test("hostKeyFile generates a key that only its owner may read, and later loads it", async () => {
   await using folder = await tempFolder();
   const path = folder.join("key");
   using made = await hostKeyFile(path, { type: "ecdsa-p256", comment: "test" });
@@ -17,7 +17,7 @@ Deno.test("hostKeyFile makes a key that its owner alone may read, and finds it a
   assertEquals([...Deno.readDirSync(folder.path)].length, 1);
 });
 
-Deno.test("hostKeyFile gives servers that start at once one key", async () => {
+Deno.test("hostKeyFile gives the same key to servers that start in parallel", async () => {
   await using folder = await tempFolder();
   const keys = await Promise.all(
     Array.from({ length: 5 }, () => hostKeyFile(folder.join("key"))),
@@ -26,7 +26,7 @@ Deno.test("hostKeyFile gives servers that start at once one key", async () => {
   assertEquals([...Deno.readDirSync(folder.path)].length, 1);
 });
 
-Deno.test("hostKeyFile puts nothing in place of a file that it cannot use", async () => {
+Deno.test("hostKeyFile does not replace an unusable file", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("key", "not a key");
   await assertRejects(() => hostKeyFile(path), KeyFormatError);
@@ -36,7 +36,7 @@ Deno.test("hostKeyFile puts nothing in place of a file that it cannot use", asyn
   await assertRejects(() => hostKeyFile(path), PassphraseError);
 });
 
-Deno.test("hostKeyFile leaves nothing where a key cannot be written", async () => {
+Deno.test("hostKeyFile leaves no file if a key cannot be written", async () => {
   await using folder = await tempFolder();
   const { files } = runtime;
   const { link } = files;

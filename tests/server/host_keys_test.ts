@@ -36,9 +36,9 @@ const certificate = withCertificate(
 
 interface Met extends AsyncDisposable {
   readonly host: Client;
-  /** The key by which the server was met. */
+  /** The host key of the connection. */
   readonly shown: PublicKey;
-  /** The keys that it announced, or null after its first answer without that. */
+  /** The announced keys, or null after its first answer without an announcement. */
   readonly announced: readonly PublicKey[] | null;
   /** The identifier of the session. */
   readonly sessionId: Uint8Array;
@@ -51,7 +51,7 @@ async function meet(
 ): Promise<Met> {
   const [near, far] = memoryPair();
   let sessionId = new Uint8Array(0);
-  // A signer is asked to sign over the hash of the first exchange, which is the session's name.
+  // A signer signs over the hash of the first exchange, which is the session identifier.
   const noted = hostKeys.map((signer): Signer => ({
     publicKey: signer.publicKey,
     async sign(algorithm, data) {
@@ -91,7 +91,7 @@ async function meet(
   };
 }
 
-/** Has the server prove keys; the algorithms by which it signed. */
+/** Makes the server prove keys; returns the signature algorithms. */
 async function prove({ host, sessionId }: Met, keys: readonly PublicKey[]): Promise<string[]> {
   const question = new Writer();
   for (const { blob } of keys) question.string(blob);
@@ -115,13 +115,13 @@ Deno.test("A server announces all of its keys after the login, without certifica
   assertEquals(lines(met.announced), lines([ed25519.publicKey, ecdsa.publicKey]));
 });
 
-Deno.test("A server with nothing but a certificate announces and proves nothing", async () => {
+Deno.test("A server with only a certificate announces and proves nothing", async () => {
   await using met = await meet([certificate]);
   assertEquals(met.announced, null);
   await assertRejects(() => prove(met, [ed25519.publicKey]), RequestDeniedError);
 });
 
-Deno.test("A server proves the keys that it is asked about, in that order", async () => {
+Deno.test("A server proves the requested keys, in order", async () => {
   await using met = await meet([ed25519, ecdsa]);
   assertEquals(await prove(met, [ecdsa.publicKey, ed25519.publicKey]), [
     "ecdsa-sha2-nistp256",
@@ -131,7 +131,7 @@ Deno.test("A server proves the keys that it is asked about, in that order", asyn
   assertEquals(await prove(met, []), []);
 });
 
-Deno.test("A server proves no key twice at a time, none that it has not, and no certificate", async () => {
+Deno.test("A server proves no repeated or unknown key, and no certificate", async () => {
   await using met = await meet([ed25519, certificate]);
   for (
     const keys of [
@@ -156,13 +156,13 @@ for (
     ["ssh-ed25519", "rsa-sha2-512"],
   ] as const
 ) {
-  Deno.test(`An RSA key is proved by ${expected} if the exchange was signed by ${agreed}`, async () => {
+  Deno.test(`An RSA key is proved with ${expected} if the exchange was signed with ${agreed}`, async () => {
     await using met = await meet([ed25519, rsa], {}, { hostKey: agreed });
     assertEquals(await prove(met, [rsa.publicKey]), [expected]);
   });
 }
 
-Deno.test("A server takes the first of its algorithms that it has a key for, as the client likes", async () => {
+Deno.test("A server uses the client's first algorithm that it has a key for", async () => {
   const both = [rsa, ecdsa];
   for (
     const [hostKey, key] of [["ecdsa-sha2-nistp256,rsa-sha2-512", ecdsa], [
@@ -175,7 +175,7 @@ Deno.test("A server takes the first of its algorithms that it has a key for, as 
   }
 });
 
-Deno.test("Host key algorithms that a server names are the only ones it signs by", async () => {
+Deno.test("A server signs only with the configured host key algorithms", async () => {
   await using met = await meet([ed25519, ecdsa], { hostKey: "ecdsa-sha2-nistp256" });
   assert(met.shown.equals(ecdsa.publicKey));
   await assertRejects(() =>
@@ -183,7 +183,7 @@ Deno.test("Host key algorithms that a server names are the only ones it signs by
   );
 });
 
-Deno.test("A server refuses host key algorithms of which it has no key", () => {
+Deno.test("A server refuses host key algorithms without a matching key", () => {
   const serve = (hostKeys: readonly Signer[], algorithms: AlgorithmOptions) => () =>
     serveStreams(memoryPair()[1], { hostKeys, auth: { none: () => true }, algorithms });
   const message = "No host key fits";

@@ -1,4 +1,4 @@
-/** `command="internal-sftp …"` restricts as the flags of sftp-server(8) say, or lets no one in. */
+/** `command="internal-sftp …"` restricts like the flags of sftp-server(8), or refuses the login. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AuthError, publicKey, RequestDeniedError } from "@denossh/ssh";
 import { generateKey, issueCertificate, withCertificate } from "@denossh/ssh/keys";
@@ -56,7 +56,7 @@ for (
 }
 
 for (const directory of ["/home/%u", "home/tester", "%d/home/%u", '"/home/tester"']) {
-  Deno.test(`internal-sftp -d ${directory} is where relative paths begin`, async () => {
+  Deno.test(`internal-sftp -d ${directory} is the start of relative paths`, async () => {
     await forced(`internal-sftp -d ${directory}`, async (sftp) => {
       assertEquals(await sftp.realPath("."), "/home/tester");
       assertEquals(await sftp.readTextFile("file"), "x");
@@ -71,7 +71,7 @@ for (const directory of ["/home/%u", "home/tester", "%d/home/%u", '"/home/tester
   });
 }
 
-Deno.test("internal-sftp -u is taken off new files and folders, whether they have a mode or not", async () => {
+Deno.test("internal-sftp -u masks the mode of new files and folders, requested or default", async () => {
   await forced("internal-sftp -u 077", async (sftp, root) => {
     for (const [name, mode] of Object.entries({ with: 0o777, without: undefined })) {
       const options = mode === undefined ? {} : { mode };
@@ -88,7 +88,7 @@ Deno.test("internal-sftp -u is taken off new files and folders, whether they hav
   });
 });
 
-Deno.test("internal-sftp -P denies requests, and -p all but some", async () => {
+Deno.test("internal-sftp -P denies requests, and -p allows only some", async () => {
   await forced("internal-sftp -P remove,posix-rename", async (sftp) => {
     await denied(sftp.remove("/home/tester/file"));
     assertEquals(await sftp.readTextFile("/home/tester/file"), "x");
@@ -99,7 +99,7 @@ Deno.test("internal-sftp -P denies requests, and -p all but some", async () => {
   });
 });
 
-Deno.test("internal-sftp's flags add to what the server restricts", async () => {
+Deno.test("internal-sftp's flags add to the server's restrictions", async () => {
   const service = { readOnly: true, permits: (request: string) => request !== "readlink" };
   await forced("internal-sftp -P stat", async (sftp) => {
     await denied(sftp.mkdir("/new"));
@@ -135,7 +135,7 @@ for (const flags of NOT_UNDERSTOOD) {
   });
 }
 
-Deno.test("A certificate's force-command internal-sftp is honoured, or the certificate refused", async () => {
+Deno.test("A certificate's force-command internal-sftp is applied, or the certificate is refused", async () => {
   await using folder = await tempFolder();
   using key = await generateKey();
   using authority = await generateKey();
@@ -173,7 +173,7 @@ for (const command of ["internal-sftp -X", "internal-sftp -d %h", "internal-sftp
   });
 }
 
-Deno.test("A user's name that is no folder's is not put into -d", async () => {
+Deno.test("A user name that is not a folder name is refused in -d", async () => {
   await using folder = await tempFolder();
   for (const user of ["..", "a/../..", "."]) {
     await using pair = await connectedPair({

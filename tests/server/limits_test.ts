@@ -21,13 +21,13 @@ Deno.test("serve refuses options that cannot work", () => {
   assertThrows(() => serve({ ...open, algorithms: { kex: "+x" } }), TypeError, "Unknown");
 });
 
-Deno.test("LoginGraceTime ends a connection that does not log in, whatever it sends", async () => {
+Deno.test("LoginGraceTime ends a connection that does not log in, even if it sends data", async () => {
   using time = new FakeTime();
   const [near, far] = memoryPair();
   const served = serveStreams(far, { ...open, loginGraceTime: 50 });
   const writer = near.writable.getWriter();
   const reading = near.readable.pipeTo(new WritableStream()).catch(() => {});
-  // A drip of bytes does not re-arm the deadline.
+  // Slowly arriving bytes do not extend the deadline.
   const send = (text: string) => writer.write(new TextEncoder().encode(text)).catch(() => {});
   send("SSH-2.0-");
   const drip = setInterval(() => send("x"), 5);
@@ -39,7 +39,7 @@ Deno.test("LoginGraceTime ends a connection that does not log in, whatever it se
   await reading;
 });
 
-Deno.test("MaxAuthTries disconnects who guesses", async () => {
+Deno.test("MaxAuthTries disconnects a client that guesses", async () => {
   const [near, far] = memoryPair();
   let guesses = 0;
   await using served = serveStreams(far, {
@@ -56,11 +56,11 @@ Deno.test("MaxAuthTries disconnects who guesses", async () => {
   assertEquals(guesses, 3);
 });
 
-Deno.test("MaxSessions bounds the sessions open at once, not their number", async () => {
+Deno.test("MaxSessions limits the open sessions, not their total number", async () => {
   await using pair = await connectedPair({ serve: { maxSessions: 2 }, handler: () => 0 });
   const one = await pair.host.openSession();
   const two = await pair.host.openSession();
-  // With extra data it is a channel like any other, which waits for no session to end.
+  // With extra data it is an ordinary channel, which is not queued.
   const third = pair.host.openChannel("session", { extra: new Uint8Array(0) });
   const error = await assertRejects(() => third, ChannelOpenError);
   assertEquals(error.reason, 1);
@@ -69,13 +69,13 @@ Deno.test("MaxSessions bounds the sessions open at once, not their number", asyn
   await Promise.all([two.close(), three.close()]);
 });
 
-Deno.test("no-more-sessions is honoured", async () => {
+Deno.test("no-more-sessions is applied", async () => {
   await using pair = await connectedPair({ handler: () => 0 });
   await pair.host.request("no-more-sessions@openssh.com");
   await assertRejects(() => pair.host.run("x"), ChannelOpenError);
 });
 
-Deno.test("A server that shuts down ends its connections and lets the port go", async () => {
+Deno.test("A server that shuts down ends its connections and closes the port", async () => {
   const server = serve({ ...open, port: 0, hostname: "127.0.0.1" });
   const port = server.addr.port;
   const host = await connect({

@@ -1,4 +1,4 @@
-/** What listens to a server has no say in it: logs that throw or reject harm nobody. */
+/** Callbacks of a server do not affect it, even if they throw or reject. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { AuthError, connect, none, password } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
@@ -19,7 +19,7 @@ const broken: Record<string, (told: string[]) => (...args: unknown[]) => unknown
 };
 
 for (const [how, listener] of Object.entries(broken)) {
-  Deno.test(`Listeners of a server that ${how} end nothing`, async () => {
+  Deno.test(`Callbacks of a server that ${how} end no connection`, async () => {
     const told: Record<string, string[]> = { error: [], attempt: [], trace: [], connection: [] };
     await using server = serveInMemory({
       hostKeys: [hostKey],
@@ -47,7 +47,7 @@ for (const [how, listener] of Object.entries(broken)) {
     for (const [name, calls] of Object.entries(told)) {
       assertEquals(calls.length > 0, true, name);
     }
-    // Of the accept, the handler and onConnection, at least.
+    // At least those of accept, the handler and onConnection.
     assertEquals(told.error!.length >= 4, true);
   });
 }
@@ -73,7 +73,7 @@ Deno.test("onListen that throws leaves no listener", async () => {
   assertEquals(again.addr.port, port);
 });
 
-Deno.test("TCP's keepalives are asked for on each connection, unless told otherwise", async () => {
+Deno.test("TCP keepalives are enabled on each connection by default", async () => {
   for (const tcpKeepAlive of [undefined, true, false]) {
     await using server = serveInMemory({
       hostKeys: [hostKey],

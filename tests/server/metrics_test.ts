@@ -1,4 +1,4 @@
-/** What a server tells a collector of metrics. */
+/** A server's metrics. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type AuthMethod, connect, none, password, SshError } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
@@ -14,7 +14,7 @@ import { replaced } from "../support/replaced.ts";
 const API = Symbol.for("opentelemetry.js.api.1");
 type Callback = (result: { observe(value: number): void }) => void;
 
-/** A provider that keeps what it is told, until it is disposed of. */
+/** A provider that records its metrics, until it is disposed. */
 class Provider implements Disposable {
   readonly sums = new Map<string, number>();
   readonly records = new Map<string, number[]>();
@@ -53,7 +53,7 @@ class Provider implements Disposable {
     Reflect.set(globalThis, API, { version: "1.9.0", metrics: { getMeter } });
   }
 
-  /** What a gauge shows now. */
+  /** A gauge's current value. */
   read(name: string): number[] {
     const values: number[] = [];
     for (const callback of this.gauges.get(name)!) callback({ observe: (v) => values.push(v) });
@@ -120,7 +120,7 @@ Deno.test("A server's connections, channels, logins and bytes are measured", asy
   });
 });
 
-Deno.test("The delay of the event loop is what work keeps timers waiting", async () => {
+Deno.test("The event loop delay is the delay of timers by work", async () => {
   using provider = new Provider();
   using time = new FakeTime();
   await using _server = serveInMemory(options);
@@ -132,7 +132,7 @@ Deno.test("The delay of the event loop is what work keeps timers waiting", async
   assert(Math.abs(delays[2]! - 0.3) < 1e-9, `${delays}`);
 });
 
-Deno.test("Measuring keeps no process alive, and ends with the server", () => {
+Deno.test("Metrics do not keep the process alive, and end with the server", () => {
   using _provider = new Provider();
   using time = new FakeTime();
   const unrefed: unknown[] = [];

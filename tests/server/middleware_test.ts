@@ -1,4 +1,4 @@
-/** Layers around a handler: their order, and what each of them does. */
+/** Layers around a handler: their order and effect. */
 import { assert, assertEquals } from "@std/assert";
 import {
   allowPrograms,
@@ -31,14 +31,14 @@ Deno.test("Layers run from the outermost to the handler, and back", async () => 
   assertEquals(order, ["in a", "in b", "handler", "out b", "out a"]);
 });
 
-Deno.test("A handler in layers has terminals as it had before", async () => {
+Deno.test("Layers keep the terminal support of their handler", async () => {
   const bare: SessionHandler = () => {};
   assert(!("hasTerminals" in layered(bare)));
   const able: SessionHandler = Object.assign(() => {}, { hasTerminals: () => false });
   assertEquals(await layered(able, (next) => next).hasTerminals?.(), false);
 });
 
-Deno.test("logSessions tells who ran what, for how long, and how it ended", async () => {
+Deno.test("logSessions logs user, command, duration and result", async () => {
   const reports: SessionReport[] = [];
   const log = (report: SessionReport) => {
     reports.push(report);
@@ -65,7 +65,7 @@ Deno.test("logSessions tells who ran what, for how long, and how it ended", asyn
   assert(reports.every(({ milliseconds }) => milliseconds >= 0));
 });
 
-Deno.test("allowPrograms runs for true and for nothing else", async () => {
+Deno.test("allowPrograms runs a program only for true", async () => {
   for (const answer of [true, false, 1, "yes", undefined, Promise.resolve(true)]) {
     const seen: unknown[] = [];
     const handler = layered(
@@ -82,7 +82,7 @@ Deno.test("allowPrograms runs for true and for nothing else", async () => {
   }
 });
 
-Deno.test("rateLimit counts the sessions of a user within its time", async () => {
+Deno.test("rateLimit counts the sessions of a user within its period", async () => {
   const handler = layered(
     (session) => session.print("ran"),
     rateLimit({ sessions: 2, seconds: 60 }),
@@ -96,7 +96,7 @@ Deno.test("rateLimit counts the sessions of a user within its time", async () =>
     performance.now = () => 30_000;
     assertEquals(await run(pair), [0, "ran", ""]);
     assertEquals(await run(pair), [75, "", "Too many sessions: try again later.\n"]);
-    performance.now = () => 60_000; // the first one counts no longer
+    performance.now = () => 60_000; // the first one has expired
     assertEquals(await run(pair), [0, "ran", ""]);
     assertEquals((await run(pair))[0], 75);
   } finally {

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { MAX_PENALIZED_SOURCES } from "../../lib/defaults.ts";
 import { type Offence, Penalties } from "../../lib/server/penalties.ts";
 
-Deno.test("Penalties add up, and refuse from their least sum on until the time is up", () => {
+Deno.test("Penalties add up, and refuse from the minimum sum until they expire", () => {
   const penalties = new Penalties();
   penalties.add("192.0.2.1", "authFail", 0);
   penalties.add("192.0.2.1", "authFail", 0);
@@ -11,7 +11,7 @@ Deno.test("Penalties add up, and refuse from their least sum on until the time i
   assert(penalties.refuses("192.0.2.1", 14_999));
   assert(!penalties.refuses("192.0.2.1", 15_000));
   assert(!penalties.refuses("192.0.2.2", 0));
-  // Served: the next one counts from the beginning.
+  // The penalty has passed: the next one counts from zero.
   penalties.add("192.0.2.1", "authFail", 20_000);
   assert(!penalties.refuses("192.0.2.1", 20_000));
 });
@@ -21,7 +21,7 @@ const usual: [Offence, number][] = [["authFail", 5_000], ["noAuth", 1_000], [
   10_000,
 ]];
 for (const [offence, penalty] of usual) {
-  Deno.test(`The penalty for ${offence} is ${penalty} ms unless given`, () => {
+  Deno.test(`The penalty for ${offence} is ${penalty} ms by default`, () => {
     const penalties = new Penalties({ min: 1 });
     penalties.add("192.0.2.1", offence, 1_000_000);
     assert(penalties.refuses("192.0.2.1", 1_000_000 + penalty - 1));
@@ -29,18 +29,18 @@ for (const [offence, penalty] of usual) {
   });
 }
 
-Deno.test("Penalties come to 600,000 ms at most unless given", () => {
+Deno.test("Penalties sum to at most 600,000 ms by default", () => {
   const penalties = new Penalties();
   for (let i = 0; i < 100; i++) penalties.add("192.0.2.1", "graceExceeded", 0);
   assert(penalties.refuses("192.0.2.1", 599_999));
   assert(!penalties.refuses("192.0.2.1", 600_000));
 });
 
-Deno.test("A penalty of a source that is kept out makes its time longer", () => {
+Deno.test("A penalty for a refused source extends its time", () => {
   const penalties = new Penalties();
   penalties.add("192.0.2.1", "graceExceeded", 0);
   penalties.add("192.0.2.1", "authFail", 0);
-  // Its connections that were open before may still fail.
+  // Connections opened before may still fail.
   penalties.add("192.0.2.1", "noAuth", 14_999);
   assert(penalties.refuses("192.0.2.1", 15_999));
   assert(!penalties.refuses("192.0.2.1", 16_000));
@@ -48,7 +48,7 @@ Deno.test("A penalty of a source that is kept out makes its time longer", () => 
   assert(!penalties.refuses("192.0.2.1", 16_000));
 });
 
-Deno.test("Penalties below the least sum run out as time goes by", () => {
+Deno.test("Penalties below the minimum sum expire with time", () => {
   const penalties = new Penalties();
   penalties.add("192.0.2.1", "graceExceeded", 0);
   penalties.add("192.0.2.1", "authFail", 1);
@@ -57,7 +57,7 @@ Deno.test("Penalties below the least sum run out as time goes by", () => {
   assert(penalties.refuses("192.0.2.1", 1_000), "15,000 ms are left");
 });
 
-Deno.test("Penalties end in bounded time, however many there are", () => {
+Deno.test("Penalties end within the maximum time, however many there are", () => {
   const penalties = new Penalties({ max: 30_000 });
   for (let i = 0; i < 100; i++) penalties.add("192.0.2.1", "graceExceeded", 0);
   assert(penalties.refuses("192.0.2.1", 29_999));
@@ -81,7 +81,7 @@ Deno.test("An IPv6 network is refused once its addresses have offended four time
   for (let i = 0; i < 3; i++) penalties.add("2001:db8::1", "authFail", 0);
   assert(penalties.refuses("2001:db8::1", 0));
   assert(!penalties.refuses("2001:db8::2", 0), "its neighbours are not");
-  // An attacker that takes a new address each time.
+  // An attacker that uses a new address each time.
   for (let i = 3; i < 12; i++) {
     assert(!penalties.refuses("2001:db8::ffff", 0));
     penalties.add(`2001:db8::${i + 16}`, "authFail", 0);
@@ -90,7 +90,7 @@ Deno.test("An IPv6 network is refused once its addresses have offended four time
   assert(!penalties.refuses("2001:db8:0:1::1", 0), "another network");
 });
 
-Deno.test("IPv6 sources by the thousand push out no IPv4 source", () => {
+Deno.test("Thousands of IPv6 sources evict no IPv4 source", () => {
   const penalties = new Penalties({ min: 0 });
   penalties.add("192.0.2.1", "graceExceeded", 0);
   for (let at = 0; at < MAX_PENALIZED_SOURCES; at++) {
@@ -99,7 +99,7 @@ Deno.test("IPv6 sources by the thousand push out no IPv4 source", () => {
   assert(penalties.refuses("192.0.2.1", 0));
 });
 
-Deno.test("A refusal is told once", () => {
+Deno.test("A refusal is reported once", () => {
   const penalties = new Penalties();
   const offend = (now: number) => penalties.add("192.0.2.1", "graceExceeded", now);
   offend(0);
@@ -107,14 +107,14 @@ Deno.test("A refusal is told once", () => {
   offend(0);
   assertEquals(penalties.untold("192.0.2.1", 1), 19_999);
   assertEquals(penalties.untold("192.0.2.1", 2), null);
-  offend(3); // while it is kept out
+  offend(3); // while it is refused
   assertEquals(penalties.untold("192.0.2.1", 4), null);
   offend(100_000);
   offend(100_000);
   assertEquals(penalties.untold("192.0.2.1", 100_000), 20_000);
 });
 
-Deno.test("Penalties forget whose time is up before those who are kept out", () => {
+Deno.test("Expired sources are evicted before refused ones", () => {
   const penalties = new Penalties({ min: 0 });
   const address = (at: number) => `10.${at >> 16 & 255}.${at >> 8 & 255}.${at & 255}`;
   penalties.add("192.0.2.1", "graceExceeded", 0);
@@ -122,7 +122,7 @@ Deno.test("Penalties forget whose time is up before those who are kept out", () 
   for (let at = 2; at < MAX_PENALIZED_SOURCES; at++) penalties.add(address(at), "authFail", 0);
   penalties.add("192.0.2.3", "noAuth", 1_000);
   assert(penalties.refuses("192.0.2.1", 1_000));
-  // Each new penalty makes its source the last one to be forgotten.
+  // Each new penalty moves its source to the end of the eviction order.
   penalties.add("192.0.2.1", "noAuth", 1_000);
   penalties.add("192.0.2.4", "noAuth", 1_000);
   penalties.add("192.0.2.5", "noAuth", 1_000);
@@ -130,7 +130,7 @@ Deno.test("Penalties forget whose time is up before those who are kept out", () 
   assert(!penalties.refuses(address(2), 1_000));
 });
 
-Deno.test("Penalties remember a bounded number of sources, the latest ones", () => {
+Deno.test("Penalties keep a limited number of sources, the latest ones", () => {
   const penalties = new Penalties({ min: 0 });
   const address = (at: number) => `10.${at >> 16 & 255}.${at >> 8 & 255}.${at & 255}`;
   for (let at = 0; at <= MAX_PENALIZED_SOURCES; at++) penalties.add(address(at), "noAuth", 0);

@@ -1,4 +1,4 @@
-/** Clients that come through a load balancer, and balancers that say what makes no sense. */
+/** Clients through a load balancer, and balancers with malformed headers. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { connect, ConnectError, none } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
@@ -17,7 +17,7 @@ const v2 = (command: number, family: number, body: number[], length = body.lengt
 const V4_BODY = [192, 0, 2, 7, 10, 0, 0, 1, 0x1f, 0x90, 0, 22];
 const V6_BODY = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, ...new Array(16).fill(0)];
 
-/** What a header says, and what is left after it. */
+/** The content of a header, and the data after it. */
 async function read(header: Uint8Array, pieces = 1000): Promise<unknown> {
   const [near, far] = memoryPair();
   const writer = near.writable.getWriter();
@@ -54,7 +54,7 @@ const good: [string, Uint8Array, string | null][] = [
   ["version 2, a unix socket", v2(1, 0x31, new Array(216).fill(0)), null],
 ];
 for (const [name, header, expected] of good) {
-  Deno.test(`A header of the PROXY protocol is read, and no byte more: ${name}`, async () => {
+  Deno.test(`A header of the PROXY protocol is read without extra bytes: ${name}`, async () => {
     assertEquals([await read(header), await read(header, 1)], [expected, expected]);
   });
 }
@@ -77,7 +77,7 @@ const wrong: [string, Uint8Array, string][] = [
   ["huge addresses", v2(1, 0x11, V4_BODY, 0xffff), "65535 bytes"],
 ];
 for (const [name, header, expected] of wrong) {
-  Deno.test(`A header of the PROXY protocol that makes no sense is refused: ${name}`, async () => {
+  Deno.test(`A malformed header of the PROXY protocol is refused: ${name}`, async () => {
     const error = await assertRejects(() => read(header), ConnectError);
     assertStringIncludes(error.message, expected);
   });
@@ -104,7 +104,7 @@ async function logIn(server: ReturnType<typeof serveInMemory>, from: string, hea
   });
 }
 
-Deno.test("The address that a proxy tells is the client's, for policies, logs and penalties", async () => {
+Deno.test("The address in a proxy's header is used for policies, logs and penalties", async () => {
   const seen: unknown[] = [];
   await using server = serveInMemory({
     ...options,
@@ -119,12 +119,12 @@ Deno.test("The address that a proxy tells is the client's, for policies, logs an
   await assertRejects(() => logIn(server, "10.1.2.3", header("192.0.2.8")));
   assertEquals(seen, ["192.0.2.7", "192.0.2.8"]);
   await until(() => server.server.connections === 0);
-  // The client is kept out now, and the proxy is not.
+  // Now the client is refused, but not the proxy.
   await assertRejects(() => logIn(server, "10.1.2.3", header("192.0.2.8")), ConnectError);
   await using _again = await logIn(server, "10.1.2.3", header("192.0.2.7"));
 });
 
-Deno.test("Only proxies are believed, and they must tell", async () => {
+Deno.test("Headers are accepted only from proxies, and required from them", async () => {
   const errors: string[] = [];
   await using server = serveInMemory({ ...options, onError: (error) => errors.push(`${error}`) });
   const header = "PROXY TCP4 192.0.2.7 10.0.0.1 8080 22\r\n";
@@ -134,7 +134,7 @@ Deno.test("Only proxies are believed, and they must tell", async () => {
   assert(errors.some((text) => text.includes("sent no header of the PROXY protocol")));
 });
 
-Deno.test("A proxy that says nothing is given the time of a login", async () => {
+Deno.test("A silent proxy has the time limit of a login", async () => {
   await using server = serveInMemory({ ...options, loginGraceTime: 20 });
   const silent = server.dial("10.1.2.3");
   const reader = silent.readable.getReader();

@@ -1,4 +1,4 @@
-/** Sessions that a bastion hands on to another server. */
+/** Sessions that a bastion relays to another server. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { RequestDeniedError } from "@denossh/ssh";
 import { localFiles, relay, type RelayOptions, type SessionHandler } from "@denossh/ssh/server";
@@ -12,7 +12,7 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 interface World extends AsyncDisposable {
   /** Connected to the bastion. */
   readonly host: ConnectedPair["host"];
-  /** What the bastion's log was told. */
+  /** The bastion's log. */
   readonly errors: unknown[];
 }
 
@@ -35,7 +35,7 @@ async function world(handler: SessionHandler | null, options: RelayOptions = {})
   };
 }
 
-Deno.test("relay hands on the command, its variables, both outputs and the exit code", async () => {
+Deno.test("relay passes on the command, its variables, both outputs and the exit code", async () => {
   await using bastion = await world(async (session) => {
     await session.print(`${session.command} ${session.env.LANG}`);
     await session.printError("oh");
@@ -46,7 +46,7 @@ Deno.test("relay hands on the command, its variables, both outputs and the exit 
   assertEquals(output.code, 42);
 });
 
-Deno.test("relay hands on what is sent, its end, and megabytes both ways", async () => {
+Deno.test("relay passes on input, EOF, and megabytes both ways", async () => {
   await using bastion = await world(({ stdin, stdout }) => stdin.pipeTo(stdout));
   const sent = noise(3_000_000);
   const { stdout, code } = await bastion.host.command("cat", { stdin: sent }).output();
@@ -54,7 +54,7 @@ Deno.test("relay hands on what is sent, its end, and megabytes both ways", async
   assertEquals(stdout, sent);
 });
 
-Deno.test("relay tells how a program ended: by a signal, or without a word", async () => {
+Deno.test("relay passes on how a program ended: by a signal, or without a status", async () => {
   await using killed = await world((session) => {
     session.exitSignal("TERM", { coreDumped: true, message: "out of time" });
   });
@@ -64,7 +64,7 @@ Deno.test("relay tells how a program ended: by a signal, or without a word", asy
   assertEquals((await silent.host.command("x").output()).code, 255);
 });
 
-Deno.test("relay hands on the terminal, its sizes, signals and breaks", async () => {
+Deno.test("relay passes on the terminal, its sizes, signals and breaks", async () => {
   const told: unknown[] = [];
   await using bastion = await world(async (session) => {
     const { term, columns, rows, modes } = session.pty!;
@@ -87,14 +87,14 @@ Deno.test("relay hands on the terminal, its sizes, signals and breaks", async ()
   assertEquals((await process.status).code, 0);
 });
 
-Deno.test("relay runs a command of the bastion's own, if that is given", async () => {
+Deno.test("relay runs the bastion's command, if given", async () => {
   await using bastion = await world((session) => session.print(session.command!), {
     command: "backup",
   });
   assertEquals(await bastion.host.run("rm -r /"), "backup");
 });
 
-Deno.test("relay hands on a subsystem", async () => {
+Deno.test("relay passes on a subsystem", async () => {
   const seen: unknown[] = [];
   const serve = {
     subsystems: {
@@ -114,7 +114,7 @@ Deno.test("relay hands on a subsystem", async () => {
   await assertRejects(() => outside.host.subsystem("toString"), RequestDeniedError);
 });
 
-Deno.test("relay hands on SFTP", async () => {
+Deno.test("relay passes on SFTP", async () => {
   await using folder = await tempFolder();
   await folder.write("note", "hello");
   await using inside = await connectedPair({ serve: { sftp: localFiles({ root: folder.path }) } });
@@ -124,7 +124,7 @@ Deno.test("relay hands on SFTP", async () => {
   assertEquals(await sftp.readTextFile("note"), "hello");
 });
 
-Deno.test("The program's channel ends when the client leaves", async () => {
+Deno.test("The program's channel closes when the client disconnects", async () => {
   const gone = Promise.withResolvers<void>();
   await using bastion = await world(async (session) => {
     session.signal.addEventListener("abort", () => gone.resolve());
@@ -135,7 +135,7 @@ Deno.test("The program's channel ends when the client leaves", async () => {
   await gone.promise;
 });
 
-Deno.test("A program that reads no more leaves no client waiting with what it sends", async () => {
+Deno.test("A program that stops reading does not block its client", async () => {
   await using bastion = await world(async ({ channel }) => {
     await channel.readable.cancel();
     await channel.writeAll(Uint8Array.of(1));
@@ -157,7 +157,7 @@ Deno.test("relay fails where the other server refuses the program", async () => 
   assert(bastion.errors[1] instanceof RequestDeniedError);
 });
 
-Deno.test("A recording has what the client saw, in asciicast's form, and nothing that it typed", async () => {
+Deno.test("A recording has the client's output in asciicast format, and no input", async () => {
   const lines: string[] = [];
   let closed = false;
   const record = new WritableStream<string>({

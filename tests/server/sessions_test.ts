@@ -1,4 +1,4 @@
-/** What runs on a server, how much of it at once, and what the server is told of its clients. */
+/** Sessions on a server, their limits, and the events that the server gets. */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
   type AuthMethod,
@@ -36,10 +36,10 @@ import "../support/quick_refusals.ts";
 
 const extra = new Uint8Array(0);
 
-/** Opens a session that waits for no other one to end. */
+/** Opens a session that is not queued. */
 const session = (host: Client) => host.openChannel("session", { extra });
 
-Deno.test("MaxSessions is 10 unless given", async () => {
+Deno.test("MaxSessions is 10 by default", async () => {
   await using pair = await connectedPair();
   const sessions = await Promise.all(Array.from({ length: 10 }, () => session(pair.host)));
   const error = await assertRejects(() => session(pair.host), ChannelOpenError, "No more sessions");
@@ -54,7 +54,7 @@ Deno.test("MaxSessions of 0 allows none", async () => {
   await assertRejects(() => session(pair.host), ChannelOpenError, "No more sessions");
 });
 
-Deno.test("Sessions that broke give their places back", async () => {
+Deno.test("Failed sessions free their slots", async () => {
   await using pair = await connectedPair({ serve: { maxSessions: 1 } });
   for (let i = 0; i < 3; i++) {
     const channel = await session(pair.host);
@@ -64,7 +64,7 @@ Deno.test("Sessions that broke give their places back", async () => {
   }
 });
 
-Deno.test("no-more-sessions is answered, and leaves the sessions there are", async () => {
+Deno.test("no-more-sessions is answered, and keeps open sessions", async () => {
   await using pair = await connectedPair({ handler: ({ stdin, stdout }) => stdin.pipeTo(stdout) });
   const channel = await session(pair.host);
   assertEquals(await pair.host.request("no-more-sessions@openssh.com"), extra);
@@ -76,7 +76,7 @@ Deno.test("no-more-sessions is answered, and leaves the sessions there are", asy
   await channel.close();
 });
 
-Deno.test("A keepalive is answered with success, and an unknown request is not", async () => {
+Deno.test("A keepalive is answered with success, and an unknown request with failure", async () => {
   await using pair = await connectedPair();
   assertEquals(await pair.host.request("keepalive@openssh.com"), extra);
   await assertRejects(() => pair.host.request("x@example.com"), RequestDeniedError);
@@ -93,7 +93,7 @@ async function starts(host: Client, name: string): Promise<boolean> {
   }
 }
 
-Deno.test("SFTP is served to whom the server gives files, and nothing else is a subsystem", async () => {
+Deno.test("SFTP is served to users with files, and is the only subsystem", async () => {
   await using folder = await tempFolder();
   await folder.write("file", "text");
   const backend = localFiles({ root: folder.path });
@@ -128,7 +128,7 @@ for (
     ["/usr/lib/internal-sftp", false],
   ] as const
 ) {
-  Deno.test(`A forced command "${command}" is ${isFiles ? "" : "not "}the server's files`, async () => {
+  Deno.test(`A forced command "${command}" ${isFiles ? "starts" : "does not start"} SFTP`, async () => {
     await using folder = await tempFolder();
     const ran: (string | null)[] = [];
     await using pair = await connectedPair({
@@ -147,7 +147,7 @@ for (
   });
 }
 
-Deno.test("A forced command of the server's files is refused where there are none", async () => {
+Deno.test("A forced SFTP command is refused without files", async () => {
   await using pair = await connectedPair({
     serve: { auth: { none: () => new Grant({ command: "internal-sftp" }) } },
     handler: () => 0,
@@ -168,7 +168,7 @@ async function logIn(transport: ByteStreams, auth = [none()]): Promise<Client> {
   });
 }
 
-Deno.test("A login is told with its user, methods and address, and the connection with it", async () => {
+Deno.test("onConnection gets the user, methods, address and connection", async () => {
   const logins: Login[] = [];
   const greeted = Promise.withResolvers<void>();
   await using server = serveInMemory({
@@ -188,7 +188,7 @@ Deno.test("A login is told with its user, methods and address, and the connectio
 });
 
 for (const how of ["throws", "rejects"] as const) {
-  Deno.test(`onConnection that ${how} is told, and the connection lives`, async () => {
+  Deno.test(`onConnection that ${how} is reported, and the connection continues`, async () => {
     const told: unknown[] = [];
     const error = new Error("mistake");
     await using server = serveInMemory({
@@ -207,7 +207,7 @@ for (const how of ["throws", "rejects"] as const) {
   });
 }
 
-Deno.test("onConnection that fails since the client left is not told", async () => {
+Deno.test("onConnection that fails because the client disconnected is not reported", async () => {
   const told: unknown[] = [];
   const failed = Promise.withResolvers<void>();
   await using server = serveInMemory({
@@ -225,7 +225,7 @@ Deno.test("onConnection that fails since the client left is not told", async () 
   assertEquals(told, []);
 });
 
-Deno.test("Attempts are told with the client's address, and traces with each message", async () => {
+Deno.test("onAttempt gets the client's address, and trace gets each message", async () => {
   const told: string[] = [];
   const traced = new Set<string>();
   await using server = serveInMemory({
@@ -247,7 +247,7 @@ Deno.test("Attempts are told with the client's address, and traces with each mes
   assert(traced.has("sent USERAUTH_SUCCESS 192.0.2.7"));
 });
 
-/** A way to the server on which nothing moves any more once it is held. */
+/** A connection to the server that drops all data once it is held. */
 function holdable([near, far]: [ByteStreams, ByteStreams]) {
   const held = Promise.withResolvers<void>();
   let isHeld = false;
@@ -267,7 +267,7 @@ function holdable([near, far]: [ByteStreams, ByteStreams]) {
 }
 
 for (const [keepaliveCount, ends] of [[1, 2_000], [undefined, 4_000]] as const) {
-  Deno.test(`A client that is silent for ${ends} ms is dropped, with a count of ${keepaliveCount}`, async () => {
+  Deno.test(`A client that is silent for ${ends} ms is disconnected, with a count of ${keepaliveCount}`, async () => {
     using time = new FakeTime();
     const way = holdable(memoryPair());
     const served = serveStreams(way.far, {
@@ -280,14 +280,14 @@ for (const [keepaliveCount, ends] of [[1, 2_000], [undefined, 4_000]] as const) 
     way.hold();
     const cause = await time.settle(served.closed);
     assert(cause instanceof ConnectError && cause.code === "timeout", String(cause));
-    // In the first second it was heard: it acknowledged the server's host keys.
+    // It was heard in the first second, when it acknowledged the server's host keys.
     assertEquals(time.now - start, ends + 1_000);
     way.release();
     await host.close();
   });
 }
 
-Deno.test("A client is asked for signs of life after a minute unless that is turned off", async () => {
+Deno.test("A client gets keepalives after a minute unless they are disabled", async () => {
   using time = new FakeTime();
   for (const [more, asks] of [[{}, true], [{ keepaliveInterval: 0 }, false]] as const) {
     const traced: unknown[] = [];
@@ -297,7 +297,7 @@ Deno.test("A client is asked for signs of life after a minute unless that is tur
     const host = await time.settle(logIn(near));
     await time.advance(SERVER_KEEPALIVE_MS - 1);
     assert(!JSON.stringify(traced).includes("keepalive"));
-    // In the first minute the client was heard: it acknowledged the server's host keys.
+    // The client was heard in the first minute, when it acknowledged the server's host keys.
     await time.advance(2 * SERVER_KEEPALIVE_MS);
     assertEquals(JSON.stringify(traced).includes("keepalive"), asks);
     await host.close();
@@ -305,7 +305,7 @@ Deno.test("A client is asked for signs of life after a minute unless that is tur
   }
 });
 
-Deno.test("The limits of a rekey and the window are the server's options", async () => {
+Deno.test("The server's options set the rekey limits and the window", async () => {
   const received: string[] = [];
   const [near, far] = memoryPair();
   await using _served = serveStreams(far, {
@@ -324,7 +324,7 @@ Deno.test("The limits of a rekey and the window are the server's options", async
   assert(received.filter((line) => line.startsWith("sent KEXINIT")).length > 1);
 });
 
-Deno.test("A served connection tells what ended it, and closing it is an end in order", async () => {
+Deno.test("A served connection reports what ended it, and closing it is an orderly end", async () => {
   const [near, far] = memoryPair();
   const served = serveStreams(far, options);
   const host = await logIn(near);
@@ -334,7 +334,7 @@ Deno.test("A served connection tells what ended it, and closing it is an end in 
   await host.close();
 });
 
-Deno.test("A login's span on the server ends with it, and tells what it failed by", async () => {
+Deno.test("A login's span on the server ends with it, and has its error", async () => {
   using spans = record();
   const login = async (auth: AuthMethod[]) => {
     const [near, far] = memoryPair();
@@ -350,7 +350,7 @@ Deno.test("A login's span on the server ends with it, and tells what it failed b
   assertEquals(own.map(({ status }) => status?.message), [undefined, "DisconnectError"]);
 });
 
-Deno.test("LoginGraceTime is 120 s unless given, and ends with the login", async () => {
+Deno.test("LoginGraceTime is 120 s by default, and ends with the login", async () => {
   using time = new FakeTime();
   const [near, far] = memoryPair();
   const served = serveStreams(far, options);
@@ -371,7 +371,7 @@ Deno.test("LoginGraceTime is 120 s unless given, and ends with the login", async
   await again.close();
 });
 
-Deno.test("LoginGraceTime of 0 is none", async () => {
+Deno.test("LoginGraceTime of 0 means no limit", async () => {
   using time = new FakeTime();
   const [near, far] = memoryPair();
   await using served = serveStreams(far, { ...options, loginGraceTime: 0 });
@@ -383,7 +383,7 @@ Deno.test("LoginGraceTime of 0 is none", async () => {
   await host.close();
 });
 
-Deno.test("MaxAuthTries is 6 unless given", async () => {
+Deno.test("MaxAuthTries is 6 by default", async () => {
   let guesses = 0;
   const [near, far] = memoryPair();
   await using served = serveStreams(far, {
@@ -396,7 +396,7 @@ Deno.test("MaxAuthTries is 6 unless given", async () => {
   assertEquals(guesses, 6);
 });
 
-Deno.test("The order of SYMLINK's paths is the client's, by what it calls itself", async () => {
+Deno.test("The order of SYMLINK's paths depends on the client's identification", async () => {
   for (
     const [identification, linkFirst] of [["SSH-2.0-AsyncSSH_2.14", true], [
       "SSH-2.0-x",

@@ -1,4 +1,4 @@
-/** What systemShell starts, and how it joins a client and a program, on a system without programs. */
+/** The programs that systemShell starts and their streams, with scripted programs. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { toText } from "@std/streams";
 import { type Client, ClosedError, connectAgent, Keyring } from "@denossh/ssh";
@@ -42,13 +42,13 @@ async function world(
   };
 }
 
-/** Ends a program that has nothing more to say. */
+/** Ends a program without further output. */
 async function end({ stdout, stderr, exit }: FakeProgram, status = { code: 0 }): Promise<void> {
   await Promise.all([stdout.close(), stderr.close()]);
   exit(status);
 }
 
-/** The program that a command comes to. */
+/** The program for a command. */
 async function startedBy(
   { host, programs }: World,
   command: string | null,
@@ -78,7 +78,7 @@ Deno.test("systemShell runs a command by /bin/sh -c, and a shell without argumen
   assertEquals([program, options.cwd], ["/bin/zsh", "/home"]);
 });
 
-Deno.test("systemShell passes LANG and LC_* on unless told, and no agent or display of its own", async () => {
+Deno.test("systemShell passes on LANG and LC_* by default, and never its own agent or display", async () => {
   await using plain = await world();
   const sent = { LANG: "C", LC_ALL: "d", LC_: "x", XLANG: "y", LANGUAGE: "z", PATH: "/evil" };
   const own = ["HOME", "USER", "LOGNAME", "PATH", "LANG"].map((name) => [name, Deno.env.get(name)]);
@@ -93,7 +93,7 @@ Deno.test("systemShell passes LANG and LC_* on unless told, and no agent or disp
   assertEquals((await startedBy(choosy, "env", sent)).options.env, { ...usual, XLANG: "y" });
 });
 
-Deno.test("A grant's environment wins over the client's, and the original command is told", async () => {
+Deno.test("A grant's environment overrides the client's, and includes the original command", async () => {
   const grant = new Grant({ command: "status", environment: { LANG: "C", EXTRA: "1" } });
   await using granted = await world({}, { auth: { none: () => grant } });
   const { options } = await startedBy(granted, "rm -r /", { LANG: "x" });
@@ -104,7 +104,7 @@ Deno.test("A grant's environment wins over the client's, and the original comman
   assert(!("SSH_ORIGINAL_COMMAND" in shell.options.env!));
 });
 
-Deno.test("A program gets what the client sends and its end, and the client what it writes", async () => {
+Deno.test("A program gets the client's input and EOF, and the client its output", async () => {
   await using served = await world();
   const { host, programs } = served;
   const next = programs.next();
@@ -142,7 +142,7 @@ Deno.test("Large output goes through in the memory of its pieces, in order", asy
   for (let i = 0; i < 5; i++) assertEquals(stdout.subarray(i * 50_000, (i + 1) * 50_000), piece);
 });
 
-Deno.test("A program that a signal ended is told as that, without SIG", async () => {
+Deno.test("A program ended by a signal is reported with its name without SIG", async () => {
   await using served = await world();
   const { host, programs } = served;
   const next = programs.next();
@@ -154,7 +154,7 @@ Deno.test("A program that a signal ended is told as that, without SIG", async ()
   assertEquals([code, signal], [null, "TERM"]);
 });
 
-Deno.test("A program is waited for after its output has ended, and its output after that", async () => {
+Deno.test("The session waits for the exit after the output ended, and for the output after the exit", async () => {
   await using served = await world();
   const { host, programs } = served;
   const next = programs.next();
@@ -173,7 +173,7 @@ Deno.test("A program is waited for after its output has ended, and its output af
   assertEquals(await toText(process.stderr), "late");
 });
 
-Deno.test("Signals of the client reach the program, and one that cannot be sent is dropped", async () => {
+Deno.test("Signals of the client reach the program, and unsendable ones are dropped", async () => {
   await using served = await world();
   const { host, programs } = served;
   const next = programs.next();
@@ -191,7 +191,7 @@ Deno.test("Signals of the client reach the program, and one that cannot be sent 
   assertEquals((await process.status).code, 6);
 });
 
-Deno.test("A client that goes hangs up on its program, and reads nothing more of it", async () => {
+Deno.test("A client that disconnects sends HUP to its program, and its output is not read", async () => {
   await using served = await world();
   const { host, programs, errors } = served;
   const next = programs.next();
@@ -202,7 +202,7 @@ Deno.test("A client that goes hangs up on its program, and reads nothing more of
   await process.channel.close();
   await until(() => program.signals.length > 0);
   assertEquals(program.signals, ["SIGHUP"]);
-  // Something that the program has left running may hold its pipes open: nobody waits for that.
+  // A remaining child may hold the program's pipes open; the session does not wait for it.
   program.exit({ code: 129 });
   await assertRejects(async () => {
     const writer = program.stderr.getWriter();
@@ -212,7 +212,7 @@ Deno.test("A client that goes hangs up on its program, and reads nothing more of
   assertEquals(errors, []);
 });
 
-Deno.test("A connection that is lost breaks its program's input, and hangs up", async () => {
+Deno.test("A lost connection breaks its program's input, and sends HUP", async () => {
   await using served = await world();
   const { host, programs, errors } = served;
   const next = programs.next();
@@ -231,28 +231,28 @@ Deno.test("A connection that is lost breaks its program's input, and hangs up", 
   assertEquals(errors, []);
 });
 
-Deno.test("A program that ends is not hung up on afterwards", async () => {
+Deno.test("A program that has ended gets no HUP", async () => {
   await using served = await world();
   const program = await startedBy(served, "x");
   await served.host.request("keepalive@openssh.com");
   assertEquals(program.signals, []);
 });
 
-Deno.test("A client is told that its program reads no more, and the program runs on", async () => {
+Deno.test("A client learns that its program stopped reading, and the program keeps running", async () => {
   await using served = await world();
   const { host, programs } = served;
   const next = programs.next();
   await using process = await host.command("true").spawn();
   const program = await next;
   await program.stdin.cancel(new Error("EPIPE"));
-  // More than the window: without that it would wait for ever.
+  // More than the window, which would block without a reader.
   const writing = process.channel.writeAll(new Uint8Array(10_000_000));
   await assertRejects(() => writing, ClosedError, "The peer reads no more of the channel");
   await end(program, { code: 4 });
   assertEquals((await process.status).code, 4);
 });
 
-Deno.test("A program that has closed its input hears nothing of the end of it", async () => {
+Deno.test("A program that has closed its input is not affected by EOF", async () => {
   await using served = await world();
   const { host, programs, errors } = served;
   const next = programs.next();
@@ -265,7 +265,7 @@ Deno.test("A program that has closed its input hears nothing of the end of it", 
   assertEquals([(await process.status).code, errors], [4, []]);
 });
 
-Deno.test("A shell that cannot be started is exit code 1, and told", async () => {
+Deno.test("A shell that cannot be started is exit code 1, and reported", async () => {
   await using served = await world();
   const { host, programs, errors } = served;
   programs.error = new Deno.errors.NotFound("no such file: /bin/sh");
@@ -273,7 +273,7 @@ Deno.test("A shell that cannot be started is exit code 1, and told", async () =>
   assertEquals(errors, [programs.error]);
 });
 
-Deno.test("An agent that is lent is a socket while the program runs", async () => {
+Deno.test("A forwarded agent is a socket while the program runs", async () => {
   await using served = await world({}, { forward: { agent: () => Promise.resolve(true) } });
   const { host, programs } = served;
   using keyring = new Keyring();
@@ -299,7 +299,7 @@ Deno.test("An agent that is lent is a socket while the program runs", async () =
   });
 });
 
-Deno.test("A display that is lent has a name and a file while the program runs", async () => {
+Deno.test("A forwarded display has a name and a file while the program runs", async () => {
   await using served = await world({}, { forward: { x11: () => Promise.resolve(true) } });
   const { host, programs } = served;
   const next = programs.next();

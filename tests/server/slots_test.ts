@@ -1,4 +1,4 @@
-/** Connections that hang give their slots back, whatever they hang in. */
+/** Connections that hang in any step free their slots. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { connect, none, password, SshError } from "@denossh/ssh";
 import { generateKey, type Signer } from "@denossh/ssh/keys";
@@ -31,7 +31,7 @@ const hanging: Record<string, () => Partial<ServeOptions>> = {
 };
 
 for (const [what, options] of Object.entries(hanging)) {
-  Deno.test(`A login that hangs in ${what} ends at its deadline, and the next one has its slot`, async () => {
+  Deno.test(`A login that hangs in ${what} ends at its deadline and frees its slot`, async () => {
     const errors: string[] = [];
     using time = new FakeTime();
     await using server = serveInMemory({

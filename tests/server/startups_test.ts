@@ -1,4 +1,4 @@
-/** Who may connect, and how many at once, on a server that listens in memory. */
+/** Limits on connections, on a server that listens in memory. */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
   type AuthMethod,
@@ -25,9 +25,9 @@ const options = {
   auth: { none: (user) => user === "ann", password: (_user, secret) => secret === "right" },
 } satisfies ServeOptions;
 
-/** A client that connects and says nothing. */
+/** A client that connects and is silent. */
 interface Stranger extends AsyncDisposable {
-  /** Whether the server speaks to it. */
+  /** Whether the server answers it. */
   readonly isServed: boolean;
 }
 
@@ -55,12 +55,12 @@ async function logIn(
   ...auth: AuthMethod[]
 ): Promise<Client> {
   const host = await connect({ transport, user, auth, hostKeys: hostKey.publicKey, config: false });
-  // The server answers this after the login, and so after it has taken note of it.
+  // The server answers this after it has recorded the login.
   await host.request("keepalive@openssh.com");
   return host;
 }
 
-Deno.test("Connections of a source that are not logged in are counted, and each source by itself", async () => {
+Deno.test("Unauthenticated connections are counted per source", async () => {
   await using server = serveInMemory({ ...options, maxStartupsPerSource: 2 });
   await using one = await stranger(server, "192.0.2.1");
   await using two = await stranger(server, "192.0.2.1");
@@ -69,7 +69,7 @@ Deno.test("Connections of a source that are not logged in are counted, and each 
   assert(await isServed(server, "192.0.2.2"));
 });
 
-Deno.test("All addresses of an IPv6 network are one source", async () => {
+Deno.test("All addresses of an IPv6 network count as one source", async () => {
   await using server = serveInMemory({ ...options, maxStartupsPerSource: 1 });
   await using one = await stranger(server, "2001:db8::1");
   assert(one.isServed);
@@ -91,7 +91,7 @@ for (
     }],
   ] satisfies [string, (server: MemoryServer) => Promise<void>][]
 ) {
-  Deno.test(`A source that ${what} has its place back, once`, async () => {
+  Deno.test(`A source that ${what} frees its slot, once`, async () => {
     await using server = serveInMemory({ ...options, maxStartupsPerSource: 2 });
     await using _one = await stranger(server, "192.0.2.1");
     await leave(server);
@@ -102,7 +102,7 @@ for (
   });
 }
 
-Deno.test("A login gives the source's place back while it lasts, and not again at its end", async () => {
+Deno.test("A login frees the source's slot, and its end does not free it again", async () => {
   await using server = serveInMemory({ ...options, maxStartupsPerSource: 1 });
   const host = await logIn(server.dial("192.0.2.1"), "ann", none());
   await using one = await stranger(server, "192.0.2.1");
@@ -112,7 +112,7 @@ Deno.test("A login gives the source's place back while it lasts, and not again a
   assert(!await isServed(server, "192.0.2.1"));
 });
 
-Deno.test("Any number of a source's connections may wait to log in unless a number is given", async () => {
+Deno.test("By default any number of a source's connections may wait to log in", async () => {
   await using server = serveInMemory(options);
   await using strangers = new AsyncDisposableStack();
   for (let i = 0; i < 10; i++) {
@@ -120,7 +120,7 @@ Deno.test("Any number of a source's connections may wait to log in unless a numb
   }
 });
 
-/** Which of the connections that come one after the other are served, by the draws that decide. */
+/** Which of sequential connections are served, by the random numbers. */
 async function served(server: MemoryServer, draws: number[]): Promise<boolean[]> {
   await using strangers = new AsyncDisposableStack();
   const { random } = Math;
@@ -136,21 +136,21 @@ async function served(server: MemoryServer, draws: number[]): Promise<boolean[]>
   return result;
 }
 
-Deno.test("MaxStartups drops a share that grows from begin on, and everything at full", async () => {
+Deno.test("MaxStartups drops a growing share from begin on, and all at full", async () => {
   const maxStartups = { begin: 2, rate: 30, full: 4 };
   await using server = serveInMemory({ ...options, maxStartups });
-  // Two are served whatever is drawn. Of the third 30 % are dropped, of the fourth 65 %.
+  // Two are always served. The third is dropped with 30 %, the fourth with 65 %.
   const draws = [0, 0, 0.29, 0.3, 0.64, 0.65, 0.999];
   assertEquals(await served(server, draws), [true, true, false, true, false, true, false]);
 });
 
-Deno.test("MaxStartups is 10:30:100 unless given", async () => {
+Deno.test("MaxStartups is 10:30:100 by default", async () => {
   await using server = serveInMemory(options);
   const draws = [...Array(10).fill(0), 0.299, 0.3];
   assertEquals(await served(server, draws), [...Array(10).fill(true), false, true]);
 });
 
-Deno.test("MaxStartups with a full of no more than begin drops all from there on", async () => {
+Deno.test("MaxStartups with full not above begin drops all from there on", async () => {
   await using server = serveInMemory({
     ...options,
     maxStartups: { begin: 1, rate: 0, full: 1 },
@@ -158,7 +158,7 @@ Deno.test("MaxStartups with a full of no more than begin drops all from there on
   assertEquals(await served(server, [0.999, 0.999]), [true, false]);
 });
 
-Deno.test("Of a source without connections nothing is kept", () => {
+Deno.test("Nothing is stored for a source without connections", () => {
   const startups = new Startups({ maxStartupsPerSource: 2 });
   const one = startups.admit("192.0.2.1");
   const two = startups.admit("192.0.2.1");
@@ -171,7 +171,7 @@ Deno.test("Of a source without connections nothing is kept", () => {
   assertEquals(startups.sources, 0);
 });
 
-Deno.test("MaxStartups counts neither who is logged in nor who has gone", async () => {
+Deno.test("MaxStartups counts neither logged-in nor closed connections", async () => {
   await using server = serveInMemory({
     ...options,
     maxStartups: { begin: 1, rate: 100, full: 1 },
@@ -184,7 +184,7 @@ Deno.test("MaxStartups counts neither who is logged in nor who has gone", async 
   }
 });
 
-Deno.test("An accept that fails is told, and the server accepts the next connection", async () => {
+Deno.test("A failed accept is reported, and the server accepts the next connection", async () => {
   const errors: unknown[] = [];
   await using server = serveInMemory({
     ...options,
@@ -197,7 +197,7 @@ Deno.test("An accept that fails is told, and the server accepts the next connect
   assertEquals(server.isClosed, false);
 });
 
-Deno.test("Accepting pauses after each failure, so that a lack of files does not spin", async () => {
+Deno.test("Accepting pauses after each failure, so that a lack of descriptors does not spin", async () => {
   using time = new FakeTime();
   await using server = serveInMemory(options);
   for (let i = 0; i < 100; i++) server.failAccept(new Error("Too many open files"));
@@ -206,13 +206,13 @@ Deno.test("Accepting pauses after each failure, so that a lack of files does not
   await time.settle(isServed(server, "192.0.2.1"));
 });
 
-Deno.test("A server without onError survives what it would be told", async () => {
+Deno.test("A server without onError survives errors", async () => {
   await using server = serveInMemory(options);
   server.failAccept(new Error("Too many open files"));
   assert(await isServed(server, "192.0.2.1"));
 });
 
-Deno.test("A server that stops closes its listener, refuses who comes then, and ends", async () => {
+Deno.test("A server that stops closes its listener, refuses new connections, and ends", async () => {
   const controller = new AbortController();
   await using server = serveInMemory({ ...options, signal: controller.signal });
   const host = await logIn(server.dial("192.0.2.1"), "ann", none());
@@ -226,7 +226,7 @@ Deno.test("A server that stops closes its listener, refuses who comes then, and 
   await server.server.shutdown();
 });
 
-Deno.test("serve listens on port 22 of all addresses unless told", async () => {
+Deno.test("serve listens on port 22 of all addresses by default", async () => {
   await using usual = serveInMemory(options);
   await using other = serveInMemory({ ...options, port: 2222, hostname: "127.0.0.1" });
   await using shared = serveInMemory({ ...options, reusePort: true });
@@ -237,7 +237,7 @@ Deno.test("serve listens on port 22 of all addresses unless told", async () => {
   }]]);
 });
 
-Deno.test("serve does not listen if its signal is aborted already", () => {
+Deno.test("serve does not listen if its signal is already aborted", () => {
   const signal = AbortSignal.abort(new Error("never mind"));
   let error: unknown;
   try {
@@ -248,7 +248,7 @@ Deno.test("serve does not listen if its signal is aborted already", () => {
   assertStrictEquals(error, signal.reason);
 });
 
-Deno.test("A connection that comes with the server's stop is closed without a word", async () => {
+Deno.test("A connection that arrives during the server's stop is closed silently", async () => {
   const server = serveInMemory(options);
   const streams = server.dial("192.0.2.1");
   const stopping = server.server.shutdown();
@@ -257,7 +257,7 @@ Deno.test("A connection that comes with the server's stop is closed without a wo
   await stopping;
 });
 
-Deno.test("onListen is told the address, and the log of who did not leave in order", async () => {
+Deno.test("onListen gets the address, and onError reports clients that disconnect abruptly", async () => {
   const told: unknown[] = [];
   await using server = serveInMemory({
     ...options,
@@ -274,7 +274,7 @@ Deno.test("onListen is told the address, and the log of who did not leave in ord
   assertEquals(told.slice(1), [[true, "192.0.2.7"]]);
 });
 
-Deno.test("A client that disconnects for a reason of its own is told to the log", async () => {
+Deno.test("A client's DISCONNECT with an error reason is reported", async () => {
   const told: unknown[] = [];
   await using server = serveInMemory({ ...options, onError: (error) => told.push(error) });
   const other = (await generateKey("ed25519")).publicKey;
@@ -287,14 +287,14 @@ Deno.test("A client that disconnects for a reason of its own is told to the log"
   assertEquals(error.reason, 9);
 });
 
-Deno.test("A shutdown is over when each connection is", async () => {
+Deno.test("A shutdown resolves when each connection has ended", async () => {
   await using server = serveInMemory(options);
   await using _host = await logIn(server.dial("192.0.2.1"), "ann", none());
   await server.server.shutdown();
   assertEquals(server.server.connections, 0);
 });
 
-/** Whether an offence makes the server refuse its source, if that is the only one with a penalty. */
+/** Whether an offence makes the server refuse its source, if only this offence has a penalty. */
 async function isRefusedAfter(
   offend: (server: MemoryServer) => Promise<unknown>,
   penalties: ServeOptions["penalties"],
@@ -311,7 +311,7 @@ async function isRefusedAfter(
   return !await isServed(server, "192.0.2.1");
 }
 
-Deno.test("A user that there is not is an offence of its own, and makes no other difference", async () => {
+Deno.test("An unknown user is a separate offence, and makes no other difference", async () => {
   const asked: string[] = [];
   const auth = {
     ...options.auth,
@@ -358,7 +358,7 @@ const offences = {
 
 for (const [offence, ways] of Object.entries(offences)) {
   for (const [at, way] of ways.entries()) {
-    Deno.test(`A connection without a login is an offence of its kind: ${offence} ${at}`, async () => {
+    Deno.test(`A connection without a login is an offence: ${offence} ${at}`, async () => {
       for (const kind of ["authFail", "noAuth", "graceExceeded"]) {
         assertEquals(await isRefusedAfter(way, { [kind]: 100_000 }), kind === offence, kind);
       }
@@ -366,7 +366,7 @@ for (const [offence, ways] of Object.entries(offences)) {
   }
 }
 
-Deno.test("A connection beyond LoginGraceTime is an offence, whatever it tried", async () => {
+Deno.test("A connection beyond LoginGraceTime is an offence, regardless of attempts", async () => {
   const wait = async (server: MemoryServer) => {
     using time = new FakeTime();
     await using _silent = await stranger(server, "192.0.2.1");
@@ -377,7 +377,7 @@ Deno.test("A connection beyond LoginGraceTime is an offence, whatever it tried",
   }
 });
 
-Deno.test("A login is no offence", async () => {
+Deno.test("A login is not an offence", async () => {
   const all = { authFail: 100_000, noAuth: 100_000, graceExceeded: 100_000 };
   const enter = async (server: MemoryServer) => {
     await (await logIn(server.dial("192.0.2.1"), "ann", none())).close();
@@ -390,7 +390,7 @@ Deno.test("A login is no offence", async () => {
   assert(await isRefusedAfter(offend, all), "nor does it pay for one");
 });
 
-Deno.test("Penalties are on unless they are turned off, and a refusal is told once", async () => {
+Deno.test("Penalties are on by default, and a refusal is reported once", async () => {
   for (const penalties of [undefined, false] as const) {
     const told: string[] = [];
     await using server = serveInMemory({

@@ -6,7 +6,7 @@ import { connectedPair } from "@denossh/ssh/testing";
 
 const SHOW = 'echo "${SSH_CONNECTION-none}|${SSH_CLIENT-none}"';
 
-Deno.test("systemShell tells commands the addresses of their connection", async () => {
+Deno.test("systemShell sets variables with the addresses of the connection", async () => {
   await using server = serve({
     port: 0,
     hostname: "127.0.0.1",
@@ -25,7 +25,7 @@ Deno.test("systemShell tells commands the addresses of their connection", async 
   assertEquals(client, `127.0.0.1 ${own} ${port}`);
 });
 
-Deno.test("systemShell passes a variable on for true, and for nothing else", async () => {
+Deno.test("systemShell passes on a variable only for true", async () => {
   for (const answer of [true, 1, "yes", {}, undefined]) {
     const handler = systemShell({ acceptEnv: () => answer as boolean });
     await using pair = await connectedPair({ handler });
@@ -34,12 +34,12 @@ Deno.test("systemShell passes a variable on for true, and for nothing else", asy
   }
 });
 
-Deno.test("systemShell says nothing of addresses that a connection does not have", async () => {
+Deno.test("systemShell sets no address variables for a connection without addresses", async () => {
   await using pair = await connectedPair({ handler: systemShell() });
   assertEquals(await pair.host.run(SHOW), "none|none");
 });
 
-Deno.test("systemShell gives commands a clean environment, and what it is told", async () => {
+Deno.test("systemShell gives commands a clean environment plus the configured variables", async () => {
   Deno.env.set("DENOSSH_SECRET", "hunter2");
   try {
     const handler = systemShell({ env: { TZ: "UTC", SHELL: "/bin/other" } });
@@ -50,7 +50,7 @@ Deno.test("systemShell gives commands a clean environment, and what it is told",
       lines.map((line) => line.replace(/^(export|declare -x) /, "").split(/='?"?|['"]$/)),
     );
     assertEquals([seen.TZ, seen.SHELL, seen.PATH], ["UTC", "/bin/other", Deno.env.get("PATH")]);
-    // The shell adds what it keeps for itself.
+    // The shell adds its own variables.
     const usual = ["HOME", "USER", "LOGNAME", "PATH", "LANG", "SHELL", "TZ", "PWD", "SHLVL", "_"];
     assertEquals(Object.keys(seen).filter((name) => !usual.includes(name)), []);
   } finally {

@@ -1,4 +1,4 @@
-/** Terminals of systemShell: which program makes them, and what it is told, on a system without programs. */
+/** Terminals of systemShell, with scripted programs. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Client, RequestDeniedError } from "@denossh/ssh";
 import { systemShell } from "@denossh/ssh/server";
@@ -11,15 +11,15 @@ import { type FakeProgram, FakePrograms } from "../support/fake_programs.ts";
 const bytes = (text: string) => new Uint8Array(new TextEncoder().encode(text));
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
-/** What `script --version` and `stty --version` say where they are the ones that are needed. */
+/** The output of `script --version` and `stty --version` for the required implementations. */
 const VERSIONS = { script: "script from util-linux 2.38.1", stty: "stty (GNU coreutils) 9.1" };
 
 interface World extends AsyncDisposable {
   readonly host: Client;
   readonly programs: FakePrograms;
-  /** How stty was called, apart from the question for its version. */
+  /** The calls of stty, except for its version. */
   readonly calls: string[];
-  /** Lets calls of stty end, which wait until then. */
+  /** Resolves pending calls of stty. */
   release(): void;
 }
 
@@ -77,7 +77,7 @@ const lacking: Record<string, Readonly<Record<string, string>>> = {
   "a script that is not of util-linux": { ...VERSIONS, script: "usage: script [-aeFkpqr]" },
 };
 for (const [what, versions] of Object.entries(lacking)) {
-  Deno.test(`A machine with ${what} refuses a terminal, and runs commands all the same`, async () => {
+  Deno.test(`A machine with ${what} refuses a terminal, but still runs commands`, async () => {
     await using served = await world(versions);
     await assertRejects(() => served.host.shell(), RequestDeniedError, "pty-req");
     const next = served.programs.next();
@@ -115,7 +115,7 @@ Deno.test("A terminal has the client's size, modes and TERM, and the shell's com
     "{ stty intr 0x03; stty eol undef; stty -echo; stty isig; stty cs8; }";
   assert(script.includes(modes), script);
   assert(script.endsWith(`\nexec /bin/zsh -c 'echo '\\''it'\\'''`), script);
-  // `script` runs its command by $SHELL; the program finds its own again.
+  // `script` runs its command with $SHELL; the program gets its original value.
   assertEquals([env!.TERM, env!.SHELL], ["vt100", "/bin/sh"]);
   assert(script.includes("SHELL=/bin/zsh\n"), script);
   await write(program, "/dev/pts/7\r\n");
@@ -123,7 +123,7 @@ Deno.test("A terminal has the client's size, modes and TERM, and the shell's com
   assertEquals((await running).code, 3);
 });
 
-Deno.test("The name of the terminal is no output, however it comes", async () => {
+Deno.test("The terminal's name is not output, in any chunks", async () => {
   for (const pieces of [["/dev/pts/7\r\nhello"], ["/dev/", "pts/7\r", "\nhel", "lo"]]) {
     await using served = await world();
     const next = served.programs.next();
@@ -135,7 +135,7 @@ Deno.test("The name of the terminal is no output, however it comes", async () =>
   }
 });
 
-Deno.test("Output without the name of a terminal is all output, and no size is set", async () => {
+Deno.test("Output without a terminal's name is passed on completely, and no size is set", async () => {
   for (const said of ["script: no more ptys", "x".repeat(1000)]) {
     await using served = await world();
     const next = served.programs.next();
@@ -149,7 +149,7 @@ Deno.test("Output without the name of a terminal is all output, and no size is s
   }
 });
 
-Deno.test("Of sizes that come while one is being set, the last one counts", async () => {
+Deno.test("Of sizes that arrive while one is being set, the last one is used", async () => {
   await using served = await world();
   const next = served.programs.next();
   const process = await served.host.shell({ pty: true });

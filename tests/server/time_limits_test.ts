@@ -1,4 +1,4 @@
-/** When a server ends a client by itself, and when it does not. */
+/** Time limits after which a server disconnects a client. */
 import { assert, assertEquals } from "@std/assert";
 import { type Client, connect, DisconnectError, none } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
@@ -13,7 +13,7 @@ import { plainMessage } from "../../lib/error_messages.ts";
 const hostKey = await generateKey("ed25519");
 const echo: SessionHandler = ({ stdin, stdout }) => stdin.pipeTo(stdout);
 
-/** A client that is logged in to a server with these options, on a clock of the test's. */
+/** A client logged in to a server with these options, on a fake clock. */
 async function world(time: FakeTime, options: Partial<ServeOptions>) {
   const [near, far] = memoryPair();
   const served = serveStreams(far, {
@@ -30,7 +30,7 @@ async function world(time: FakeTime, options: Partial<ServeOptions>) {
   served.closed.then((error) => cause = error);
   return {
     host,
-    /** What ended the connection, or null. */
+    /** The error that ended the connection, or null. */
     async after(milliseconds: number): Promise<string | null> {
       await time.advance(milliseconds);
       return cause instanceof DisconnectError
@@ -46,7 +46,7 @@ async function world(time: FakeTime, options: Partial<ServeOptions>) {
   };
 }
 
-/** A channel that carries what it is sent back and forth. */
+/** A channel that echoes. */
 async function talk(host: Client) {
   const channel = await host.openSession();
   await channel.shell();
@@ -59,7 +59,7 @@ async function talk(host: Client) {
   };
 }
 
-Deno.test("idleTimeout ends a client that moves no data, however many channels it has", async () => {
+Deno.test("idleTimeout ends a client without data, however many channels it has", async () => {
   using time = new FakeTime();
   await using end = await world(time, { idleTimeout: 10_000 });
   const { say } = await talk(end.host);
@@ -82,7 +82,7 @@ Deno.test("unusedConnectionTimeout ends a client without channels, and no other"
   assertEquals(await end.after(3_001), "No channel for 10000 ms");
 });
 
-Deno.test("maxSessionTime ends a client whatever it does", async () => {
+Deno.test("maxSessionTime ends also an active client", async () => {
   using time = new FakeTime();
   await using end = await world(time, { maxSessionTime: 10_000 });
   const { say } = await talk(end.host);
@@ -93,7 +93,7 @@ Deno.test("maxSessionTime ends a client whatever it does", async () => {
   assertEquals(await end.after(1_001), "The session has lasted for 10000 ms");
 });
 
-Deno.test("channelTimeouts closes idle channels of a type, and leaves the client", async () => {
+Deno.test("channelTimeouts closes idle channels of a type, and keeps the client", async () => {
   using time = new FakeTime();
   await using end = await world(time, { channelTimeouts: { session: 5_000 } });
   const { channel } = await talk(end.host);
@@ -101,7 +101,7 @@ Deno.test("channelTimeouts closes idle channels of a type, and leaves the client
   assertEquals(await channel.readChunk(), null);
 });
 
-Deno.test("Without limits a client may stay and do nothing", async () => {
+Deno.test("Without limits an idle client may stay", async () => {
   using time = new FakeTime();
   await using end = await world(time, {});
   assertEquals(await end.after(100_000_000), null);
@@ -143,7 +143,7 @@ function idle(options: Parameters<typeof limitTime>[2]) {
   return { asked, ended };
 }
 
-Deno.test("A server asks its clients every minute whether they are there, unless told otherwise", () => {
+Deno.test("A server sends keepalives every minute by default", () => {
   const cases: [Parameters<typeof limitTime>[2], unknown[][]][] = [
     [{}, [["keepalive", 60_000, undefined]]],
     [{ keepaliveInterval: 5_000, keepaliveCount: 2 }, [["keepalive", 5_000, 2]]],
@@ -154,7 +154,7 @@ Deno.test("A server asks its clients every minute whether they are there, unless
   for (const [options, asked] of cases) assertEquals(idle(options).asked, asked);
 });
 
-Deno.test("A limit may be one millisecond, and none is set unless asked for", async () => {
+Deno.test("A limit may be one millisecond, and there is none by default", async () => {
   using time = new FakeTime();
   const limits = ["idleTimeout", "unusedConnectionTimeout", "maxSessionTime"] as const;
   for (const limit of limits) {

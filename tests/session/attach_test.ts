@@ -1,4 +1,4 @@
-/** A remote shell at the terminal of this program, which is restored whatever happens. */
+/** A remote shell on this program's terminal, which is always restored. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { InterruptedError } from "@denossh/ssh";
 import type { SessionHandler } from "@denossh/ssh/server";
@@ -7,7 +7,7 @@ import { runtime } from "../../lib/runtime/runtime.ts";
 import { FakeTerminal } from "../support/fake_terminal.ts";
 import { replaced } from "../support/replaced.ts";
 
-/** Tells its terminal's sizes and repeats what comes, until that is "q". */
+/** Prints its terminal's sizes and echoes input until "q". */
 const echo: SessionHandler = async (session) => {
   const size = () => session.print(`[${session.pty?.columns}x${session.pty?.rows}]`);
   session.onResize(size);
@@ -22,12 +22,12 @@ const echo: SessionHandler = async (session) => {
   return 6;
 };
 
-/** Resolves when a condition holds, looking at each turn of the event loop. */
+/** Resolves when a condition holds, checked at each turn of the event loop. */
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve));
 }
 
-Deno.test("attach() connects a shell with the terminal, raw and of its size, and restores it", async () => {
+Deno.test("attach() connects a shell with the raw terminal and its size, and restores it", async () => {
   using terminal = new FakeTerminal();
   await using pair = await connectedPair({ handler: echo });
   await using shell = await pair.host.shell();
@@ -46,7 +46,7 @@ Deno.test("attach() connects a shell with the terminal, raw and of its size, and
   assertEquals([terminal.modes, terminal.signals, terminal.isRead], [[true, false], [], false]);
 });
 
-Deno.test("attach() without a terminal on either side leaves the mode, and passes the end of input on", async () => {
+Deno.test("attach() without a terminal on either side keeps the mode, and passes on EOF", async () => {
   for (const [isTerminal, pty] of [[true, false], [false, true]]) {
     using terminal = new FakeTerminal({ isTerminal: isTerminal! });
     await using pair = await connectedPair({ handler: echo });
@@ -77,14 +77,14 @@ for (const [what, end] of Object.entries(ends)) {
     end(terminal, () => leaving.abort(new Error("enough")));
     await rejected;
     assertEquals([terminal.modes, terminal.signals, terminal.isRead], [[true, false], [], false]);
-    // What the shell writes from now on is for others.
+    // Later output of the shell is left to other readers.
     await shell.send("still here");
     await shell.expect("still here");
     assert(!terminal.written.stdout.includes("still"));
   });
 }
 
-Deno.test("attach() restores the terminal after an output that cannot be written, or a lost connection", async () => {
+Deno.test("attach() restores the terminal after a failed write or a lost connection", async () => {
   for (const broken of [true, false]) {
     using terminal = new FakeTerminal();
     await using pair = await connectedPair({ handler: echo });

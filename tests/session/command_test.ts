@@ -12,7 +12,7 @@ Deno.test("Client.run returns standard output without the last line feed", async
   assertEquals(await pair.host.run("a b"), "ran a b\n");
 });
 
-Deno.test("Client.run throws what the command left when it fails", async () => {
+Deno.test("Client.run throws an error with the output of a failed command", async () => {
   await using pair = await connectedPair({
     handler: async (session) => {
       await session.print("half");
@@ -29,7 +29,7 @@ Deno.test("Client.run throws what the command left when it fails", async () => {
   assertEquals(text.decode(error.stdout), "half");
 });
 
-Deno.test("Command.output gathers both streams, however they mix", async () => {
+Deno.test("Command.output collects both streams in any mix", async () => {
   const block = new Uint8Array(50_000).fill(120);
   await using pair = await connectedPair({
     handler: async ({ channel }) => {
@@ -45,7 +45,7 @@ Deno.test("Command.output gathers both streams, however they mix", async () => {
   assertEquals([output.success, output.code, output.signal], [false, 1, null]);
 });
 
-Deno.test("Command.output gives up beyond maxOutput", async () => {
+Deno.test("Command.output rejects beyond maxOutput", async () => {
   await using pair = await connectedPair({
     handler: async ({ channel }) => {
       for (;;) await channel.writeAll(new Uint8Array(10_000));
@@ -91,13 +91,13 @@ for (
   });
 }
 
-Deno.test("A command that ends without reading its input is no failure", async () => {
+Deno.test("A command that ends without reading its input does not fail", async () => {
   await using pair = await connectedPair({ handler: () => 0 });
   const stdin = new Uint8Array(10_000_000);
   assertEquals((await pair.host.command("true", { stdin }).output()).code, 0);
 });
 
-Deno.test("Process.stdout streams lines as they come", async () => {
+Deno.test("Process.stdout streams lines as they arrive", async () => {
   const more = Promise.withResolvers<void>();
   await using pair = await connectedPair({
     handler: async (session) => {
@@ -118,7 +118,7 @@ Deno.test("Process.stdout streams lines as they come", async () => {
   assertEquals(lines, ["one", "two"]);
 });
 
-Deno.test("Standard output that is null is thrown away without stalling the command", async () => {
+Deno.test("A null standard output is discarded without stalling the command", async () => {
   await using pair = await connectedPair({
     handler: async ({ channel }) => {
       for (let i = 0; i < 100; i++) await channel.writeAll(new Uint8Array(100_000));
@@ -181,20 +181,20 @@ Deno.test("The environment arrives before the command starts", async () => {
   assertEquals(JSON.parse(await pair.host.run("env", { env })), env);
 });
 
-Deno.test("A session's environment refuses odd names and is bounded", async () => {
+Deno.test("A session's environment refuses unusual names and is limited", async () => {
   let count = 0;
   await using pair = await connectedPair({
     handler: (session: Session) => void (count = Object.keys(session.env).length),
   });
   const env = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`V${i}`, "x"]));
-  // The channel takes 256 requests at once; odd names are the server's to refuse.
+  // The channel accepts 256 pending requests; the server decides about unusual names.
   await pair.host.run("x", { env: Object.fromEntries(Object.entries(env).slice(0, 200)) });
   assertEquals(count, 200);
   await pair.host.run("x", { env: { "LD PRELOAD": "x", "A=B": "x", OK: "x" } });
   assertEquals(count, 1);
 });
 
-Deno.test("What the server does not allow is refused by name", async () => {
+Deno.test("The error names the request that the server refused", async () => {
   await using pair = await connectedPair({ serve: { pty: false } });
   await assertRejects(() => pair.host.run("x"), RequestDeniedError, '"exec"');
   await assertRejects(() => pair.host.shell({ pty: false }), RequestDeniedError, '"shell"');
@@ -203,7 +203,7 @@ Deno.test("What the server does not allow is refused by name", async () => {
   await assertRejects(() => pair.host.request("tcpip-forward"), RequestDeniedError);
 });
 
-Deno.test("A channel runs one program only", async () => {
+Deno.test("A channel runs only one program", async () => {
   await using pair = await connectedPair({
     handler: async (session) => void await toText(session.stdin),
   });
@@ -215,7 +215,7 @@ Deno.test("A channel runs one program only", async () => {
   await channel.close();
 });
 
-Deno.test("startProgram keeps to the channel's one program, and asks for a second one of no server", async () => {
+Deno.test("startProgram sends no request for a second program", async () => {
   await using pair = await connectedPair({
     handler: async (session) => void await toText(session.stdin),
   });
@@ -228,7 +228,7 @@ Deno.test("startProgram keeps to the channel's one program, and asks for a secon
   await channel.close();
 });
 
-Deno.test("A command whose terminal cannot be asked for does not start", async () => {
+Deno.test("A command whose terminal cannot be requested does not start", async () => {
   const started: (string | null)[] = [];
   await using pair = await connectedPair({ handler: ({ command }) => void started.push(command) });
   const pty = { columns: -1 };
@@ -241,7 +241,7 @@ Deno.test("A command whose terminal cannot be asked for does not start", async (
   assertEquals(started, ["two"]);
 });
 
-Deno.test("Channel.readAll takes one stream to its end, and leaves the other", async () => {
+Deno.test("Channel.readAll reads one stream to its end, and leaves the other", async () => {
   await using pair = await connectedPair({
     handler: async (session) => {
       await session.print("out");
@@ -256,7 +256,7 @@ Deno.test("Channel.readAll takes one stream to its end, and leaves the other", a
   await assertRejects(() => channel.readAll(), ClosedError);
 });
 
-Deno.test("Channel.readAll refuses a stream that has a reader, and more than it is to take", async () => {
+Deno.test("Channel.readAll refuses a stream that has a reader, and data beyond its limit", async () => {
   await using pair = await connectedPair({ handler: (session) => session.print("x".repeat(11)) });
   const channel = await pair.host.openSession();
   await channel.shell();
@@ -267,7 +267,7 @@ Deno.test("Channel.readAll refuses a stream that has a reader, and more than it 
   await channel.close();
 });
 
-Deno.test("Channel.readAll can be given up", async () => {
+Deno.test("Channel.readAll can be aborted", async () => {
   await using pair = await connectedPair({
     handler: async (session) => void await toText(session.stdin),
   });
@@ -282,7 +282,7 @@ Deno.test("Channel.readAll can be given up", async () => {
   await channel.close();
 });
 
-Deno.test("Channel.discard throws away what has come and what comes; the other stream is read", async () => {
+Deno.test("Channel.discard discards received and later data; the other stream is read", async () => {
   await using pair = await connectedPair({
     serve: { window: 1024 },
     handler: async (session) => {
@@ -330,7 +330,7 @@ Deno.test("An aborted signal keeps a command from starting", async () => {
   assertEquals(ran, false);
 });
 
-Deno.test("A handler that throws is exit code 1, and tells the client nothing else", async () => {
+Deno.test("A handler that throws is exit code 1, without details for the client", async () => {
   const reported: unknown[] = [];
   await using pair = await connectedPair({
     serve: { onError: (error) => reported.push(error) },
@@ -343,7 +343,7 @@ Deno.test("A handler that throws is exit code 1, and tells the client nothing el
   assertEquals(reported.map(String), ["Error: database password is hunter2"]);
 });
 
-Deno.test("A hundred commands at once on one connection", async () => {
+Deno.test("A hundred parallel commands on one connection", async () => {
   await using pair = await connectedPair({
     serve: { maxSessions: 100 },
     handler: (session) => session.print(session.command!),
@@ -352,7 +352,7 @@ Deno.test("A hundred commands at once on one connection", async () => {
   assertEquals(await Promise.all(commands.map((c) => pair.host.run(c))), commands);
 });
 
-Deno.test("A command whose output nobody reads stalls, while nine others go on", async () => {
+Deno.test("A command with unread output stalls, while nine others continue", async () => {
   await using pair = await connectedPair({
     connect: { window: 64 * 1024 },
     handler: async ({ channel, command }) => {

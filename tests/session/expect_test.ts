@@ -1,4 +1,4 @@
-/** A program at a terminal or a pipe is driven by what it writes. */
+/** Controls a program on a terminal or a pipe by its output. */
 import { assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
 import { ExpectError } from "@denossh/ssh";
 import type { SessionHandler } from "@denossh/ssh/server";
@@ -19,7 +19,7 @@ const shell: SessionHandler = async (session) => {
   }
 };
 
-Deno.test("expect() and send() hold a conversation, and give what came in between", async () => {
+Deno.test("expect() and send() hold a dialog, and return the text before the match", async () => {
   await using pair = await connectedPair({ handler: shell });
   await using process = await pair.host.shell({ pty: false });
   assertEquals((await process.expect("$ ")).before, "welcome\n");
@@ -31,7 +31,7 @@ Deno.test("expect() and send() hold a conversation, and give what came in betwee
   assertEquals((await process.status).code, 3);
 });
 
-Deno.test("What comes after a match is left to lines(), stdout and output()", async () => {
+Deno.test("Data after a match is left to lines(), stdout and output()", async () => {
   const handler: SessionHandler = (session) => session.print("login: one\ntwo\n");
   await using pair = await connectedPair({ handler });
   {
@@ -48,7 +48,7 @@ Deno.test("What comes after a match is left to lines(), stdout and output()", as
   }
 });
 
-Deno.test("A line does not begin where the last match ended", async () => {
+Deno.test("The end of the last match does not count as the start of a line", async () => {
   await using pair = await connectedPair({
     handler: (session) => session.print("one two\nthree\nfour"),
   });
@@ -59,7 +59,7 @@ Deno.test("A line does not begin where the last match ended", async () => {
   assertEquals((await process.expect(/^four/m)).before, "\n");
 });
 
-Deno.test("Standard error can be waited for by itself", async () => {
+Deno.test("expect() can wait for standard error", async () => {
   await using pair = await connectedPair({
     handler: async (session) => {
       await session.print("out\n");
@@ -73,7 +73,7 @@ Deno.test("Standard error can be waited for by itself", async () => {
   assertEquals((await process.expect("\n")).before, "out");
 });
 
-Deno.test("An output that ends without the pattern is an error that shows the last of it", async () => {
+Deno.test("An output that ends without a match is an error that quotes its last part", async () => {
   const text = `${"a".repeat(500)}\x1b[1mbye`;
   await using pair = await connectedPair({ handler: (session) => session.print(text) });
   await using process = await pair.host.command("x").spawn();
@@ -89,7 +89,7 @@ Deno.test("An output that ends without the pattern is an error that shows the la
   assertMatch(plainMessage(nothing), /before the output ended: nothing came$/);
 });
 
-Deno.test("expect() that takes too long says so, and the output can be waited for again", async () => {
+Deno.test("expect() rejects at its time-out, and can be called again", async () => {
   using time = new FakeTime();
   const pair = await time.settle(
     connectedPair({
@@ -128,7 +128,7 @@ Deno.test("A signal ends the wait with its reason, and reads nothing more", asyn
   assertEquals((await process.expect("$ ")).before, "welcome\n");
 });
 
-Deno.test("Pieces that are there already are searched together, up to 32 KiB at a time", async () => {
+Deno.test("Queued chunks are searched together, up to 32 KiB at a time", async () => {
   let searches = 0;
   const { exec } = RegExp.prototype;
   using _counting = replaced(RegExp.prototype, "exec", function (this: RegExp, text: string) {
@@ -172,7 +172,7 @@ function channelOf(pieces: Uint8Array<ArrayBuffer>[]): Channel {
   } as unknown as Channel;
 }
 
-Deno.test("expect() refuses what cannot be meant", async () => {
+Deno.test("expect() refuses invalid arguments", async () => {
   await using pair = await connectedPair({ handler: shell });
   await using process = await pair.host.shell({ pty: false });
   await assertRejects(() => process.expect(""), TypeError, "an empty text");

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { connectedPair } from "@denossh/ssh/testing";
 
-Deno.test("session.lines() echoes and edits at a terminal, and gives plain lines without", async () => {
+Deno.test("session.lines() echoes and edits on a terminal, and returns plain lines otherwise", async () => {
   const seen: string[] = [];
   await using pair = await connectedPair({
     handler: async (session) => {

@@ -1,4 +1,4 @@
-/** Patterns are found in bytes however they are cut, and the work and memory are bounded. */
+/** Patterns are found in bytes across any chunks, with limited work and memory. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { EXPECT_BUFFER_BYTES, EXPECT_WINDOW } from "../../lib/defaults.ts";
 import { type Pattern, PatternSearch } from "../../lib/session/pattern_search.ts";
@@ -10,7 +10,7 @@ const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 /** So much that the window is shortened after it. */
 const LONG = "€".repeat(3 * EXPECT_WINDOW);
 
-/** What is found in bytes that come in pieces, looking after each. */
+/** Searches bytes in chunks, after each chunk. */
 function search(patterns: readonly Pattern[], pieces: Iterable<Uint8Array>, before = "") {
   const searching = new PatternSearch(patterns, before);
   for (const piece of pieces) {
@@ -23,30 +23,30 @@ function search(patterns: readonly Pattern[], pieces: Iterable<Uint8Array>, befo
 
 const bytewise = (bytes: Uint8Array) => Array.from(bytes, (byte) => new Uint8Array([byte]));
 
-Deno.test("A text is found wherever the bytes are cut, and what follows is kept", () => {
+Deno.test("A text is found across any chunks, and the data after it is kept", () => {
   const bytes = encode("ein Gruß 🌍 an Ülo: hier");
   for (let cut = 0; cut <= bytes.length; cut++) {
     const found = search(["🌍 an Ü"], [bytes.subarray(0, cut), bytes.subarray(cut)])!;
     assertEquals([found.before, found.text], ["ein Gruß ", "🌍 an Ü"]);
-    // What had not come when it was found is not there.
+    // Data that arrived after the match is not included.
     assert("lo: hier".startsWith(decode(found.rest)));
   }
   assertEquals(decode(search(["ß"], [bytes])!.rest), " 🌍 an Ülo: hier");
 });
 
-Deno.test("A byte order mark is a character like others, and one character is enough to find", () => {
+Deno.test("A byte order mark is an ordinary character, and a single character can be found", () => {
   const found = search(["x"], [encode("\ufeffxy")])!;
   assertEquals([found.before, decode(found.rest)], ["\ufeff", "y"]);
   assertEquals(search(["x"], [encode("x")])!.text, "x");
 });
 
-Deno.test("The pattern that begins first is found, and of two that begin there the earlier", () => {
+Deno.test("The match that begins first wins, and of two at the same position the earlier pattern", () => {
   const bytes = [encode("one two three")];
   assertEquals(search(["three", /tw./, "two"], bytes)!.index, 1);
   assertEquals(search(["two t", "two", /one$/], bytes)!.text, "two t");
 });
 
-Deno.test("A regular expression gives its groups, sees lines, and is not changed", () => {
+Deno.test("A regular expression returns its groups, matches lines, and is not changed", () => {
   const pattern = /^(?<name>\w+)=(\d+)?$/gm;
   const found = search([pattern], [encode("x\nport=22\n")])!;
   assertEquals(found.captures, ["port", "22"]);
@@ -55,14 +55,14 @@ Deno.test("A regular expression gives its groups, sees lines, and is not changed
   assertEquals([pattern.lastIndex, search([/x/y], [encode("..x")])!.text], [0, "x"]);
 });
 
-Deno.test("What stands before the first byte counts for ^ and is no part of a match", () => {
+Deno.test("The context before the first byte affects ^, but is not part of a match", () => {
   assertEquals(search([/^b/m], [encode("b")], "a"), null);
   assertEquals(search([/^b/m], [encode("b")], "\n")!.text, "b");
   assertEquals(search(["ab", /ab/, /a/], [encode("b")], "a"), null);
   assertEquals(search([/(?<=a)b/], [encode("bc")], "a")!.before, "");
 });
 
-Deno.test("Bytes that are no UTF-8 are left as they are", () => {
+Deno.test("Invalid UTF-8 is kept unchanged", () => {
   const binary = new Uint8Array([0xff, 0xe2, 0x28, 0xa1, 0xf0, 0x9f]);
   const found = search(["READY\n"], [new Uint8Array([...encode("é READY\n"), ...binary])])!;
   assertEquals([found.before, found.rest], ["é ", binary]);
@@ -71,7 +71,7 @@ Deno.test("Bytes that are no UTF-8 are left as they are", () => {
   searching.end();
   assertEquals([searching.find(), searching.kept()], [null, binary]);
   assertEquals(search(["x"], [new Uint8Array([...binary, 0x78, 0x79])])!.rest, encode("y"));
-  // What is not whole becomes a replacement character at the end only.
+  // An incomplete character becomes a replacement character only at the end.
   const last = new PatternSearch([/a\ufffd/]);
   last.push(new Uint8Array([0x61, 0xe2]));
   assertEquals(last.find(), null);
@@ -79,7 +79,7 @@ Deno.test("Bytes that are no UTF-8 are left as they are", () => {
   assertEquals(last.find()?.text, "a\ufffd");
 });
 
-Deno.test("Input that comes byte by byte is searched within a bounded part each time", () => {
+Deno.test("Input that arrives byte by byte is searched in a limited part each time", () => {
   const bytes = 2.5 * EXPECT_WINDOW;
   let scanned = 0;
   const { exec } = RegExp.prototype;
@@ -92,7 +92,7 @@ Deno.test("Input that comes byte by byte is searched within a bounded part each 
   assert(scanned > bytes, "the counter counts");
 });
 
-Deno.test("Text is searched for once in all of the input, and found across a shortened window", () => {
+Deno.test("Each byte is searched once for a text, which is found across a shortened window", () => {
   const filler = "a".repeat(2.5 * EXPECT_WINDOW);
   let scanned = 0;
   const { indexOf } = String.prototype;
@@ -109,7 +109,7 @@ Deno.test("Text is searched for once in all of the input, and found across a sho
   assert(scanned <= 8 * filler.length, `${scanned} characters`);
 });
 
-Deno.test("Bytes that come one by one are moved rarely", () => {
+Deno.test("Single bytes are moved rarely", () => {
   const bytes = 2.5 * EXPECT_WINDOW;
   let moved = 0;
   const { set } = Uint8Array.prototype;
@@ -128,7 +128,7 @@ Deno.test("A text that begins just before the window is shortened is found", () 
   }
 });
 
-Deno.test("A match may begin as far back as the window is long", () => {
+Deno.test("A match may begin at the start of the window", () => {
   const long = "b".repeat(2 * EXPECT_WINDOW);
   const pieces = ["a".repeat(5 * EXPECT_WINDOW), long.slice(5), "bbbbb!"].map(encode);
   assertEquals(search([`${long}!`], pieces)!.text.length, long.length + 1);
@@ -136,7 +136,7 @@ Deno.test("A match may begin as far back as the window is long", () => {
   assertEquals(search([/<x+>/], regular.map(encode))!.text.length, EXPECT_WINDOW);
 });
 
-Deno.test("Of endless input the newest MiB is kept", () => {
+Deno.test("The newest MiB of endless input is kept", () => {
   const searching = new PatternSearch([/needle/]);
   const block = encode(`${"€".repeat(10_000)}\n`);
   let most = 0;
@@ -152,7 +152,7 @@ Deno.test("Of endless input the newest MiB is kept", () => {
   assertEquals(decode(searching.rest()), " here");
 });
 
-Deno.test("A character of two units is not cut when the window is shortened", () => {
+Deno.test("A surrogate pair is not split when the window is shortened", () => {
   for (const shift of ["", "x"]) {
     const pieces = [`${shift}${"🌍".repeat(2 * EXPECT_WINDOW)}${shift}`, "end.", "rest"];
     const found = search(["end."], pieces.map(encode))!;
@@ -168,7 +168,7 @@ Deno.test("A match may begin with the first character that a shortened window ke
   }
 });
 
-Deno.test("A match does not begin with half of a character where the window is shortened", () => {
+Deno.test("A match does not begin with half a character of a shortened window", () => {
   const kept = "x".repeat(EXPECT_WINDOW - 1);
   const pattern = new RegExp(`[^]x{${kept.length - 1},}>`);
   for (const cut of ["🌍", "\u{10000}", "\u{103ff}"]) {
@@ -177,14 +177,14 @@ Deno.test("A match does not begin with half of a character where the window is s
   }
 });
 
-Deno.test("Each length of character is found once it is whole, and an invalid one at once", () => {
+Deno.test("Characters of each length are found once complete, and invalid ones immediately", () => {
   for (const character of ["\u0080", "\u07ff", "\u0800", "\uffff", "\u{10000}", "\u{10ffff}"]) {
     assertEquals(search([/[^]+/], bytewise(encode(character)))!.text, character);
   }
   assertEquals(search(["("], [new Uint8Array([0xe2, 0x28])])!.before, "\ufffd");
 });
 
-Deno.test("Before a match all bytes are left, and after one at the very end none", () => {
+Deno.test("Without a match all bytes remain, and after one at the end none", () => {
   const searching = new PatternSearch([/$/]);
   searching.push(new Uint8Array([0x61, 0xe2]));
   assertEquals(searching.rest(), searching.kept());
@@ -192,7 +192,7 @@ Deno.test("Before a match all bytes are left, and after one at the very end none
   assertEquals([searching.find()!.before, searching.rest().length], ["a\ufffd", 0]);
 });
 
-Deno.test("What is no pattern is refused", () => {
+Deno.test("Invalid patterns are refused", () => {
   for (const [wrong, given] of [[[], "one"], [[""], "an empty text"], [[5], "number"]]) {
     assertThrows(() => new PatternSearch(wrong as Pattern[]), TypeError, `${given}`);
   }

@@ -1,4 +1,4 @@
-/** A remote process does what the shape of Deno.ChildProcess promises. */
+/** A remote process behaves like Deno.ChildProcess. */
 import {
   assert,
   assertEquals,
@@ -15,7 +15,7 @@ import { FakeTime } from "../support/fake_time.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
-/** Tells what it has read, and ends with 3. */
+/** Prints its input, and exits with 3. */
 const count: SessionHandler = async ({ channel }) => {
   const { length } = await channel.readAll();
   await channel.writeAll(new TextEncoder().encode(`${length}`));
@@ -51,7 +51,7 @@ const broken: Record<string, (stdin: WritableStream<Uint8Array>) => Promise<void
   },
 };
 for (const [what, breakInput] of Object.entries(broken)) {
-  Deno.test(`After ${what} the input ends, and output and status come`, async () => {
+  Deno.test(`After ${what} the input ends, and output and status arrive`, async () => {
     await using pair = await connectedPair({ handler: count });
     await using process = await pair.host.command("wc -c").spawn();
     await breakInput(process.stdin);
@@ -80,7 +80,7 @@ Deno.test("An abort ends the input also while a write waits for the window", asy
   assertEquals((await process.status).code, 3);
 });
 
-Deno.test("await using ends a command that still runs, and signals none that has ended", async () => {
+Deno.test("await using ends a running command, and does not signal one that has ended", async () => {
   const told: string[] = [];
   await using pair = await connectedPair({
     handler: async (session) => {
@@ -99,11 +99,11 @@ Deno.test("await using ends a command that still runs, and signals none that has
   {
     await using _process = await pair.host.command("sleep 1000").spawn();
   }
-  await pair.host.run("true"); // what came before it has been handled
+  await pair.host.run("true"); // earlier data has been handled
   assertEquals(told, ["TERM", "gone"]);
 });
 
-Deno.test("Standard error that is not read ends a command that waits for it, and says so", async () => {
+Deno.test("A command blocked by unread standard error ends with an error that says so", async () => {
   using time = new FakeTime();
   const pair = await time.settle(
     connectedPair({
@@ -125,7 +125,7 @@ Deno.test("Standard error that is not read ends a command that waits for it, and
   assertEquals([error.code, time.now <= 2 * STALL_MS + 1000], ["command", true]);
   assertStringIncludes(error.message, "65536 bytes of its standard error were not read");
 
-  // Once it has been asked for, even late, it is taken to be read.
+  // Once the stream has been accessed, even late, it counts as read.
   const late = await time.settle(pair.host.command("x").spawn(), 1000);
   const text = new Response(late.stdout).text();
   await time.advance(STALL_MS);
@@ -138,7 +138,7 @@ Deno.test("Standard error that is not read ends a command that waits for it, and
   assertEquals(time.timers, 0);
 });
 
-Deno.test("kill() where the server ignores signals closes the channel after a grace", async () => {
+Deno.test("kill() closes the channel after a grace period if the server ignores signals", async () => {
   for (const [handles, signal] of [[false, "TERM"], [true, "KILL"]] as const) {
     using time = new FakeTime();
     const pair = await time.settle(
@@ -156,7 +156,7 @@ Deno.test("kill() where the server ignores signals closes the channel after a gr
     );
     const process = await time.settle(pair.host.command("x").spawn(), 1000);
     if (!handles) {
-      // As a server that knows no such request.
+      // Like a server without this request.
       const { request } = process.channel;
       process.channel.request = (type, ...rest) =>
         request.call(process.channel, type === "signal" ? "unknown" : type, ...rest);
@@ -170,7 +170,7 @@ Deno.test("kill() where the server ignores signals closes the channel after a gr
   }
 });
 
-Deno.test("timeout ends a command, and the error says so", async () => {
+Deno.test("timeout ends a command with a time-out error", async () => {
   const told: string[] = [];
   await using pair = await connectedPair({
     handler: async (session) => {
@@ -203,7 +203,7 @@ Deno.test("input is text, bytes, a stream or a Blob, and replaces stdin", async 
   await assertRejects(both, TypeError, "either stdin or input");
 });
 
-Deno.test("args are quoted, and cwd is where the command starts", async () => {
+Deno.test("args are quoted, and cwd sets the working folder", async () => {
   await using pair = await connectedPair({ handler: (session) => session.print(session.command!) });
   const { host } = pair;
   assertEquals(await host.run("ls", { args: ["-l", "a b", "it's"] }), `ls -l 'a b' 'it'\\''s'`);
@@ -211,7 +211,7 @@ Deno.test("args are quoted, and cwd is where the command starts", async () => {
   assertEquals(await host.run("ls", { cwd: "-x" }), "cd ./-x || exit 1; ls");
 });
 
-Deno.test("Inherited outputs go to this program's own, and cannot be had twice", async () => {
+Deno.test("Inherited outputs go to this program's outputs, and cannot also be read", async () => {
   const written: Record<string, string> = { stdout: "", stderr: "" };
   const { terminal } = runtime;
   const before = { stdout: terminal.stdout, stderr: terminal.stderr };
@@ -248,7 +248,7 @@ Deno.test("Inherited outputs go to this program's own, and cannot be had twice",
   }
 });
 
-Deno.test("What is under way at the end of a scope is told that it should have been awaited", async () => {
+Deno.test("Operations pending at the end of a scope reject with a hint to await them", async () => {
   const pair = await connectedPair({ handler: () => new Promise<void>(() => {}) });
   const running = pair.host.run("x");
   const rejected = assertRejects(() => running, DisconnectError, "at the end of its scope");

@@ -16,12 +16,12 @@ const modes: [string, number[], Record<string, number>][] = [
   ["two modes", [1, 0, 0, 0, 3, 129, 0, 0, 150, 0, 0], { VINTR: 3, TTY_OP_OSPEED: 38_400 }],
   ["a mode after the end", [0, 53, 0, 0, 0, 1], {}],
   ["a mode that is unknown, and one after it", [159, 0, 0, 0, 9, 53, 0, 0, 0, 1], { ECHO: 1 }],
-  // RFC 4254 §8: from 160 on there is no telling how long an argument is.
+  // RFC 4254 §8: from opcode 160 on the length of the argument is unknown.
   ["an opcode without a known argument", [160, 53, 0, 0, 0, 1], {}],
   ["the last opcode", [255, 1], {}],
 ];
 for (const [what, bytes, expected] of modes) {
-  Deno.test(`Terminal modes with ${what} are understood`, () => {
+  Deno.test(`Terminal modes with ${what} are parsed`, () => {
     assertEquals(modesOf(...bytes), expected);
   });
 }

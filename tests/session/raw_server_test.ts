@@ -1,4 +1,4 @@
-/** Commands of a client, with a server that is driven by hand. */
+/** Commands of a client, with a server controlled by the test. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ClosedError, CommandError, DisconnectError, RequestDeniedError } from "@denossh/ssh";
 import type { Channel } from "@denossh/ssh";
@@ -19,7 +19,7 @@ import { until } from "../connection/until.ts";
 import { record } from "../support/spans.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
-/** A command on a channel that is open, and what the server does for it. */
+/** A command on an open channel, and the server's actions. */
 class Script {
   readonly channel: Channel;
   readonly #world: RawWorld;
@@ -33,7 +33,7 @@ class Script {
     return new Command(() => Promise.resolve(this.channel), command, options);
   }
 
-  /** The next request that comes. */
+  /** The next request received. */
   async request(): Promise<ReturnType<typeof ChannelRequest.decode>> {
     return ChannelRequest.decode(await this.#world.raw.next(MSG.CHANNEL_REQUEST));
   }
@@ -114,7 +114,7 @@ Deno.test("A command that the server refuses has its channel closed, and the ref
     script.close();
   }));
 
-Deno.test("A terminal that the server refuses ends the command, which was asked for with it", () =>
+Deno.test("A refused terminal ends the command that was requested with it", () =>
   run(async (script) => {
     const spawning = script.command({ pty: { term: "vt100" }, env: { A: "1" } }).spawn();
     const requests = [await script.request(), await script.request(), await script.request()];
@@ -139,7 +139,7 @@ Deno.test("A command whose connection ends before it starts fails with the reaso
   await assertRejects(() => spawning, DisconnectError);
 });
 
-Deno.test("The end of standard input comes with the command that has none", () =>
+Deno.test("EOF is sent together with a command without standard input", () =>
   run(async (script) => {
     const output = script.command().output();
     await script.request();
@@ -151,7 +151,7 @@ Deno.test("The end of standard input comes with the command that has none", () =
     assertEquals((await output).code, 0);
   }));
 
-Deno.test("Standard input that was given comes once the command has started", () =>
+Deno.test("Given standard input is sent once the command has started", () =>
   run(async (script) => {
     const output = script.command({ stdin: { text: "hi" } }).output();
     await script.request();
@@ -163,7 +163,7 @@ Deno.test("Standard input that was given comes once the command has started", ()
     assertEquals((await output).code, 0);
   }));
 
-Deno.test("A signal that is aborted asks the server for nothing", () =>
+Deno.test("With an aborted signal nothing is sent to the server", () =>
   run(async (script) => {
     const signal = AbortSignal.abort(new Error("never mind"));
     const starting = startProgram(script.channel, { kind: "shell" }, { signal, pty: true });
@@ -174,7 +174,7 @@ Deno.test("A signal that is aborted asks the server for nothing", () =>
     script.close();
   }));
 
-Deno.test("An abort before the server's answer closes the channel, and is the reason", () =>
+Deno.test("An abort before the server's answer closes the channel, and rejects with the reason", () =>
   run(async (script) => {
     const controller = new AbortController();
     const spawning = script.command({ signal: controller.signal }).spawn();
@@ -200,7 +200,7 @@ Deno.test("An abort while the command runs sends TERM and closes the channel", (
     script.close();
   }));
 
-Deno.test("An abort after the end of a command does nothing to it", () =>
+Deno.test("An abort after the end of a command has no effect", () =>
   run(async (script) => {
     const controller = new AbortController();
     const { signal } = controller;
@@ -227,7 +227,7 @@ Deno.test("An abort after the end of a command does nothing to it", () =>
     controller.abort();
   }));
 
-Deno.test("A process that was aborted before it is one is closed, and gets no signal", () =>
+Deno.test("A process aborted before its start is closed, and gets no signal", () =>
   run(async (script) => {
     script.channel.abort(new ClosedError("gone"));
     await script.next(MSG.CHANNEL_CLOSE);
@@ -250,7 +250,7 @@ Deno.test("Output beyond maxOutput, of either stream, closes the channel", async
   }
 });
 
-Deno.test("A process whose output is too much is closed with it", () =>
+Deno.test("A process with too much output is closed", () =>
   run(async (script) => {
     const spawning = script.command({ maxOutput: 10 }).spawn();
     await script.request();
@@ -264,7 +264,7 @@ Deno.test("A process whose output is too much is closed with it", () =>
     script.close();
   }));
 
-Deno.test("A process that has ended and is disposed of is closed on both sides then", () =>
+Deno.test("Disposing of an ended process closes its channel on both sides", () =>
   run(async (script) => {
     const spawning = script.command().spawn();
     await script.request();
@@ -281,7 +281,7 @@ Deno.test("A process that has ended and is disposed of is closed on both sides t
     await disposing;
   }));
 
-Deno.test("Output of maxOutput bytes on each stream is whole", () =>
+Deno.test("Output of maxOutput bytes on each stream is complete", () =>
   run(async (script) => {
     const output = script.command({ maxOutput: 10 }).output();
     await script.request();
@@ -294,7 +294,7 @@ Deno.test("Output of maxOutput bytes on each stream is whole", () =>
     assertEquals([stdout.length, stderr.length], [10, 10]);
   }));
 
-Deno.test("Standard error that is merged comes in its place in standard output", () =>
+Deno.test("Merged standard error is in order in standard output", () =>
   run(async (script) => {
     const output = script.command({ stderr: "merge" }).output();
     await script.request();
@@ -308,7 +308,7 @@ Deno.test("Standard error that is merged comes in its place in standard output",
     assertEquals([stdout.length, stderr.length], [6, 0]);
   }));
 
-Deno.test("A stream that is null is thrown away, and the other one is not", async () => {
+Deno.test("A null stream is discarded, and the other one is not", async () => {
   for (const [options, expected] of [[{ stdout: "null" }, [0, 2]], [{ stderr: "null" }, [1, 0]]]) {
     await run(async (script) => {
       const output = script.command(options as CommandOptions).output();
@@ -330,7 +330,7 @@ const failures: [string, (script: Script) => void, string][] = [
   ["a code", (script) => script.exit(3), 'Command "x" failed with exit code 3'],
 ];
 for (const [what, end, message] of failures) {
-  Deno.test(`A CommandError tells that ${what} ended the command`, () =>
+  Deno.test(`A CommandError says that ${what} ended the command`, () =>
     run(async (script) => {
       const text = script.command().text();
       await script.request();
@@ -341,7 +341,7 @@ for (const [what, end, message] of failures) {
     }));
 }
 
-Deno.test("A CommandError quotes the last line of what is at most 400 bytes", () =>
+Deno.test("A CommandError quotes the last line, at most 400 bytes", () =>
   run(async (script) => {
     const text = script.command().text();
     await script.request();
@@ -353,7 +353,7 @@ Deno.test("A CommandError quotes the last line of what is at most 400 bytes", ()
     assertEquals(plainMessage(error), `Command "x" failed with exit code 1: ${"A".repeat(400)}`);
   }));
 
-Deno.test("A program's span on the client ends with it, has its code, and fails with its start", async () => {
+Deno.test("A program's span on the client ends with it, has its exit code, and fails if it cannot start", async () => {
   using spans = record();
   await run(async (script) => {
     const output = script.command().output();

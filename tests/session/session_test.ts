@@ -13,9 +13,9 @@ interface OpenSession extends AsyncDisposable {
   readonly channel: Channel;
   /** Starts a shell; the server's session then. */
   start(): Promise<Session>;
-  /** Ends the handler. */
+  /** Lets the handler return. */
   end(code?: number): void;
-  /** What the server has told its log. */
+  /** The server's log. */
   readonly errors: unknown[];
 }
 
@@ -48,7 +48,7 @@ async function openSession(serve: Partial<ServeOptions> = {}): Promise<OpenSessi
 
 const env = (name: string, value = "") => Env.encode({ name, value });
 
-/** Whether the server says yes to a request. */
+/** Whether the server accepts a request. */
 async function isGranted(channel: Channel, type: string, data?: Uint8Array): Promise<boolean> {
   try {
     await channel.request(type, data);
@@ -59,7 +59,7 @@ async function isGranted(channel: Channel, type: string, data?: Uint8Array): Pro
   }
 }
 
-Deno.test("Session: each request that means nothing to it is refused", async () => {
+Deno.test("Session: unknown requests are refused", async () => {
   await using world = await openSession();
   for (const type of ["", "exit-status", "eow@openssh.com", "pty-req ", "SHELL", "xon-xoff"]) {
     assert(!await isGranted(world.channel, type), type);
@@ -72,7 +72,7 @@ for (
     ["shell", new Uint8Array(0), [null, null]],
   ] as const
 ) {
-  Deno.test(`Session.command and subsystem tell what runs: ${type}`, async () => {
+  Deno.test(`Session.command and subsystem name the program: ${type}`, async () => {
     const seen: unknown[] = [];
     await using pair = await connectedPair({
       handler: ({ command, subsystem, originalCommand }) => {
@@ -92,7 +92,7 @@ const replaced: [string, Uint8Array, string | null][] = [
   ["subsystem", Subsystem.encode({ name: "sftp" }), "sftp"],
 ];
 for (const [type, data, original] of replaced) {
-  Deno.test(`A forced command runs instead of ${type}, and is told what was asked for`, async () => {
+  Deno.test(`A forced command runs instead of ${type}, and gets the original request`, async () => {
     const seen: unknown[] = [];
     await using pair = await connectedPair({
       serve: { auth: { none: () => new Grant({ command: "status" }) } },
@@ -107,7 +107,7 @@ for (const [type, data, original] of replaced) {
   });
 }
 
-Deno.test("Session: a second program is refused, whatever it is, and the first one runs on", async () => {
+Deno.test("Session: a second program of any kind is refused, and the first one continues", async () => {
   await using world = await openSession();
   const session = await world.start();
   assert(!await isGranted(world.channel, "exec", Exec.encode({ command: "x" })));
@@ -123,7 +123,7 @@ Deno.test("Session: a program may follow one that was refused", async () => {
   assertEquals((await world.start()).subsystem, null);
 });
 
-Deno.test("Session.pty is what the client asked for, once and before the program", async () => {
+Deno.test("Session.pty is the requested terminal, once and before the program", async () => {
   await using world = await openSession();
   const { channel } = world;
   const asked = { term: "vt220", columns: 1, rows: 2, width: 3, height: 4 };
@@ -147,7 +147,7 @@ Deno.test("Session: a server with pty: false gives no terminal", async () => {
   assertEquals((await world.start()).pty, null);
 });
 
-Deno.test("Session: a change of the window's size counts on a terminal only", async () => {
+Deno.test("Session: a size change is accepted only with a terminal", async () => {
   await using world = await openSession();
   const { channel } = world;
   const size = { columns: 132, rows: 50, width: 7, height: 8 };
@@ -163,7 +163,7 @@ Deno.test("Session: a change of the window's size counts on a terminal only", as
   assertEquals(session.pty?.rows, 51);
 });
 
-Deno.test("Session.print sends line feeds as CR LF to a terminal, and as they are otherwise", async () => {
+Deno.test("Session.print sends line feeds as CR LF to a terminal, and unchanged otherwise", async () => {
   for (const pty of [false, true]) {
     await using world = await openSession();
     if (pty) await world.channel.request("pty-req", encodePtyRequest({}));
@@ -177,7 +177,7 @@ Deno.test("Session.print sends line feeds as CR LF to a terminal, and as they ar
   }
 });
 
-Deno.test("Session.stderr is one stream, whose end leaves the channel open", async () => {
+Deno.test("Session.stderr is one stream; closing it keeps the channel open", async () => {
   await using world = await openSession();
   const session = await world.start();
   assert(session.stderr === session.stderr);
@@ -190,7 +190,7 @@ Deno.test("Session.stderr is one stream, whose end leaves the channel open", asy
   assertEquals(new TextDecoder().decode(await world.channel.readAll()), "on");
 });
 
-Deno.test("Session.env takes variables until the program starts, the last of a name", async () => {
+Deno.test("Session.env accepts variables until the program starts; the last value wins", async () => {
   await using world = await openSession();
   const { channel } = world;
   assert(await isGranted(channel, "env", env("LANG", "C")));
@@ -206,14 +206,14 @@ Deno.test("Session.env takes variables until the program starts, the last of a n
   assertEquals(Object.getPrototypeOf(session.env), null);
 });
 
-Deno.test("Session.env has 256 variables at most", async () => {
+Deno.test("Session.env has at most 256 variables", async () => {
   await using world = await openSession();
   for (let i = 0; i < 256; i++) assert(await isGranted(world.channel, "env", env(`V${i}`)));
   assert(!await isGranted(world.channel, "env", env("V256")));
   assertEquals(Object.keys((await world.start()).env).length, 256);
 });
 
-Deno.test("Session.env has 64 KiB at most, names included", async () => {
+Deno.test("Session.env has at most 64 KiB, including names", async () => {
   await using world = await openSession();
   assert(await isGranted(world.channel, "env", env("A", "x".repeat(32 * 1024 - 1))));
   assert(!await isGranted(world.channel, "env", env("B", "x".repeat(32 * 1024))));
@@ -221,7 +221,7 @@ Deno.test("Session.env has 64 KiB at most, names included", async () => {
   assert(!await isGranted(world.channel, "env", env("C", "")));
 });
 
-Deno.test("Session.onSignal is told of the signals of RFC 4254, once a program runs", async () => {
+Deno.test("Session.onSignal gets the signals of RFC 4254 once a program runs", async () => {
   await using world = await openSession();
   const { channel } = world;
   const send = (name: string) => isGranted(channel, "signal", Signal.encode({ name }));
@@ -237,7 +237,7 @@ Deno.test("Session.onSignal is told of the signals of RFC 4254, once a program r
   assertEquals(names, [...SIGNALS]);
 });
 
-Deno.test("A forced command gets no signals of the client's", async () => {
+Deno.test("A forced command gets no signals of the client", async () => {
   const auth = { none: () => new Grant({ command: "backup" }) };
   await using world = await openSession({ auth });
   const session = await world.start();
@@ -247,7 +247,7 @@ Deno.test("A forced command gets no signals of the client's", async () => {
   }
 });
 
-Deno.test("Session.onBreak is told of breaks, which are refused without it", async () => {
+Deno.test("Session.onBreak gets breaks, which are refused without it", async () => {
   await using world = await openSession();
   const session = await world.start();
   const data = Break.encode({ milliseconds: 300 });
@@ -288,13 +288,13 @@ for (const [what, handler, [code, signal]] of ends) {
     const status = await channel.exitStatus;
     assertEquals([status.code, status.signal], [code, signal]);
     assertEquals(await channel.readAll(), new Uint8Array(0));
-    // Nothing of the client's is needed for that.
+    // This needs nothing of the client.
     await channel.closed;
     assertEquals(requests, [signal === null ? "exit-status" : "exit-signal"]);
   });
 }
 
-Deno.test("A session's end is its status, EOF and CLOSE, after what is still being written", async () => {
+Deno.test("A session ends with its status, EOF and CLOSE, after pending writes", async () => {
   const sent: string[] = [];
   await using pair = await connectedPair({
     connect: { window: 4_096 },
@@ -321,7 +321,7 @@ Deno.test("A session that the client closes has an aborted signal, and its exit 
   world.end();
 });
 
-Deno.test("What a handler throws is told, unless the client has gone", async () => {
+Deno.test("An error of a handler is reported, unless the client has disconnected", async () => {
   const errors: unknown[] = [];
   const gone = Promise.withResolvers<void>();
   const thrown = Promise.withResolvers<void>();
@@ -357,7 +357,7 @@ for (
     ["nothing", undefined, false],
   ] as const
 ) {
-  Deno.test(`An agent and a display are lent if the policy says true, here ${what}`, async () => {
+  Deno.test(`An agent and a display are forwarded only if the policy returns true, here ${what}`, async () => {
     const policy = forward && { agent: forward as () => boolean, x11: forward as () => boolean };
     await using world = await openSession(policy ? { forward: policy } : {});
     assertEquals(await isGranted(world.channel, AGENT), expected);
@@ -368,7 +368,7 @@ for (
   });
 }
 
-Deno.test("The policy about an agent is asked until it says yes, and the user is named", async () => {
+Deno.test("The agent policy is called until it returns true, and gets the user", async () => {
   const asked: string[] = [];
   const agent = ({ user }: { user: string }) => asked.push(user) === 2;
   await using world = await openSession({ forward: { agent } });
@@ -379,11 +379,11 @@ Deno.test("The policy about an agent is asked until it says yes, and the user is
 });
 
 for (const { request, channel: type } of [AGENT_FORWARDING.IANA, AGENT_FORWARDING.OPENSSH]) {
-  Deno.test(`An agent that is lent by ${request} is reached by ${type}`, async () => {
+  Deno.test(`An agent forwarded by ${request} is reached by ${type}`, async () => {
     await using world = await openSession({ forward: { agent: () => true } });
     assert(await isGranted(world.channel, request));
     const { agent } = await world.start();
-    // This client lends none, and so refuses the channel.
+    // This client forwards none, so it refuses the channel.
     await assertRejects(() => agent!.connect(), ChannelOpenError, `refused a ${type} channel`);
   });
 }
@@ -404,7 +404,7 @@ const displays: [string, Partial<typeof good>, boolean][] = [
   ["screen 65536", { screen: 65_536 }, false],
 ];
 for (const [what, wish, expected] of displays) {
-  Deno.test(`A display with ${what} is ${expected ? "" : "not "}lent`, async () => {
+  Deno.test(`A display with ${what} is ${expected ? "" : "not "}forwarded`, async () => {
     await using world = await openSession({ forward: { x11: () => true } });
     const asked = { ...good, ...wish };
     assertEquals(await isGranted(world.channel, "x11-req", X11Req.encode(asked)), expected);
@@ -415,7 +415,7 @@ for (const [what, wish, expected] of displays) {
   });
 }
 
-Deno.test("A display is lent once, and before the program", async () => {
+Deno.test("A display is forwarded once, before the program", async () => {
   const data = X11Req.encode(good);
   await using world = await openSession({ forward: { x11: () => true } });
   assert(await isGranted(world.channel, "x11-req", data));
@@ -426,7 +426,7 @@ Deno.test("A display is lent once, and before the program", async () => {
   assertEquals(session.x11, null);
 });
 
-Deno.test("A session knows who is logged in, and from where", async () => {
+Deno.test("A session has the user and the address of the login", async () => {
   await using world = await openSession();
   const session = await world.start();
   assertEquals([session.user, session.remoteAddr], ["tester", null]);
@@ -434,7 +434,7 @@ Deno.test("A session knows who is logged in, and from where", async () => {
   assertEquals(session.channel.id >= 0, true);
 });
 
-Deno.test("A program's span on the server ends with it, and tells how", async () => {
+Deno.test("A program's span on the server ends with it, and has its result", async () => {
   using spans = record();
   await using pair = await connectedPair({
     handler: ({ command }) => {
@@ -447,7 +447,7 @@ Deno.test("A program's span on the server ends with it, and tells how", async ()
   assertEquals(own.map(({ status }) => status?.message), [undefined, "TypeError"]);
 });
 
-Deno.test("A request that is malformed is refused, and the session lives", async () => {
+Deno.test("A malformed request is refused, and the session continues", async () => {
   await using world = await openSession({ forward: { x11: () => true } });
   const bad = new Uint8Array([0, 0, 0, 9, 65]);
   for (

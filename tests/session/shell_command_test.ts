@@ -1,4 +1,4 @@
-/** Commands made of templates, and what can be had of a command's output. */
+/** Commands from templates, and the forms of a command's output. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CommandError, SshError } from "@denossh/ssh";
 import type { SessionHandler } from "@denossh/ssh/server";
@@ -8,7 +8,7 @@ import { shellWords } from "../../lib/session/shell_words.ts";
 
 const echo: SessionHandler = (session) => session.print(session.command!);
 
-Deno.test("Values of a template are words, and lists are as many", () => {
+Deno.test("Values of a template are single words, and lists several words", () => {
   assertEquals(sh`ls -l`, "ls -l");
   assertEquals(sh`cat ${"a b"} | head -${5}`, "cat 'a b' | head -5");
   assertEquals(sh`rm ${["-r", "x y", 7]} ${""}`, "rm -r 'x y' 7 ''");
@@ -16,7 +16,7 @@ Deno.test("Values of a template are words, and lists are as many", () => {
   assertEquals(sh`echo ${'$HOME `id` "x" \n it\'s'}`, `echo '$HOME \`id\` "x" \n it'\\''s'`);
 });
 
-Deno.test("Values that are no words are refused", () => {
+Deno.test("Values that cannot be words are refused", () => {
   for (const value of [null, undefined, {}, true, ["a", null], [["a"]], 5n]) {
     assertThrows(
       () => sh`ls ${value as unknown as ShellValue}`,
@@ -27,7 +27,7 @@ Deno.test("Values that are no words are refused", () => {
   assertThrows(() => sh`ls ${"a\0b"}`, TypeError, "NUL");
 });
 
-Deno.test("quote() leaves plain words alone, and a shell takes the others as they are", async () => {
+Deno.test("quote() keeps plain words, and a shell reads the others back unchanged", async () => {
   for (const plain of ["a", "A-b_c.d/e:f,g@h%i+j", "1"]) assertEquals(quote(plain), plain);
   const words = [
     "",
@@ -55,7 +55,7 @@ Deno.test("quote() leaves plain words alone, and a shell takes the others as the
   assertEquals(new TextDecoder().decode(stdout).split("\0"), [...words, ""]);
 });
 
-Deno.test("shellWords() is what a POSIX shell makes of quotes and backslashes", async () => {
+Deno.test("shellWords() parses quotes and backslashes like a POSIX shell", async () => {
   const lines = [
     `git-upload-pack '/my repo.git'`,
     `  a\tb\n c  `,
@@ -79,7 +79,7 @@ Deno.test("shellWords() is what a POSIX shell makes of quotes and backslashes", 
   }
 });
 
-Deno.test("A template that is awaited runs, and fails unless it succeeds", async () => {
+Deno.test("An awaited template runs, and rejects if the command fails", async () => {
   await using pair = await connectedPair({
     handler: async (session) => {
       await echo(session);
@@ -94,7 +94,7 @@ Deno.test("A template that is awaited runs, and fails unless it succeeds", async
   assertEquals((await host.$`false`.output()).code, 1);
 });
 
-Deno.test("A command gives its output as lines, JSON and bytes", async () => {
+Deno.test("A command returns its output as lines, JSON and bytes", async () => {
   const outputs: Record<string, string> = { lines: "a\r\nb\n\nc\n", json: '{"a":[1]}\n', none: "" };
   await using pair = await connectedPair({
     handler: (session) => session.print(outputs[session.command!]!),
@@ -107,7 +107,7 @@ Deno.test("A command gives its output as lines, JSON and bytes", async () => {
   assertEquals((await host.command("lines").bytes()).length, outputs.lines!.length);
 });
 
-Deno.test("A process gives the lines of both outputs as they come", async () => {
+Deno.test("A process yields the lines of both outputs as they arrive", async () => {
   await using pair = await connectedPair({
     handler: async (session) => {
       await session.print("one\ntw");

@@ -1,4 +1,4 @@
-/** Commands by sudo: the password's way, and what can go wrong told apart. */
+/** Commands with sudo: the password dialog, and the different failures. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects } from "@std/assert";
 import { Channel, CommandError, SudoError, type SudoOptions } from "@denossh/ssh";
 import { type SessionHandler, systemShell } from "@denossh/ssh/server";
@@ -11,7 +11,7 @@ import { plainMessage } from "../../lib/error_messages.ts";
 
 const SECRET = "open sesame";
 
-/** Does what sudo does with `-S -H -p PROMPT [-u USER] -- PROGRAM ARGS`, in a shell. */
+/** Imitates sudo with `-S -H -p PROMPT [-u USER] -- PROGRAM ARGS` in a shell. */
 const FAKE_SUDO = `#!/bin/sh
 [ "$1 $2 $3" = "-S -H -p" ] || exit 99
 prompt=$4; shift 4
@@ -40,7 +40,7 @@ async function shellWorld() {
   return { host, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-/** A server whose sudo is played by a function, which gets the prompt, the mark and lines of input. */
+/** A server whose sudo is a function, which gets the prompt, the mark and lines of input. */
 function played(
   play: (sudo: {
     say(text: string): Promise<void>;
@@ -79,7 +79,7 @@ Deno.test("sudo() runs a command as root, with its own input after the password"
   assertEquals([code, new TextDecoder().decode(stdout), stderr.length], [3, "piped\n", 0]);
 });
 
-Deno.test("sudo() has args, cwd, env, user and the ways of standard error", async () => {
+Deno.test("sudo() supports args, cwd, env, user and the options of standard error", async () => {
   await using world = await shellWorld();
   const { host } = world;
   const run = (command: string, options: SudoOptions) =>
@@ -97,7 +97,7 @@ Deno.test("sudo() has args, cwd, env, user and the ways of standard error", asyn
   assertEquals(new TextDecoder().decode((await run(noisy, {})).stderr), "two\n");
 });
 
-Deno.test("A command of sudo's that fails is a CommandError in the command's own name", async () => {
+Deno.test("A command that fails under sudo is a CommandError with the command's name", async () => {
   await using world = await shellWorld();
   const failing = () => world.host.sudo("echo no >&2; exit 7", { password: SECRET }).text();
   const error = await assertRejects(failing, CommandError);
@@ -105,7 +105,7 @@ Deno.test("A command of sudo's that fails is a CommandError in the command's own
   assertEquals(plainMessage(error), 'Command "echo no >&2; exit 7" failed with exit code 7: no');
 });
 
-Deno.test("A wrong password is offered once, and a function is asked for another", async () => {
+Deno.test("A wrong password is sent once, and a function is called for another", async () => {
   await using world = await shellWorld();
   const { host } = world;
   const wrong = async (password: SudoOptions["password"]) => {
@@ -128,7 +128,7 @@ Deno.test("A wrong password is offered once, and a function is asked for another
   assertEquals(attempts, [1, 2]);
 });
 
-Deno.test("Where sudo asks for no password, none is asked of the caller, nor sent", async () => {
+Deno.test("If sudo needs no password, the caller is not asked, and none is sent", async () => {
   await using pair = await connectedPair({
     handler: async (session) => {
       await played(async ({ run }) => (await run(), 0))(session);
@@ -139,7 +139,7 @@ Deno.test("Where sudo asks for no password, none is asked of the caller, nor sen
   assertEquals((await pair.host.sudo("id", { password }).output()).code, 0);
 });
 
-Deno.test("A refusal of sudo's has its last words, also if they quote the command line", async () => {
+Deno.test("A refusal by sudo has its message, also if that quotes the command line", async () => {
   await using pair = await connectedPair({
     handler: (session) =>
       played(async ({ say, ask }) => {
@@ -154,7 +154,7 @@ Deno.test("A refusal of sudo's has its last words, also if they quote the comman
   assertEquals(error.reason, "refused");
 });
 
-Deno.test("A sudo that neither asks nor runs is a time-out of its own, and the answer's time does not count", async () => {
+Deno.test("A sudo that neither prompts nor runs is a separate time-out, without the time for the answer", async () => {
   using time = new FakeTime();
   const pair = await time.settle(
     connectedPair({
@@ -206,7 +206,7 @@ Deno.test("A signal ends the wait for sudo itself with its reason", async () => 
   await assertRejects(running, Error, "the user left");
 });
 
-Deno.test("The password arrives whole through a small window, and its bytes are wiped", async () => {
+Deno.test("The password arrives complete through a small window, and its bytes are wiped", async () => {
   const long = "x".repeat(20_000);
   const lines: Uint8Array[] = [];
   const { writeAll } = Channel.prototype;
@@ -227,7 +227,7 @@ Deno.test("The password arrives whole through a small window, and its bytes are 
   assert(lines[0]!.every((byte) => byte === 0));
 });
 
-Deno.test("The password is in no message but its own line, and in no trace", async () => {
+Deno.test("The password is only in its own line, and in no trace", async () => {
   const traced: string[] = [];
   await using pair = await connectedPair({
     connect: { trace: (event) => traced.push(JSON.stringify(event)) },
@@ -247,7 +247,7 @@ Deno.test("The password is in no message but its own line, and in no trace", asy
   assert(traced.length > 0 && !traced.join().includes(SECRET));
 });
 
-Deno.test("sudo() refuses what cannot be meant", async () => {
+Deno.test("sudo() refuses invalid options", async () => {
   await using pair = await connectedPair({
     handler: played(async ({ ask }) => (await ask(), 0)),
   });

@@ -1,4 +1,4 @@
-/** Servers that run a program and never answer the request for it, as some devices do. */
+/** Servers that run a program without answering its request, like some devices. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { ClosedError, RequestDeniedError } from "../../lib/errors.ts";
 import { startProcess } from "../../lib/session/command.ts";
@@ -9,7 +9,7 @@ import { data, openChannel } from "../connection/raw_channel.ts";
 import { type RawWorld, rawWorld } from "../connection/raw_world.ts";
 import { FakeTime } from "../support/fake_time.ts";
 
-/** A command on a channel of number `id`, which the raw end has been asked for. */
+/** A command on channel number `id`, whose request the raw end has received. */
 async function asked(world: RawWorld) {
   const channel = await openChannel(world);
   const starting = startProcess(channel, { kind: "exec", command: "x" }, {
@@ -31,7 +31,7 @@ function exit(recipient: number, code: number): Uint8Array {
 }
 
 for (const last of ["exit status", "none"] as const) {
-  Deno.test(`A command whose request is never answered gives its output (exit: ${last})`, async () => {
+  Deno.test(`A command whose request is never answered returns its output (exit: ${last})`, async () => {
     await using world = await rawWorld("client");
     const { id, starting } = await asked(world);
     world.raw.send(data(id, 5));
@@ -43,7 +43,7 @@ for (const last of ["exit status", "none"] as const) {
   });
 }
 
-Deno.test("A command without answer that goes on is read after a moment", async () => {
+Deno.test("A running command without an answer is read after a moment", async () => {
   await using world = await rawWorld("client");
   using time = new FakeTime();
   const { id, starting } = await asked(world);
@@ -55,7 +55,7 @@ Deno.test("A command without answer that goes on is read after a moment", async 
   assertEquals((await process.status).code, 0);
 });
 
-Deno.test("Answers that come in the same read as the exit count", async () => {
+Deno.test("Answers that arrive together with the exit are used", async () => {
   await using world = await rawWorld("client");
   const { id, starting } = await asked(world);
   world.raw.send(m.ChannelFailure.encode({ recipient: id }));
@@ -66,7 +66,7 @@ Deno.test("Answers that come in the same read as the exit count", async () => {
   await assertRejects(() => starting, RequestDeniedError, "pty-req");
 });
 
-Deno.test("A channel that is closed without an answer or output has run nothing", async () => {
+Deno.test("A channel closed without an answer or output counts as not started", async () => {
   await using world = await rawWorld("client");
   const { id, starting } = await asked(world);
   world.raw.send(m.ChannelClose.encode({ recipient: id }));

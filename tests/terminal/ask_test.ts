@@ -1,4 +1,4 @@
-/** Questions of a program that may not open the controlling terminal: they are asked on its standard streams. */
+/** Prompts of a program that may not open the controlling terminal use its standard streams. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { InterruptedError, promptHostKey, promptSecret } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
@@ -6,7 +6,7 @@ import { runtime } from "../../lib/runtime/runtime.ts";
 import { FakeTerminal } from "../support/fake_terminal.ts";
 import { replaced } from "../support/replaced.ts";
 
-/** A terminal with answers to come, of a program without permissions. */
+/** A terminal with prepared answers, for a program without permissions. */
 function terminalWith(...answers: string[]): FakeTerminal & Disposable {
   const terminal = new FakeTerminal();
   terminal.answers.push(...answers);
@@ -15,7 +15,7 @@ function terminalWith(...answers: string[]): FakeTerminal & Disposable {
 
 const withoutPermissions = () => replaced(runtime, "isGranted", () => false);
 
-Deno.test("A secret is asked for on standard error and read from standard input, unseen", async () => {
+Deno.test("A secret is prompted for on standard error and read from standard input without echo", async () => {
   using _none = withoutPermissions();
   using terminal = terminalWith("hun", "ter2x\x7f\r");
   assertEquals(await promptSecret("Password: "), "hunter2");
@@ -23,7 +23,7 @@ Deno.test("A secret is asked for on standard error and read from standard input,
   assertEquals([terminal.modes, terminal.signals], [[true, false], []]);
 });
 
-Deno.test("Without a terminal no secret can be asked for, and no host key is accepted", async () => {
+Deno.test("Without a terminal no secret is prompted for, and no host key is accepted", async () => {
   using _none = withoutPermissions();
   using terminal = new FakeTerminal({ isTerminal: false });
   using key = await generateKey();
@@ -32,14 +32,14 @@ Deno.test("Without a terminal no secret can be asked for, and no host key is acc
   assertEquals(terminal.written.stderr, "");
 });
 
-Deno.test("Ctrl-C at a question is an InterruptedError, and the terminal is restored", async () => {
+Deno.test("Ctrl-C at a prompt is an InterruptedError, and the terminal is restored", async () => {
   using _none = withoutPermissions();
   using terminal = terminalWith("se\x03");
   await assertRejects(() => promptSecret("Password: "), InterruptedError);
   assertEquals([terminal.modes, terminal.signals], [[true, false], []]);
 });
 
-Deno.test("A signal at a question is an InterruptedError that names it", async () => {
+Deno.test("A signal at a prompt is an InterruptedError that names it", async () => {
   using _none = withoutPermissions();
   using terminal = new FakeTerminal();
   using _endless = replaced(runtime.terminal.stdin, "read", () => new Promise<null>(() => {}));

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { LineEditor } from "../../lib/terminal/line_editor.ts";
 
-/** Types keys into an editor; returns what was shown, and the lines. */
+/** Types keys into an editor; returns the output, and the lines. */
 function type(
   keys: string,
   options?: { isSecret: boolean },
@@ -22,7 +22,7 @@ Deno.test("A line editor completes lines at CR, LF and CR LF", () => {
   assertEquals(type("\na\n").lines, ["", "a"]);
 });
 
-Deno.test("A line editor takes back characters and lines", () => {
+Deno.test("A line editor deletes characters and lines", () => {
   assertEquals(type("ab\x7fc\x08d\r"), { shown: "ab\b \bc\b \bd\r\n", lines: ["ad"] });
   assertEquals(type("é🌍\x7f\r").lines, ["é"]);
   assertEquals(type("\x7fx\r"), { shown: "x\r\n", lines: ["x"] });
@@ -36,7 +36,7 @@ Deno.test("A line editor ends at Ctrl-C, and at Ctrl-D in an empty line", () => 
   assertEquals(type("ab\x04c\r").lines, ["abc"]);
 });
 
-Deno.test("A line editor shows no control characters, and leaves out keys such as arrows", () => {
+Deno.test("A line editor shows no control characters, and ignores keys such as arrows", () => {
   assertEquals(type("a\x1b[1;5Cb\x1bOPc\x1bxd\x07\u202e\r"), {
     shown: "abcd\r\n",
     lines: ["abcd"],
@@ -50,7 +50,7 @@ Deno.test("A line editor keeps every key of a secret, and shows none", () => {
   assertEquals(type("se\x03", { isSecret: true }), { shown: "", lines: [null] });
 });
 
-Deno.test("A line editor takes as many characters as a terminal", () => {
+Deno.test("A line editor accepts as many characters as a terminal", () => {
   const { shown, lines } = type(`${"x".repeat(5000)}\r`);
   assertEquals([shown.length, lines[0]!.length], [4097, 4095]);
 });

@@ -13,7 +13,7 @@ Deno.test("Raw input is restored when the program exits or fails, unless the err
       cancelable: true,
     });
     if (event === "handled") happened.preventDefault();
-    // Listeners of the test runner's would end the run.
+    // Listeners of the test runner would end the run.
     const stop = (e: { stopImmediatePropagation(): void }) => e.stopImmediatePropagation();
     globalThis.addEventListener(happened.type, stop);
     globalThis.dispatchEvent(happened);

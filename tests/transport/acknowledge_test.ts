@@ -1,4 +1,7 @@
-/** What OpenSSH's Nagle algorithm would turn into 40 ms: an end that has nothing to say, and says it. */
+/**
+ * An end without data sends a message anyway, which avoids a delay of 40 ms by OpenSSH's Nagle
+ * algorithm.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { KEXINIT_PATIENCE_MS } from "../../lib/defaults.ts";
@@ -14,13 +17,13 @@ import { rawWorld } from "../connection/raw_world.ts";
 
 Deno.test("A server answers the first NEWKEYS of a client with IGNORE", async () => {
   await using world = await rawWorld("server");
-  // The numbers start anew with the keys, so EXT_INFO is 0.
+  // The sequence numbers restart with the keys, so EXT_INFO is 0.
   assertEquals(world.transport.sink.packetsSinceRekey, 1);
   await world.raw.transport.rekey();
   assertEquals(world.transport.sink.packetsSinceRekey, 0);
 });
 
-Deno.test("A client answers the keys that a server announces, learned or not", async () => {
+Deno.test("A client answers a server's announced keys, whether it adds them or not", async () => {
   await using world = await rawWorld("client");
   followHostKeys(world.connection, world.transport, {
     host: { hostname: "localhost", port: 22 },
@@ -34,7 +37,7 @@ Deno.test("A client answers the keys that a server announces, learned or not", a
     wantReply: false,
     data: new Uint8Array(0),
   }));
-  // Answers come in order: when this one is there, what went before has been sent.
+  // Answers are in order: once this one arrives, earlier messages have been sent.
   world.raw.send(m.GlobalRequest.encode({
     type: "unknown@example.com",
     wantReply: true,
@@ -44,7 +47,7 @@ Deno.test("A client answers the keys that a server announces, learned or not", a
   assert(sink.packetsSinceRekey === before + 2);
 });
 
-Deno.test("A server lets the client's KEXINIT come first, but does not wait for it for ever", async () => {
+Deno.test("A server waits for the client's KEXINIT first, but only for a limited time", async () => {
   const hostKey = await generateKey();
   using time = new FakeTime();
   const [near, far] = memoryPair();

@@ -27,7 +27,7 @@ for (const compression of ["zlib", "zlib@openssh.com"]) {
   });
 }
 
-Deno.test("one end alone cannot have compression: there is none unless both ask", async () => {
+Deno.test("compression is used only if both ends request it", async () => {
   await using pair = await connectedPair({
     handler: () => 0,
     connect: { algorithms: { compression: "zlib@openssh.com,none" } },
@@ -35,7 +35,7 @@ Deno.test("one end alone cannot have compression: there is none unless both ask"
   assertEquals(pair.host.info.compression, "none");
 });
 
-Deno.test("a bomb ends the connection with the reason that RFC 4253 has for it", async () => {
+Deno.test("a bomb ends the connection with RFC 4253's reason for it", async () => {
   const suite = resolveSuite({ compression: "zlib@openssh.com" });
   const [a, b] = memoryPair();
   using key = await generateKey("ed25519");
@@ -46,7 +46,7 @@ Deno.test("a bomb ends the connection with the reason that RFC 4253 has for it",
   const link = client.link();
   assertEquals((await link.receive())[0], UserauthSuccess.number);
   const more = link.receive().catch(() => null); // whoever asks for nothing reads nothing
-  // A zero byte becomes a thousandth of itself.
+  // Zeros compress to a thousandth.
   client.sink.sendNow(Ignore.encode({ data: new Uint8Array(2_000_000) }));
   const [ours, theirs] = await Promise.all([server.closed, client.closed]);
   assertEquals((ours as ProtocolError).constructor, ProtocolError);

@@ -1,4 +1,4 @@
-/** How a connection ends: what the peer is told, and how long it is waited for. */
+/** The end of a connection: the DISCONNECT, and the wait for the peer. */
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { CLOSE_LINGER_MS } from "../../lib/defaults.ts";
 import {
@@ -39,7 +39,7 @@ const endings: [name: string, error: unknown, reason: number | null, told: strin
 ];
 for (const [name, error, reason, told] of endings) {
   for (const role of ["client", "server"] as const) {
-    Deno.test(`An end by ${name} is told by reason ${reason ?? "none"} (${role})`, async () => {
+    Deno.test(`An end by ${name} sends reason ${reason ?? "none"} (${role})`, async () => {
       await using pair = await greetedPair();
       const [ours, theirs] = [pair[role], pair[role === "client" ? "server" : "client"]];
       ours.fail(error);
@@ -58,7 +58,7 @@ for (const [name, error, reason, told] of endings) {
   }
 }
 
-Deno.test("Ends that have nothing in common tell reason 3, in both directions", async () => {
+Deno.test("Ends without a common algorithm send reason 3, in both directions", async () => {
   await using pair = transportPair({
     client: { suite: resolveSuite({ cipher: ["aes256-gcm@openssh.com"] }) },
     server: { suite: resolveSuite({ cipher: ["aes128-ctr"] }) },
@@ -78,7 +78,7 @@ const words: [args: [reason?: number, description?: string], told: [number, stri
   [[7, "Not served"], [7, "Not served"]],
 ];
 for (const [args, [reason, description]] of words) {
-  Deno.test(`disconnect(${args.join(", ")}) tells reason ${reason}, and why`, async () => {
+  Deno.test(`disconnect(${args.join(", ")}) sends reason ${reason} and its text`, async () => {
     await using pair = await greetedPair();
     pair.client.disconnect(...args);
     const heard = await pair.server.closed;
@@ -88,11 +88,11 @@ for (const [args, [reason, description]] of words) {
 }
 
 for (const who of ["this end", "the peer"]) {
-  Deno.test(`After a fault of ${who}, a peer that does not hang up has CLOSE_LINGER_MS, and is read`, async () => {
+  Deno.test(`After a fault of ${who}, the peer is read for CLOSE_LINGER_MS unless it hangs up`, async () => {
     using time = new FakeTime();
     await using pair = await greetedPair();
     const { client, server, sockets } = pair;
-    // The peer takes no notice of the end, and sends on.
+    // The peer ignores the end, and keeps sending.
     const { close } = server.socket;
     server.fail = () => {};
     server.socket.close = () => {};
@@ -102,7 +102,7 @@ for (const who of ["this end", "the peer"]) {
     else server.sink.send(m.RequestSuccess.encode({ data: none })); // too early
     await time.advance(0);
     assert(await client.closed instanceof ProtocolError);
-    client.fail(new ConnectError("This comes late")); // and changes nothing
+    client.fail(new ConnectError("This comes late")); // and has no effect
     assertEquals([sockets.client.closedWrite, sockets.client.closed], [1, 0]);
     const before = sockets.client.read;
     await time.advance(CLOSE_LINGER_MS - 1);
@@ -116,7 +116,7 @@ for (const who of ["this end", "the peer"]) {
   });
 }
 
-Deno.test("An end that has something to say does not wait once the peer has hung up", async () => {
+Deno.test("An end with a DISCONNECT to send does not wait once the peer has hung up", async () => {
   using time = new FakeTime();
   await using pair = await greetedPair();
   pair.client.fail(new ProtocolError("Enough"));
@@ -134,7 +134,7 @@ for (const role of ["client", "server"] as const) {
       await using pair = await greetedPair();
       const [ours, theirs] = [pair[role], pair[role === "client" ? "server" : "client"]];
       const { close } = theirs.socket;
-      theirs.socket.close = () => {}; // it takes its time
+      theirs.socket.close = () => {}; // it is slow
       ours.open({ handle() {}, closed() {}, ...(busy !== undefined && { busy }) });
       ours.disconnect();
       await time.advance(0);
@@ -147,7 +147,7 @@ for (const role of ["client", "server"] as const) {
 }
 
 for (const error of [new ConnectError("lost"), new DisconnectError(11, "peer", "bye")]) {
-  Deno.test(`An end by ${error.name} closes the socket at once`, async () => {
+  Deno.test(`An end by ${error.name} closes the socket immediately`, async () => {
     await using pair = await greetedPair();
     pair.client.fail(error);
     assertEquals([pair.sockets.client.closedWrite, pair.sockets.client.closed], [0, 1]);
@@ -155,7 +155,7 @@ for (const error of [new ConnectError("lost"), new DisconnectError(11, "peer", "
   });
 }
 
-Deno.test("Before the identification, nothing is said, and the socket is closed at once", async () => {
+Deno.test("Before the identification nothing is sent, and the socket is closed immediately", async () => {
   await using pair = transportPair();
   const handshake = pair.client.handshake().catch((error) => error);
   const error = new ProtocolError("Enough");
@@ -178,7 +178,7 @@ const openings: [name: string, said: string, error: ConnectError, quoted: string
   ["a line, and its identification", "220 mail\r\n", late, null],
 ];
 for (const [name, said, error, quoted] of openings) {
-  Deno.test(`A server that is too slow and has said ${name} is ${quoted === null ? "not " : ""}quoted`, async () => {
+  Deno.test(`A server that is too slow and has sent ${name} is ${quoted === null ? "not " : ""}quoted`, async () => {
     await using pair = transportPair();
     const { client, server, sockets } = pair;
     const handshake = client.handshake().catch((error) => error);
@@ -201,7 +201,7 @@ for (const [name, said, error, quoted] of openings) {
   });
 }
 
-Deno.test("What opens on a connection that is over is told so, and why", async () => {
+Deno.test("Opening a channel on an ended connection rejects with the reason", async () => {
   await using pair = await greetedPair();
   pair.client.disconnect();
   const ended = Promise.withResolvers<unknown>();
@@ -209,7 +209,7 @@ Deno.test("What opens on a connection that is over is told so, and why", async (
   assertStrictEquals(await ended.promise, await pair.client.closed);
 });
 
-Deno.test("A DISCONNECT without a language or a description is the peer's word all the same", async () => {
+Deno.test("A DISCONNECT without a language or a description is accepted", async () => {
   const full = m.Disconnect.encode({ reason: 12, description: "full", language: "" });
   const told: [payload: Uint8Array, message: string][] = [
     [full.subarray(0, -4), "The server disconnected (reason 12): full"],

@@ -1,4 +1,7 @@
-/** The exchange hash is over what the RFCs name, in their order: two ends of one mistake would agree. */
+/**
+ * The exchange hash covers the RFCs' fields in order; two ends with the same mistake would agree, so
+ * it is computed independently.
+ */
 import { assertEquals } from "@std/assert";
 import { concat } from "@std/bytes";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
@@ -8,7 +11,7 @@ import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { transportPair } from "./transport_pair.ts";
 
-/** What both ends sent until their new keys, and what those are made of. */
+/** The messages of both ends until NEWKEYS, and the shared secret. */
 async function exchange(kex: string) {
   const sent: Record<Role, Uint8Array[]> = { client: [], server: [] };
   const made: { secret: Uint8Array; exchangeHash: Uint8Array; sessionId: Uint8Array }[] = [];
@@ -41,7 +44,7 @@ const methods: [name: string, hash: string, reference: string][] = [
   ["diffie-hellman-group-exchange-sha256", "SHA-256", "RFC 4419 §3"],
 ];
 for (const [name, hash, reference] of methods) {
-  Deno.test(`The exchange hash of ${name} is that of ${reference}`, async () => {
+  Deno.test(`The exchange hash of ${name} follows ${reference}`, async () => {
     const { client, server, made } = await exchange(name);
     const [clientInit, ...ofClient] = client;
     const [serverInit, ...ofServer] = server;
@@ -51,7 +54,7 @@ for (const [name, hash, reference] of methods) {
     const transcript = new Writer().text("SSH-2.0-Client").text("SSH-2.0-Server")
       .string(clientInit!).string(serverInit!)
       .string(hostKey)
-      // The question for a group, and the group.
+      // The request for a group, and the group.
       .bytes(concat([...ofClient, ...ofServer].map((message) => message.subarray(1))))
       .bytes(clientValue).string(value).bytes(made[0]!.secret).take();
     const expected = new Uint8Array(await crypto.subtle.digest(hash, transcript));

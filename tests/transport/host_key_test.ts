@@ -1,4 +1,4 @@
-/** The server's proof of its identity: who signs, by which algorithm, and over what. */
+/** The server's proof of its identity: the key, the algorithm and the data of the signature. */
 import { assert, assertEquals } from "@std/assert";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { DisconnectError, HostKeyError } from "../../lib/errors.ts";
@@ -13,12 +13,12 @@ const ecdsa = await generateKey("ecdsa-p256");
 const ed25519 = await generateKey("ed25519");
 const other = await generateKey("ed25519");
 
-/** A key that signs as `sign` says. */
+/** A key that signs with `sign`. */
 function lying(key: PrivateKey, sign: Signer["sign"]): Signer {
   return { publicKey: key.publicKey, sign };
 }
 
-/** The signature under another algorithm's label. */
+/** The signature with another algorithm's name. */
 function relabelled(algorithm: string, signature: Uint8Array): Uint8Array {
   return encodeSignature({ ...decodeSignature(signature), algorithm });
 }
@@ -54,7 +54,7 @@ const lies: Record<string, [algorithm: string, key: Signer]> = {
   ],
 };
 for (const [name, [algorithm, key]] of Object.entries(lies)) {
-  Deno.test(`A host key's signature ${name} is refused, and the key is not judged`, async () => {
+  Deno.test(`A host key's signature ${name} is refused, and the policy is not called`, async () => {
     const judged: PublicKey[] = [];
     await using pair = transportPair({
       client: {
@@ -76,8 +76,8 @@ for (const [name, [algorithm, key]] of Object.entries(lies)) {
   });
 }
 
-Deno.test("A host key of another type than agreed on is refused, though it signs well", async () => {
-  // It says that it is an Ed25519 key until it is asked for its bytes.
+Deno.test("A host key of a type that was not negotiated is refused despite a valid signature", async () => {
+  // It claims to be an Ed25519 key until its bytes are read.
   const mask = new Proxy(ed25519.publicKey, {
     get(target, name) {
       if (name === "blob") return ecdsa.publicKey.blob;
@@ -99,7 +99,7 @@ Deno.test("A host key of another type than agreed on is refused, though it signs
 });
 
 for (const algorithm of ["rsa-sha2-512", "rsa-sha2-256", "ssh-ed25519", "ecdsa-sha2-nistp256"]) {
-  Deno.test(`A host key that signs by ${algorithm}, as agreed on, is judged once`, async () => {
+  Deno.test(`A host key that signs with the negotiated ${algorithm} is checked once`, async () => {
     const judged: string[] = [];
     await using pair = transportPair({
       client: {

@@ -5,7 +5,7 @@ import { streamSocket } from "../../lib/transport/socket.ts";
 import { latin1 } from "../support/raw_packets.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
-/** What a peer that sends these segments, and then ends, is known as. */
+/** The identification of a peer that sends these segments and then EOF. */
 async function identify(from: "client" | "server", ...segments: string[]) {
   const readable = ReadableStream.from(segments.map(latin1));
   const socket = streamSocket({ readable, writable: new WritableStream() });
@@ -27,13 +27,13 @@ for (
   });
 }
 
-Deno.test("readIdentification skips a server's lines, and none of a client's", async () => {
+Deno.test("readIdentification skips a server's lines, but not a client's", async () => {
   const { line } = await identify("server", "Welcome\r\n", "\n", "SSH-2.0-x\n");
   assertEquals(line, "SSH-2.0-x");
   await assertRejects(() => identify("client", "Welcome\r\nSSH-2.0-x\r\n"), ConnectError, "SSH");
 });
 
-Deno.test("readIdentification accepts what is protocol 2, as OpenSSH does", async () => {
+Deno.test("readIdentification accepts the same protocol 2 versions as OpenSSH", async () => {
   for (const from of ["client", "server"] as const) {
     for (const line of ["SSH-1.99-x", "SSH-2.0-x", "SSH-2.1-x"]) {
       assertEquals((await identify(from, `${line}\r\n`)).line, line);
@@ -44,7 +44,7 @@ Deno.test("readIdentification accepts what is protocol 2, as OpenSSH does", asyn
   }
 });
 
-Deno.test("readIdentification refuses lines without a version, or without a dash behind it", async () => {
+Deno.test("readIdentification refuses lines without a version, or without a dash after it", async () => {
   for (const from of ["client", "server"] as const) {
     for (const line of ["SSH-", "SSH-2.0", "SSH-2.0 x"]) {
       await assertRejects(() => identify(from, `${line}\r\n`), ProtocolError, "Malformed");
@@ -57,7 +57,7 @@ Deno.test("readIdentification refuses lines without a version, or without a dash
   }
 });
 
-Deno.test("readIdentification skips a server's lines with colors, and no binary data", async () => {
+Deno.test("readIdentification skips a server's lines with colors, but refuses binary data", async () => {
   const { line } = await identify("server", "\x1b[31m\x07Welcome\x7f\x1b[0m\r\n", "SSH-2.0-x\r\n");
   assertEquals(line, "SSH-2.0-x");
   for (const [from, said] of [["server", "\x15\x03\x01\0\x02"], ["client", "\x1b[31m"]] as const) {
@@ -78,7 +78,7 @@ Deno.test("readIdentification reads at most 1024 lines and 64 KiB before the lin
   }
 });
 
-Deno.test("readIdentification quotes what a peer said before it closed the connection", async () => {
+Deno.test("readIdentification quotes the peer's text before it closed the connection", async () => {
   await assertRejects(
     () => identify("server", "220 mail.example.com ESMTP\r\n"),
     ConnectError,

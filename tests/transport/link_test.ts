@@ -1,4 +1,4 @@
-/** Conversations hand over one message after the other; sockets over streams and connections. */
+/** Conversations deliver messages one by one; sockets over streams and connections. */
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { ConnectError, ProtocolError } from "../../lib/errors.ts";
 import { Conversation, messageName } from "../../lib/transport/link.ts";
@@ -13,7 +13,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return await Promise.race([promise.then(() => true, () => true), later]);
 }
 
-Deno.test("A message that is waited for is a copy, and the next one waits to be asked for", async () => {
+Deno.test("A received message is a copy, and the next one waits for its receive", async () => {
   const conversation = new Conversation();
   const received = conversation.receive();
   const payload = new Uint8Array([1, 2]);
@@ -27,7 +27,7 @@ Deno.test("A message that is waited for is a copy, and the next one waits to be 
   assertEquals(await second, new Uint8Array([3]));
 });
 
-Deno.test("A message that comes early is kept, and a second one is out of turn", async () => {
+Deno.test("One early message is kept, and a second one is an error", async () => {
   const conversation = new Conversation();
   conversation.deliver(new Uint8Array([20]));
   assertThrows(
@@ -40,14 +40,14 @@ Deno.test("A message that comes early is kept, and a second one is out of turn",
   assertEquals(await conversation.receive(), new Uint8Array([90]));
 });
 
-Deno.test("Two receivers are a mistake", () => {
+Deno.test("A second receiver is an error", () => {
   const conversation = new Conversation();
   conversation.receive().catch(() => {});
   assertThrows(() => conversation.receive(), Error, "Two receivers");
   conversation.end(new Error("over"));
 });
 
-Deno.test("The end of a conversation is that of its receiver, its source and what it waits for outside", async () => {
+Deno.test("The end of a conversation ends its receive, its source and outside waits", async () => {
   const over = new Error("over");
   const conversation = new Conversation();
   conversation.throwIfOver();
@@ -70,7 +70,7 @@ Deno.test("The end of a conversation is that of its receiver, its source and wha
   await source;
 });
 
-Deno.test("Messages have names, and numbers where they have none", () => {
+Deno.test("Messages are shown by name, or by number if unknown", () => {
   assertEquals([messageName(94), messageName(98), messageName(200)], [
     "message 94",
     "CHANNEL_REQUEST",
@@ -94,7 +94,7 @@ class Bytes {
   }
 }
 
-Deno.test("Packets are handled one after the other, each batch is told, and after the end all is dropped", async () => {
+Deno.test("Packets are handled in order, each batch is reported, and later ones are dropped after the end", async () => {
   const reads = [[3, 4], [5], [6]];
   const socket = {
     read(into: Uint8Array) {
@@ -121,7 +121,7 @@ Deno.test("Packets are handled one after the other, each batch is told, and afte
   assertEquals(opener.pushed, [2, 2, 1]);
 });
 
-Deno.test("A read waits for the turn of its connection, and has the bytes that it may have", async () => {
+Deno.test("A read waits for the turn of its connection, and reads the allowed bytes", async () => {
   const events: string[] = [];
   let left = 3;
   const socket = {
@@ -156,7 +156,7 @@ Deno.test("A read waits for the turn of its connection, and has the bytes that i
   ]);
 });
 
-Deno.test("A socket over streams gives chunks of any size piece by piece, and copies what it writes", async () => {
+Deno.test("A socket over streams returns large chunks in pieces, and copies written data", async () => {
   const chunks = [new Uint8Array([1, 2, 3]), new Uint8Array(0), new Uint8Array([4])];
   const written: Uint8Array[] = [];
   let aborted = 0;
@@ -190,7 +190,7 @@ Deno.test("A socket over streams gives chunks of any size piece by piece, and co
   assertEquals([aborted, cancelled], [1, 0]);
 });
 
-Deno.test("What a stream or a connection fails with is a lost connection, without what a terminal obeys", async () => {
+Deno.test("An error of a stream or connection is a lost connection, without control characters", async () => {
   const fail = () => Promise.reject(new Error("gone\x1b[2J"));
   const streams = streamSocket({
     readable: new ReadableStream({ pull: fail }),
@@ -225,7 +225,7 @@ Deno.test("What a stream or a connection fails with is a lost connection, withou
   ]);
 });
 
-Deno.test("A connection that takes less than it is given gets the rest", async () => {
+Deno.test("A partial write to a connection is continued", async () => {
   const written: number[][] = [];
   const socket = connSocket({
     write(bytes: Uint8Array) {

@@ -1,4 +1,4 @@
-/** What two KEXINITs agree on (RFC 4253 §7.1), and what the messages about extensions and services say. */
+/** Negotiation between two KEXINITs (RFC 4253 §7.1), and the messages of extensions and services. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type DirectionKeys, Opener, Sealer } from "../../lib/crypto/packet_cipher.ts";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
@@ -36,7 +36,7 @@ function agreed(client: Partial<KexInitValue>, server: Partial<KexInitValue>) {
   return { ...one, guessedByClient: wrongGuess };
 }
 
-Deno.test("The client's first wish that the server has counts, in each list and direction", () => {
+Deno.test("In each list the client's first algorithm that the server supports is used", () => {
   const both = agreed({}, {
     kex: ["k2", "k1"],
     hostKey: ["h2"],
@@ -49,13 +49,13 @@ Deno.test("The client's first wish that the server has counts, in each list and 
   assertEquals(both.serverToClient, { cipher: "aes128-ctr", mac: "m2", compression: "zlib" });
 });
 
-Deno.test("A cipher that authenticates needs no MAC in common", () => {
+Deno.test("An AEAD cipher needs no common MAC", () => {
   const gcm = "aes128-gcm@openssh.com";
   const one = agreed({ cipherC2S: [gcm], macC2S: ["x"] }, { cipherC2S: [gcm], macC2S: ["y"] });
   assertEquals(one.clientToServer, { cipher: gcm, mac: "", compression: "none" });
 });
 
-Deno.test("Flags in the list of key exchanges are no methods, on either end", () => {
+Deno.test("Flags in the list of key exchanges are not used as methods", () => {
   const flags = ["ext-info-c", "ext-info-s", "kex-strict-c-v00@openssh.com"];
   assertEquals(agreed({ kex: [...flags, "k2"] }, { kex: [...flags, "k2"] }).kex, "k2");
   const error = assertThrows(() => agreed({ kex: flags }, { kex: flags }), NegotiationError);
@@ -73,7 +73,7 @@ const lists: [key: keyof KexInitValue, kind: string][] = [
   ["compressionS2C", "compression"],
 ];
 for (const [key, kind] of lists) {
-  Deno.test(`Nothing in common in ${key} is an error that has both lists`, () => {
+  Deno.test(`No common algorithm in ${key} is an error with both lists`, () => {
     const theirs = { ...OFFER, [key]: ["something else"] };
     for (const role of ["client", "server"] as const) {
       const error = assertThrows(() => negotiate(role, OFFER, theirs), NegotiationError);
@@ -86,7 +86,7 @@ for (const [key, kind] of lists) {
   });
 }
 
-Deno.test("A guess is wrong unless both lists begin alike, flags included", () => {
+Deno.test("A guess is right only if both lists begin alike, flags included", () => {
   const guess = { firstKexPacketFollows: true };
   const cases: [Partial<KexInitValue>, Partial<KexInitValue>, boolean][] = [
     [guess, {}, false],
@@ -100,7 +100,7 @@ Deno.test("A guess is wrong unless both lists begin alike, flags included", () =
   }
 });
 
-Deno.test("Our KEXINIT has each list for both directions, the flags behind the methods, and no guess", () => {
+Deno.test("Our KEXINIT has each list for both directions, the flags after the methods, and no guess", () => {
   const suite = resolveSuite();
   const cookie = new Uint8Array(16).fill(3);
   const value = KexInit.decode(offer(suite, ["flag-a", "flag-b"], cookie));
@@ -121,7 +121,7 @@ Deno.test("Our KEXINIT has each list for both directions, the flags behind the m
   });
 });
 
-Deno.test("EXT_INFO names extensions once, the first of a name counts, and nothing follows them", () => {
+Deno.test("In EXT_INFO the first extension of a name wins, and trailing bytes are refused", () => {
   const text = (value: Uint8Array | undefined) => value && new TextDecoder().decode(value);
   const sent = encodeExtInfo({ "server-sig-algs": "a,b", "x@y": "" });
   assertEquals([...decodeExtInfo(sent)].map(([name, value]) => [name, text(value)]), [
@@ -145,7 +145,7 @@ Deno.test("EXT_INFO names extensions once, the first of a name counts, and nothi
   assertEquals(text(copied), "a,b");
 });
 
-/** A link whose peer says what it is told to. */
+/** A link with a scripted peer. */
 function linkWith(...answers: Uint8Array[]) {
   const sent: Uint8Array[] = [];
   let acknowledged = 0;
@@ -179,7 +179,7 @@ Deno.test("A service that is asked for must be the one that is accepted, before 
   }
 });
 
-Deno.test("A server accepts the one service that it has, and no other", async () => {
+Deno.test("A server accepts only its one service", async () => {
   const good = linkWith(ServiceRequest.encode({ service: "ssh-userauth" }));
   await acceptService(good.link, "ssh-userauth");
   assertEquals(ServiceAccept.decode(good.sent[0]!).service, "ssh-userauth");
@@ -192,7 +192,7 @@ Deno.test("A server accepts the one service that it has, and no other", async ()
   assertEquals([error.disconnectReason, bad.sent.length], [7, 0]);
 });
 
-Deno.test("Keys are used up by bytes, by packets, of either direction, or by time", () => {
+Deno.test("Keys expire by bytes or packets of either direction, or by time", () => {
   const sent = { bytesSinceRekey: 0, packetsSinceRekey: 0 };
   const use = new KeyUse({ bytes: 100, packets: 10, milliseconds: 1000 });
   assertEquals([use.lifetime, use.exceeds(sent)], [1000, false]);
@@ -225,7 +225,7 @@ Deno.test("Keys are used up by bytes, by packets, of either direction, or by tim
   assertEquals(usual.exceeds({ bytesSinceRekey: 0, packetsSinceRekey: packets }), true);
 });
 
-Deno.test("What the client sends has the keys from the client to the server (RFC 4253 §7.2)", async () => {
+Deno.test("The client's packets use the client-to-server keys (RFC 4253 §7.2)", async () => {
   const directions: string[] = [];
   await using pair = transportPair();
   for (const { role, sink: { sealer } } of [pair.client, pair.server]) {
@@ -239,10 +239,10 @@ Deno.test("What the client sends has the keys from the client to the server (RFC
   assertEquals(directions.sort(), ["client: client-to-server", "server: server-to-client"]);
 });
 
-Deno.test("Each direction gets the algorithms that were agreed on for it", async () => {
+Deno.test("Each direction gets its negotiated algorithms", async () => {
   const usual = resolveSuite();
   const ciphers = ["aes128-ctr", "aes256-ctr"];
-  // Its KEXINIT has one cipher from the client, and another one from the server.
+  // Its KEXINIT has different ciphers for the two directions.
   const suite = {
     ...usual,
     get cipher() {

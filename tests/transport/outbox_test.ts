@@ -1,4 +1,4 @@
-/** What a peer that does not read may make an end keep. */
+/** The memory that a peer can fill by not reading. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Sealer } from "../../lib/crypto/packet_cipher.ts";
 import { OUTBOX_HIGH_WATER, OUTBOX_LIMIT, OUTBOX_LIMIT_BEFORE_LOGIN } from "../../lib/defaults.ts";
@@ -8,7 +8,7 @@ import { Ping } from "../../lib/wire/messages.ts";
 import { greetedPair } from "./transport_pair.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
-/** A sink on a socket that takes what is written at once, or never, and what it failed with. */
+/** A sink on a socket that accepts writes immediately, or never, and its error. */
 function sinkOn(socket: "quick" | "stuck") {
   const failures: unknown[] = [];
   const stuck = Promise.withResolvers<void>();
@@ -38,7 +38,7 @@ function sinkOn(socket: "quick" | "stuck") {
 
 const ANSWER = new Uint8Array(64 * 1024).fill(2); // IGNORE, in effect
 
-Deno.test("What is kept back in a key exchange is bounded to the byte", async () => {
+Deno.test("The queue during a key exchange is limited to the byte", async () => {
   await using end = sinkOn("quick");
   end.sink.hold();
   for (let bytes = 0; bytes < OUTBOX_LIMIT; bytes += ANSWER.length) end.sink.send(ANSWER);
@@ -47,7 +47,7 @@ Deno.test("What is kept back in a key exchange is bounded to the byte", async ()
   assert(end.failures[0] instanceof ProtocolError);
 });
 
-Deno.test("What is kept back is counted anew in each key exchange", async () => {
+Deno.test("The queue is counted from zero in each key exchange", async () => {
   await using end = sinkOn("quick");
   for (let round = 0; round < 3; round++) {
     end.sink.hold();
@@ -58,7 +58,7 @@ Deno.test("What is kept back is counted anew in each key exchange", async () => 
   assertEquals(end.failures, []);
 });
 
-Deno.test("What the socket does not take is bounded, when it is sent and when it was kept back", async () => {
+Deno.test("The unsent bytes are limited, whether sent directly or queued before", async () => {
   for (const held of [false, true]) {
     await using end = sinkOn("stuck");
     const half = OUTBOX_LIMIT / 2;
@@ -79,7 +79,7 @@ Deno.test("What the socket does not take is bounded, when it is sent and when it
   }
 });
 
-Deno.test("Messages of the key exchange itself are bounded as others are", async () => {
+Deno.test("Messages of the key exchange have the same limit", async () => {
   await using end = sinkOn("stuck");
   end.sink.hold();
   const times = OUTBOX_LIMIT / ANSWER.length;
@@ -89,7 +89,7 @@ Deno.test("Messages of the key exchange itself are bounded as others are", async
   assert(end.failures[0] instanceof ProtocolError);
 });
 
-Deno.test("Before the login an end holds far less for its peer", async () => {
+Deno.test("Before the login the limit is far lower", async () => {
   for (const role of ["server", "client"] as const) {
     await using pair = await greetedPair();
     const [ours, theirs] = [pair[role], pair[role === "server" ? "client" : "server"]];
@@ -105,14 +105,14 @@ Deno.test("Before the login an end holds far less for its peer", async () => {
     }
     assert(over instanceof ProtocolError, String(over));
     assertStringIncludes(plainMessage(over), "does not read the answers");
-    // What it holds at the end is within a message of the bound.
+    // The held bytes are within one message of the limit.
     const held = ours.sink.sealer.pending;
     assert(held <= OUTBOX_LIMIT_BEFORE_LOGIN + 2 * ping.length, `${held}`);
     stuck.resolve();
   }
 });
 
-Deno.test("Bulk data never comes near the bound: its writers wait at the high water", async () => {
+Deno.test("Bulk data stays far below the limit: its writers wait at the high-water mark", async () => {
   await using end = sinkOn("stuck");
   while (!end.sink.congested) end.sink.sendData(0, 0, ANSWER);
   assert(end.sink.sealer.pending >= OUTBOX_HIGH_WATER);

@@ -1,4 +1,4 @@
-/** The outbound half on a socket that takes bytes only when a test lets it. */
+/** The outbound half on a socket that accepts bytes only when a test allows it. */
 import { assert, assertEquals } from "@std/assert";
 import { Sealer } from "../../lib/crypto/packet_cipher.ts";
 import { OUTBOX_HIGH_WATER } from "../../lib/defaults.ts";
@@ -28,7 +28,7 @@ function slowSink(
 
 const MUCH = new Uint8Array(32 * 1024);
 
-Deno.test("Bulk writers send in turn, however much each of them has", async () => {
+Deno.test("Bulk writers send in turn, however much data each has", async () => {
   const { sink, takeOne } = slowSink();
   const WRITERS = 20;
   const turns: number[] = [];
@@ -50,7 +50,7 @@ Deno.test("Bulk writers send in turn, however much each of them has", async () =
   takeOne();
 });
 
-Deno.test("A writer that has nothing to send any more leaves the room to the next", async () => {
+Deno.test("A writer without more data leaves the room to the next", async () => {
   const { sink, takeOne } = slowSink();
   while (!sink.congested) sink.sendData(0, 0, MUCH);
   let called = 0;
@@ -62,7 +62,7 @@ Deno.test("A writer that has nothing to send any more leaves the room to the nex
   takeOne();
 });
 
-Deno.test("Where there is room, a bulk writer is called at once", () => {
+Deno.test("A bulk writer is called immediately if there is room", () => {
   const { sink } = slowSink();
   let called = false;
   sink.whenRoom(() => called = true);
@@ -86,7 +86,7 @@ Deno.test("After the end of the connection no bulk writer is called", async () =
   assert(!called);
 });
 
-Deno.test("A socket that fails is told once, and who waits until all is written waits no more", async () => {
+Deno.test("A socket error is reported once, and ends pending drains", async () => {
   const failures: unknown[] = [];
   const { sink, breakOff } = slowSink((error) => {
     failures.push(error);

@@ -1,4 +1,7 @@
-/** Which message may come when, in either role (RFC 4253 §7.1, RFC 4252 §5.1 and §6, RFC 8308 §2.4). */
+/**
+ * The messages allowed in each phase, in either role (RFC 4253 §7.1, RFC 4252 §5.1 and §6, RFC 8308
+ * §2.4).
+ */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { ConnectError, ProtocolError } from "../../lib/errors.ts";
@@ -37,7 +40,7 @@ for (const role of ["client", "server"] as const) {
     });
   }
 
-  Deno.test(`Before the login, what is unknown is answered, and what means nothing is not (${role})`, async () => {
+  Deno.test(`Before the login unknown messages are answered, and messages without effect are not (${role})`, async () => {
     const heard: string[] = [];
     const trace = ({ direction, name }: TraceEvent) => {
       if (direction === "received") heard.push(name);
@@ -137,7 +140,7 @@ const text = (transport: Transport, name: string) => {
   return value && new TextDecoder().decode(value);
 };
 
-Deno.test("The first EXT_INFO counts, before the login and after it", async () => {
+Deno.test("The first EXT_INFO is used, before the login and after it", async () => {
   await using pair = await greetedPair();
   const { client, server } = pair;
   const link = client.link();
@@ -155,7 +158,7 @@ Deno.test("The first EXT_INFO counts, before the login and after it", async () =
   client.disconnect();
 });
 
-Deno.test("A server that takes certificates only announces the signatures of their keys", async () => {
+Deno.test("A server that accepts only certificates announces the signatures of their keys", async () => {
   const suite = resolveSuite({ userKey: "rsa-sha2-*-cert-v01@openssh.com,ssh-ed25519*" });
   await using pair = await greetedPair({ server: { suite } });
   const link = pair.client.link();
@@ -165,7 +168,7 @@ Deno.test("A server that takes certificates only announces the signatures of the
   assertEquals(names, ["rsa-sha2-256", "rsa-sha2-512", "ssh-ed25519"]);
 });
 
-Deno.test("A client's EXT_INFO is read, and no second one", async () => {
+Deno.test("A client's EXT_INFO is read, but not a second one", async () => {
   await using pair = await greetedPair();
   const { client, server } = pair;
   for (const value of ["first", "second"]) {
@@ -201,7 +204,7 @@ for (const asks of [true, false]) {
   });
 }
 
-/** Writes another name over one, in the message that the exchange hash is made of too. */
+/** Overwrites a name, also in the message that enters the exchange hash. */
 function rename(payload: Uint8Array, name: string, other: string): void {
   const latin1 = new TextDecoder("latin1").decode(payload);
   const at = latin1.indexOf(name);
@@ -217,7 +220,7 @@ for (const starter of ["this end", "the peer"]) {
     const { sink } = server;
     const sendNow = sink.sendNow.bind(sink);
     server.fail = () => {};
-    // The peer says no more than that it wants new keys.
+    // The peer sends only its KEXINIT.
     sink.sendNow = (payload) => {
       if (payload[0] === MSG.KEXINIT && starter === "the peer") sendNow(payload);
     };
@@ -247,7 +250,7 @@ const strictFlag = "kex-strict-s-v00@openssh.com";
 const firsts: [name: string, order: "before" | "after", strict: boolean, error: string][] = [
   ["before a strict peer's KEXINIT", "before", true, "KEXINIT was not the first packet"],
   ["after a strict peer's KEXINIT", "after", true, "Unexpected IGNORE"],
-  // It passes; what fails then is the signature, over the KEXINIT that was really sent.
+  // This check passes; then the signature over the KEXINIT actually sent fails.
   ["before another peer's KEXINIT", "before", false, "does not hold the host key"],
   ["after another peer's KEXINIT", "after", false, "does not hold the host key"],
 ];
@@ -272,7 +275,7 @@ for (const [name, order, strict, message] of firsts) {
   });
 }
 
-Deno.test("Each end knows the other's identification", async () => {
+Deno.test("Each end has the other's identification", async () => {
   await using pair = await greetedPair({
     client: { identification: "SSH-2.0-Ours" },
     server: { identification: "SSH-2.0-Theirs 1.0" },
@@ -281,7 +284,7 @@ Deno.test("Each end knows the other's identification", async () => {
   assertEquals([pair.client.identification, pair.server.identification], [lines, lines]);
 });
 
-Deno.test("Messages of the transport itself are heard of above: they are signs of life", async () => {
+Deno.test("Messages of the transport are reported upwards as signs of life", async () => {
   await using pair = await greetedPair();
   let heard = 0;
   pair.client.open({ handle() {}, closed() {}, heard: () => void heard++ });

@@ -2,11 +2,11 @@ import { assertEquals } from "@std/assert";
 import { PlainOpener, PlainSealer } from "../../lib/transport/plain_packets.ts";
 import { noise } from "../support/random.ts";
 
-/** Sizes around the first memory and the largest packet. */
+/** Sizes around the initial buffer and the largest packet. */
 const SIZES = [1, 2, 5, 1000, 32 * 1024, 65_536, 200_000, 256 * 1024, 3];
 
 for (const step of [1, 7, 4096, Infinity]) {
-  Deno.test(`Plain packets arrive whole in pieces of ${step} bytes`, () => {
+  Deno.test(`Plain packets arrive complete in chunks of ${step} bytes`, () => {
     const messages = SIZES.map((size) => noise(size, size));
     const sealer = new PlainSealer();
     const opener = new PlainOpener();
@@ -31,7 +31,7 @@ for (const step of [1, 7, 4096, Infinity]) {
   });
 }
 
-Deno.test("A plain sealer keeps what has not been taken while it grows", () => {
+Deno.test("A plain sealer keeps unread data while it grows", () => {
   const sealer = new PlainSealer();
   sealer.sealPayload(new Uint8Array([9, 8, 7]));
   const two = new Uint8Array(2);
@@ -44,7 +44,7 @@ Deno.test("A plain sealer keeps what has not been taken while it grows", () => {
   assertEquals([...two, ...rest.subarray(0, 12)], [0, 0, 0, 4, 0, 9, 8, 7, 0, 1, 0x86, 0xa1, 0, 5]);
 });
 
-Deno.test("A plain packet has no padding, whatever was in its place before", () => {
+Deno.test("A plain packet has no padding, also in a reused buffer", () => {
   using sealer = new PlainSealer();
   const taken = (fill: number, ...lengths: number[]) => {
     for (const length of lengths) sealer.sealPayload(new Uint8Array(length).fill(fill));
@@ -58,7 +58,7 @@ Deno.test("A plain packet has no padding, whatever was in its place before", () 
   assertEquals([...packets.subarray(15)], [0, 0, 0, 2, 0, 7]);
 });
 
-Deno.test("Plain packets use the same memory again while half of it is enough", () => {
+Deno.test("Plain packets reuse the buffer while half of it is enough", () => {
   const sealer = new PlainSealer();
   const memory = sealer.room(1).buffer;
   const taken = new Uint8Array(10_000);

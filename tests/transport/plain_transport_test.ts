@@ -9,13 +9,13 @@ import type { TraceEvent } from "../../lib/transport/trace.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
-/** A socket that gives what a test pushes, and notes what is done to it. */
+/** A socket that returns pushed data and records the calls. */
 class TestSocket implements Socket {
   readonly localAddr = null;
   readonly remoteAddr = null;
   readonly written: Uint8Array[] = [];
   closed = 0;
-  /** What a write waits for. */
+  /** A promise that writes wait for. */
   writing: Promise<void> = Promise.resolve();
   readonly #chunks: (Uint8Array | Error | null)[] = [];
   #news = Promise.withResolvers<void>();
@@ -70,7 +70,7 @@ function opened(leftover: Uint8Array = new Uint8Array(0), trace?: (event: TraceE
   return { socket, transport, handled, ends };
 }
 
-Deno.test("What a control master sends is for the connection, from the first byte on", async () => {
+Deno.test("A control master's data belongs to the connection from the first byte on", async () => {
   const told: string[] = [];
   const { socket, transport, handled, ends } = opened(
     framed([80, 1]),
@@ -91,7 +91,7 @@ Deno.test("What a control master sends is for the connection, from the first byt
 });
 
 for (const number of [1, 5, 20, 50, 79, 128, 192]) {
-  Deno.test(`A message ${number} is no control master's to send`, async () => {
+  Deno.test(`A control master must not send message ${number}`, async () => {
     const { socket, transport, handled } = opened();
     socket.push(framed([number, 0, 0, 0, 0], [80]));
     const error = await transport.closed;
@@ -102,7 +102,7 @@ for (const number of [1, 5, 20, 50, 79, 128, 192]) {
   });
 }
 
-Deno.test("A reset is the control master's end, too, and anything else is what it is", async () => {
+Deno.test("A reset counts as an end of the control master, and other errors are kept", async () => {
   const lost = new ConnectError("reset");
   const reset = opened();
   reset.socket.push(lost);
@@ -117,7 +117,7 @@ Deno.test("A reset is the control master's end, too, and anything else is what i
   await broken.transport.finished;
 });
 
-Deno.test("Leaving sends what is sealed, then closes, and nothing comes after", async () => {
+Deno.test("Leaving sends sealed data, then closes, and sends nothing more", async () => {
   const { socket, transport, ends } = opened();
   const writing = Promise.withResolvers<void>();
   socket.writing = writing.promise;
@@ -137,7 +137,7 @@ Deno.test("Leaving sends what is sealed, then closes, and nothing comes after", 
   assertEquals(socket.written, [framed([97, 0, 0, 0, 1])]);
 });
 
-Deno.test("A control master that reads no more is waited for so long and no longer", async () => {
+Deno.test("The wait for a control master that stops reading is limited", async () => {
   using time = new FakeTime();
   const { socket, transport } = opened();
   socket.writing = new Promise(() => {});
@@ -151,7 +151,7 @@ Deno.test("A control master that reads no more is waited for so long and no long
   assertEquals(time.timers, 0);
 });
 
-Deno.test("A shared connection has neither keys of ours nor answers to what it does not know", async () => {
+Deno.test("A shared connection neither rekeys nor answers unknown messages", async () => {
   const { socket, transport } = opened();
   assertEquals([transport.role, transport.shared], ["client", true]);
   transport.unimplemented();

@@ -64,7 +64,7 @@ class Messages {
 
 const BULK = 2_000_000;
 const rekeyed: [what: string, limits: RekeyLimits, atLeast: number][] = [
-  // Each direction carries 2 MB; new keys come once a direction has had its share.
+  // Each direction carries 2 MB; a rekey follows once a direction reaches its limit.
   ["bytes", { bytes: 100_000 }, 3],
   ["packets", { packets: 8 }, 3],
   ["bytes fewer than a packet has", { bytes: 1 }, 3],
@@ -84,7 +84,7 @@ for (const [what, limits, atLeast] of rekeyed) {
 }
 
 for (const direction of ["sent", "received"] as const) {
-  Deno.test(`Rekeying by bytes counts what is ${direction} alone`, async () => {
+  Deno.test(`Rekeying by bytes counts ${direction} bytes separately`, async () => {
     await using world = await rawWorld("client", {}, { bytes: 10_000 });
     const hash = () => world.transport.agreed;
     const before = hash();
@@ -96,7 +96,7 @@ for (const direction of ["sent", "received"] as const) {
       }));
     const from = direction === "sent" ? world.connection : world.raw;
     for (let i = 0; i < 12; i++) note(from);
-    // What comes next makes the end look at its limits.
+    // The next packet makes the end check its limits.
     note(world.raw);
     await until(() => hash() !== before);
   });
@@ -113,7 +113,7 @@ Deno.test("Rekeying by time starts while nothing is sent", async () => {
   await world[Symbol.asyncDispose]();
 });
 
-Deno.test("No rekey starts before the login is over, and one that is due starts then", async () => {
+Deno.test("A rekey that is due before the end of the login starts after it", async () => {
   for (const side of ["connect", "serve"] as const) {
     const messages = new Messages();
     await using pair = await connectedPair({
@@ -144,7 +144,7 @@ Deno.test("A client that starts a rekey before the login is disconnected, one af
   assertEquals(plainMessage(error), "Unexpected KEXINIT");
 });
 
-Deno.test("Both ends may start a rekey in the same instant", async () => {
+Deno.test("Both ends may start a rekey at the same time", async () => {
   await using world = await rawWorld("client");
   for (let round = 0; round < 5; round++) {
     await Promise.all([world.transport.rekey(), world.raw.transport.rekey()]);
@@ -153,7 +153,7 @@ Deno.test("Both ends may start a rekey in the same instant", async () => {
   assertEquals(m.GlobalRequest.decode(await world.raw.next(80)).type, "still alive");
 });
 
-Deno.test("What is sent during a key exchange waits for the new keys and arrives in order", async () => {
+Deno.test("Data sent during a key exchange waits for the new keys and arrives in order", async () => {
   await using world = await rawWorld("client");
   const rekeyed = world.transport.rekey();
   for (let i = 0; i < 10; i++) world.connection.notify(`note ${i}`);
@@ -164,14 +164,14 @@ Deno.test("What is sent during a key exchange waits for the new keys and arrives
   }
 });
 
-Deno.test("The session identifier is the first exchange hash for ever", async () => {
+Deno.test("The session identifier stays the first exchange hash", async () => {
   await using world = await rawWorld("client");
   const before = world.transport.sessionId;
   await world.transport.rekey();
   assertEquals(world.transport.sessionId, before);
 });
 
-Deno.test("With strict kex the sequence numbers start anew at every NEWKEYS", async () => {
+Deno.test("With strict kex the sequence numbers restart at every NEWKEYS", async () => {
   await using world = await rawWorld("client");
   world.connection.notify("one");
   await world.transport.rekey();
@@ -203,7 +203,7 @@ Deno.test("A second KEXINIT within a key exchange ends the connection", async ()
   assertStringIncludes(plainMessage(error), "KEX");
 });
 
-Deno.test("Messages between the peer's KEXINIT and its NEWKEYS are taken in a rekey", async () => {
+Deno.test("Messages between the peer's KEXINIT and its NEWKEYS are accepted in a rekey", async () => {
   await using world = await rawWorld("server");
   const rekeyed = world.raw.transport.rekey();
   const noted = Promise.withResolvers<void>();
@@ -217,11 +217,11 @@ Deno.test("Messages between the peer's KEXINIT and its NEWKEYS are taken in a re
   assertEquals(m.GlobalRequest.decode(await world.raw.next(80)).type, "still alive");
 });
 
-Deno.test("A rekey that does not end for all the messages in between ends the connection", async () => {
+Deno.test("A rekey with endless messages in between ends the connection", async () => {
   await using world = await rawWorld("server");
   world.raw.transport.rekey().catch(() => {});
-  const note = new Uint8Array([110]); // of no meaning to a connection
-  // Sent behind the KEXINIT in one go, before the raw end has seen the answer to it.
+  const note = new Uint8Array([110]); // unknown to the connection
+  // Sent directly after the KEXINIT, before the raw end has the answer to it.
   for (let i = 0; i <= MAX_STRAGGLERS; i++) world.raw.transport.sink.sendNow(note);
   const error = await world.transport.closed;
   assert(error instanceof ProtocolError, String(error));
@@ -251,7 +251,7 @@ for (const direction of ["kept back in a rekey", "not taken by the socket"]) {
     const world = await rawWorld("server");
     const { transport, raw } = world;
     const { sink } = transport;
-    // What the raw end sends is read at once, so that its own bounds are never reached.
+    // The raw end's data is read immediately, so that its own limits are never reached.
     const ping = m.Ping.encode({ data: new Uint8Array(30_000) });
     if (direction === "kept back in a rekey") sink.hold();
     const stuck = Promise.withResolvers<void>();
@@ -271,7 +271,7 @@ for (const direction of ["kept back in a rekey", "not taken by the socket"]) {
   });
 }
 
-Deno.test("A rekey that is asked for while one runs is that one", async () => {
+Deno.test("A rekey request during a rekey joins it", async () => {
   await using world = await rawWorld("client");
   const { transport } = world;
   const { sink } = transport;

@@ -1,4 +1,4 @@
-/** What `trace` tells, and what it does not. */
+/** The content of `trace`, and what it omits. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { password, type TraceEvent, traceLine } from "@denossh/ssh";
 import { connectedPair } from "@denossh/ssh/testing";
@@ -9,7 +9,7 @@ import { transportPair } from "./transport_pair.ts";
 const names = (events: readonly TraceEvent[], direction: string) =>
   events.filter((event) => event.direction === direction).map(({ name }) => name);
 
-Deno.test("A trace has every message of both ends, in their order, and no secret", async () => {
+Deno.test("A trace has every message of both ends in order, and no secret", async () => {
   const secrets = ["hunter2", "S3CRET_COMMAND", "S3CRET_VALUE", "S3CRET_INPUT", "S3CRET_OUTPUT"];
   const [passphrase, command, value, input, output] = secrets;
   const client: TraceEvent[] = [];
@@ -37,13 +37,13 @@ Deno.test("A trace has every message of both ends, in their order, and no secret
     assertStringIncludes(text, "method=password");
     assertStringIncludes(text, "type=exec");
   }
-  // What one end sends is what the other receives, but for what a closing end no longer reads.
+  // The sent messages of one end are those received by the other, except after a close.
   const heard = names(server, "received");
   assertEquals(names(client, "sent").slice(0, heard.length), heard);
   assertEquals(heard.slice(0, 4), ["KEXINIT", "KEX_ECDH_INIT", "NEWKEYS", "SERVICE_REQUEST"]);
 });
 
-Deno.test("A trace tells that a writer waits for the peer's window", async () => {
+Deno.test("A trace reports that a writer waits for the peer's window", async () => {
   const waiting = Promise.withResolvers<TraceEvent>();
   await using pair = await connectedPair({
     connect: {
@@ -52,7 +52,7 @@ Deno.test("A trace tells that a writer waits for the peer's window", async () =>
       },
     },
     serve: { window: 65536 },
-    handler: () => waiting.promise.then(() => 0), // reads nothing until the writer is stuck
+    handler: () => waiting.promise.then(() => 0), // does not read until the writer is blocked
   });
   await using channel = await pair.host.openSession();
   await channel.exec("read nothing");
@@ -62,7 +62,7 @@ Deno.test("A trace tells that a writer waits for the peer's window", async () =>
   await writing;
 });
 
-Deno.test("A trace that throws gets in nobody's way", async () => {
+Deno.test("A trace that throws does not affect the connection", async () => {
   await using pair = await connectedPair({
     connect: {
       trace: () => {
@@ -74,7 +74,7 @@ Deno.test("A trace that throws gets in nobody's way", async () => {
   assertEquals(await pair.host.run("greet"), "hello");
 });
 
-Deno.test("A trace shows texts and names without what a terminal obeys, and bytes by their number", () => {
+Deno.test("A trace shows texts and names without control characters, and byte arrays by length", () => {
   const told: TraceEvent["fields"][] = [];
   const trace = new Trace(({ fields }) => told.push(fields));
   trace.received(
@@ -92,7 +92,7 @@ Deno.test("A trace shows texts and names without what a terminal obeys, and byte
     { display: true, text: `[2J${"x".repeat(253)}…`, language: "" },
     { remaining: ["a", `${"y".repeat(128)}…`], partial: false },
     { data: "7 bytes" },
-    {}, // what the message is depends on the method
+    {}, // the type of the message depends on the method
     {}, // it is malformed
     { recipient: 7, bytes: 256 },
     {},
@@ -130,7 +130,7 @@ Deno.test("A trace of channel data has its kind and its size, and no bytes", () 
   ]);
 });
 
-Deno.test("Nothing is prepared for a trace that is not asked for", async () => {
+Deno.test("Without a trace nothing is decoded for it", async () => {
   await using pair = transportPair({ client: { trace: () => {} } });
   assertEquals([pair.client.sink.trace !== null, pair.server.sink.trace], [true, null]);
 });

@@ -1,4 +1,4 @@
-/** Two transports in memory, before their handshake, whose sockets tell what is done to them. */
+/** Two transports in memory before their handshake, whose sockets record the calls. */
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { generateKey } from "../../lib/keys/mod.ts";
 import { memoryPair } from "../../lib/testing/memory_pair.ts";
@@ -6,7 +6,7 @@ import type { Role } from "../../lib/transport/negotiation.ts";
 import { type Socket, streamSocket } from "../../lib/transport/socket.ts";
 import { Transport, type TransportOptions } from "../../lib/transport/transport.ts";
 
-/** What was done to a socket. */
+/** The calls on a socket. */
 export interface SocketCalls {
   /** Bytes read so far. */
   read: number;

@@ -44,7 +44,7 @@ class FakeSocket extends EventTarget {
 
 const bytes = (...values: number[]) => new Uint8Array(values);
 
-Deno.test("webSocketTransport gives what a WebSocket receives, until it is closed", async () => {
+Deno.test("webSocketTransport returns a WebSocket's data until it is closed", async () => {
   const socket = new FakeSocket();
   const opening = webSocketTransport(socket.asWebSocket);
   const { readable } = await (socket.opened(), opening);
@@ -56,7 +56,7 @@ Deno.test("webSocketTransport gives what a WebSocket receives, until it is close
   assertEquals(await Array.fromAsync(readable), [bytes(1, 2), bytes(3)]);
 });
 
-Deno.test("webSocketTransport sends what is written, and closes the WebSocket at the end", async () => {
+Deno.test("webSocketTransport sends written data, and closes the WebSocket at the end", async () => {
   const socket = new FakeSocket().opened();
   const { writable } = await webSocketTransport(socket.asWebSocket);
   const writer = writable.getWriter();
@@ -67,7 +67,7 @@ Deno.test("webSocketTransport sends what is written, and closes the WebSocket at
   assertEquals(socket.readyState, WebSocket.CLOSED);
 });
 
-Deno.test("Writing to a WebSocket waits while it has much left to send", async () => {
+Deno.test("Writing to a WebSocket waits while it has much unsent data", async () => {
   const socket = new FakeSocket().opened();
   const { writable } = await webSocketTransport(socket.asWebSocket);
   const writer = writable.getWriter();
@@ -82,7 +82,7 @@ Deno.test("Writing to a WebSocket waits while it has much left to send", async (
   assertEquals(looks.length, 3);
 });
 
-Deno.test("A WebSocket that is closed fails the writers that wait, and those after them", async () => {
+Deno.test("Closing a WebSocket fails pending and later writes", async () => {
   const socket = new FakeSocket().opened();
   const { writable } = await webSocketTransport(socket.asWebSocket);
   socket.bufferedAmount = Infinity;
@@ -104,7 +104,7 @@ Deno.test("A WebSocket that is closed with a reason fails the reader with it", a
   }
 });
 
-Deno.test("Text on a WebSocket ends it: SSH is bytes", async () => {
+Deno.test("A text message on a WebSocket ends it", async () => {
   const socket = new FakeSocket().opened();
   const { readable } = await webSocketTransport(socket.asWebSocket);
   socket.receive("hello");
@@ -112,7 +112,7 @@ Deno.test("Text on a WebSocket ends it: SSH is bytes", async () => {
   assertEquals(socket.readyState, WebSocket.CLOSED);
 });
 
-Deno.test("Giving up the streams of a WebSocket closes it", async () => {
+Deno.test("Cancelling or aborting the streams of a WebSocket closes it", async () => {
   const reading = new FakeSocket().opened();
   await (await webSocketTransport(reading.asWebSocket)).readable.cancel();
   const writing = new FakeSocket().opened();

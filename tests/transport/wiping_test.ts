@@ -1,4 +1,4 @@
-/** The shared secret of a key exchange is nowhere in memory once it is over, well or not. */
+/** The shared secret of a key exchange is wiped from memory after it, successful or not. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { KEX } from "../../lib/crypto/algorithms.ts";
 import { type DirectionKeys, Opener, Sealer } from "../../lib/crypto/packet_cipher.ts";
@@ -7,7 +7,7 @@ import { HostKeyError } from "../../lib/errors.ts";
 import { MemoryWatch } from "../support/memory_watch.ts";
 import { transportPair } from "./transport_pair.ts";
 
-/** Keeps a copy, unseen by the watch, of every shared secret that keys are made of. */
+/** Keeps a copy, hidden from the watch, of every shared secret used to derive keys. */
 function overheard(secrets: Uint8Array[]): Disposable {
   const before = [Sealer, Opener].map(({ prototype }) => ({ prototype, rekey: prototype.rekey }));
   for (const { prototype, rekey } of before) {
@@ -24,7 +24,7 @@ function overheard(secrets: Uint8Array[]): Disposable {
   };
 }
 
-/** How many arrays hold a secret, as it is hashed or the number alone. */
+/** Counts the arrays that contain a secret, as hashed or as the bare number. */
 function left(watch: MemoryWatch, secrets: readonly Uint8Array[]): number {
   return secrets.map((secret) => watch.count(secret) + watch.count(secret.subarray(-24)))
     .reduce((sum, count) => sum + count, 0);
@@ -43,7 +43,7 @@ for (const { name } of KEX) {
   });
 }
 
-Deno.test("No copy of the shared secret is left where the host key is refused", async () => {
+Deno.test("No copy of the shared secret is left if the host key is refused", async () => {
   const secrets: Uint8Array[] = [];
   using _ = overheard(secrets);
   using watch = new MemoryWatch();

@@ -1,11 +1,11 @@
-/** Costly work of strangers: its share of the time, and whom it leaves alone. */
+/** Costly work for unauthenticated peers: its share of the time. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { strangersWork, WorkShare } from "../../lib/transport/work_share.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { transportPair } from "./transport_pair.ts";
 
-Deno.test("Work gets at most its share of the time, in the order of asking", async () => {
+Deno.test("Work gets at most its share of the time, in the order of the requests", async () => {
   using time = new FakeTime();
   const share = new WorkShare(0.25);
   const starts: [number, number][] = [];
@@ -18,13 +18,13 @@ Deno.test("Work gets at most its share of the time, in the order of asking", asy
   );
   assertEquals(await time.settle(Promise.all(pieces)), [0, 1, 2]);
   assertEquals(starts, [[0, 0], [1, 40], [2, 80]]);
-  // After a pause the next one starts at once.
+  // After a pause the next one starts immediately.
   await time.advance(1000);
   const later = time.now;
   assertEquals(await time.settle(share.run(() => time.now)), later);
 });
 
-Deno.test("Work that throws fails alone, and what it took counts", async () => {
+Deno.test("Work that throws fails alone, and its time counts", async () => {
   using time = new FakeTime();
   const share = new WorkShare(0.5);
   const fail = (milliseconds: number) => () => {
@@ -38,7 +38,7 @@ Deno.test("Work that throws fails alone, and what it took counts", async () => {
   await Promise.all([failed, costly]);
 });
 
-Deno.test("The first key exchange of a client is a stranger's work where it is costly, and no other is", async () => {
+Deno.test("Only a client's first key exchange, if costly, counts as work for an unauthenticated peer", async () => {
   const { run } = strangersWork;
   let runs = 0;
   strangersWork.run = (work) => {

@@ -42,7 +42,7 @@ Deno.test("Reader.mpint accepts needless zeros, as OpenSSH does", () => {
   assertEquals(new Reader(hex("00000001 00")).mpint(), hex(""));
 });
 
-Deno.test("A NUL at the end of a list or of a request's text is left out, as by OpenSSH", () => {
+Deno.test("A NUL at the end of a list or of a request's text is dropped, as by OpenSSH", () => {
   assertEquals(new Reader(new Writer().text("zlib,none\0").take()).names(), ["zlib", "none"]);
   assertEquals(new Reader(new Writer().text("\0").take()).names(), []);
   for (
@@ -69,7 +69,7 @@ for (
     ["a NUL", "a\0b,c", ["a\0b", "c"]],
   ] as const
 ) {
-  Deno.test(`Reader.names reads the names beside ${what}`, () => {
+  Deno.test(`Reader.names reads names with ${what}`, () => {
     const bytes = new Writer().text(list).take();
     assertEquals(new Reader(bytes).names(), [...names]);
   });
@@ -127,7 +127,7 @@ for (const [row, value] of SAMPLES) {
     const wire = row.encode(value);
     assertEquals(wire[0], row.number);
     assertEquals(row.decode(wire), value);
-    // A field that takes the rest of the message is as long as it is.
+    // A field with the rest of the message has any length.
     const open = ["data", "pairs"].includes(Object.keys(value).at(-1) ?? "") && row !== m.Ignore;
     const shortest = open
       ? wire.length - (value[Object.keys(value).at(-1)!] as Uint8Array).length
@@ -168,7 +168,7 @@ Deno.test("KEXINIT is laid out as RFC 4253 §7.1 says", () => {
   );
 });
 
-Deno.test("Decoders of random bytes throw nothing but ProtocolError", () => {
+Deno.test("Decoders of random bytes throw only ProtocolError", () => {
   let seed = 0x5eed;
   const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) >>> 8;
   const rows = Object.values(m).filter((row): row is typeof m.Ignore =>
@@ -196,7 +196,7 @@ function expectProtocolError(decode: () => unknown): void {
   }
 }
 
-Deno.test("printable drops escapes and cuts what is long", () => {
+Deno.test("printable drops escapes and cuts long text", () => {
   assertEquals(printable("a\x1b[31mb\u202ec\r\n\x9b"), "a[31mbc");
   assertEquals(printable("x".repeat(300)).length, 256);
   assertEquals(new KeyFormatError("x").code, "key-format");

@@ -1,4 +1,4 @@
-/** The three messages that are written by hand, byte by byte, and what Reader and Writer make of numbers. */
+/** The three hand-written messages, byte by byte, and the numbers of Reader and Writer. */
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { decodeHex } from "../../lib/encoding.ts";
 import { ProtocolError } from "../../lib/errors.ts";
@@ -22,7 +22,7 @@ Deno.test("Data and credit are laid out as RFC 4254 §5.2 says", () => {
   assertEquals(credit, hex("5d 80000001 fedcba98"));
 });
 
-Deno.test("Data is a view of its message, whose length must be right", () => {
+Deno.test("Data is a view of its message, and its length must match", () => {
   for (const header of [hot.DATA_HEADER, hot.EXTENDED_DATA_HEADER]) {
     const message = (length: string, rest: string) => hex("00".repeat(header - 4) + length + rest);
     const good = message("00000002", "0102");
@@ -41,7 +41,7 @@ Deno.test("Data is a view of its message, whose length must be right", () => {
   }
 });
 
-Deno.test("peek32 and poke32 know all 32 bits, anywhere", () => {
+Deno.test("peek32 and poke32 handle all 32 bits at any offset", () => {
   for (
     const [value, bytes] of [[0, "00000000"], [0x80402010, "80402010"], [
       2 ** 32 - 1,
@@ -55,7 +55,7 @@ Deno.test("peek32 and poke32 know all 32 bits, anywhere", () => {
   }
 });
 
-Deno.test("Numbers and booleans are big-endian and of their lengths", () => {
+Deno.test("Numbers and booleans are big-endian and have their lengths", () => {
   const written = new Writer(1).u8(0xff).u32(0x80402010).u64(0xfedcba9876543210n).bool(true)
     .bool(false).take();
   assertEquals(written, hex("ff 80402010 fedcba9876543210 01 00"));
@@ -67,7 +67,7 @@ Deno.test("Numbers and booleans are big-endian and of their lengths", () => {
   assertEquals(new Reader(hex("02")).bool(), true); // RFC 4251 §5: any number but 0
 });
 
-Deno.test("A reader of a part of a buffer begins there, or at an offset, and never reads beyond", () => {
+Deno.test("A reader of a part of a buffer starts there, or at an offset, and never reads beyond", () => {
   const part = hex("00 01020304 05").subarray(1, 5);
   assertEquals(new Reader(part).u32(), 0x01020304);
   assertEquals(new Reader(part, 2).remainder(), hex("0304"));
@@ -89,20 +89,20 @@ Deno.test("A reader of a part of a buffer begins there, or at an offset, and nev
   assertThrows(() => new Reader(part, 1).end(), ProtocolError, "3 bytes too many");
 });
 
-Deno.test("Text is UTF-8; what is none is kept as U+FFFD, and a byte order mark as it is", () => {
+Deno.test("Text is UTF-8; invalid bytes become U+FFFD, and a byte order mark is kept", () => {
   assertEquals(new Writer().text("ü€").take(), hex("00000005 c3bc e282ac"));
   assertEquals(new Reader(hex("00000005 c3bce282ac")).text(), "ü€");
   assertEquals(new Reader(hex("00000002 41ff")).text(), "A\ufffd");
   assertEquals(new Reader(hex("00000003 efbbbf")).text(), "\ufeff");
 });
 
-Deno.test("A writer grows as it must, keeps what it has, and wipes what it leaves", () => {
+Deno.test("A writer grows on demand, keeps its bytes, and wipes the old buffer", () => {
   const sizes: number[] = [];
   const left: Uint8Array[] = [];
   const { set } = Uint8Array.prototype;
   const writer = new Writer(4);
   try {
-    // What is copied on growth comes from the memory that is left.
+    // On growth the bytes are copied from the old buffer.
     Uint8Array.prototype.set = function (source, at) {
       if (source instanceof Uint8Array && source.buffer !== this.buffer && at === undefined) {
         left.push(source);
@@ -118,14 +118,14 @@ Deno.test("A writer grows as it must, keeps what it has, and wipes what it leave
   assertEquals(writer.length, 25);
   assertEquals(writer.take(), hex("0102030405" + "06".repeat(20)));
   assert(left.every((bytes) => bytes.every((byte) => byte === 0)));
-  // One that has just enough room stays where it is.
+  // A writer with just enough room keeps its buffer.
   assertEquals(new Writer(4).u32(1).take().buffer.byteLength, 4);
   assertEquals(new Writer(4).u32(1).u8(1).take().buffer.byteLength, 8);
   const patched = new Writer().u32(0).u8(9).patch(0, 0x81020304).take();
   assertEquals(patched, hex("81020304 09"));
 });
 
-Deno.test("An mpint of a magnitude has no needless zero, and one before a high bit", () => {
+Deno.test("An mpint of a magnitude has no needless zeros, and one before a set top bit", () => {
   assertEquals(withoutLeadingZeros(hex("000001")), hex("01"));
   assertEquals(withoutLeadingZeros(hex("0000")), hex(""));
   assertEquals(withoutLeadingZeros(hex("80")), hex("80"));
@@ -133,7 +133,7 @@ Deno.test("An mpint of a magnitude has no needless zero, and one before a high b
   assertEquals(written, hex("00000002 00ff 00000002 7f00 00000000"));
 });
 
-Deno.test("Fields are copied out of the message, a uint64 and the rest as well", () => {
+Deno.test("Fields are copied from the message, including a uint64 and the rest", () => {
   const row = layout({ number: uint64, data: remainder });
   const wire = row.encode({ number: 2n ** 63n, data });
   assertEquals(wire, hex("8000000000000000 aabbcc"));

@@ -1,4 +1,4 @@
-/** The numbers of the RFCs once more, written down apart: two ends that share a mistake would not notice. */
+/** The RFCs' numbers, written down separately, since two ends with the same mistake would agree. */
 import { assertEquals } from "@std/assert";
 import * as m from "../../lib/wire/messages.ts";
 import {
@@ -10,7 +10,7 @@ import {
   TTY_MODES,
 } from "../../lib/wire/numbers.ts";
 
-/** Reads runs: a number, and the names of it and of those that follow. */
+/** Reads runs: a number, and the names of it and of the next ones. */
 function runs(text: string): Record<string, number> {
   let next = 0;
   const pairs: [string, number][] = [];
@@ -38,7 +38,7 @@ Deno.test("Messages have the numbers of RFC 4250 §4.1.2 and OpenSSH's PROTOCOL"
   );
 });
 
-Deno.test("Rows have the numbers of their messages, also where several share one", () => {
+Deno.test("Rows have the numbers of their messages, also if several share one", () => {
   const rows = Object.values(m).filter((row): row is typeof m.Ignore =>
     typeof row === "object" && "decode" in row
   );
