@@ -5,9 +5,9 @@
  * @module
  */
 
-import { deflated } from "../../wasm/pkg/module.ts";
+import { packed, unpacker } from "../../wasm/pkg/module.ts";
 import { decodeBase64 } from "../encoding.ts";
-import { inflate } from "./inflate.ts";
+import { unpack } from "./unpack.ts";
 
 /** The build of the core: with relaxed SIMD, or only with the SIMD that every runtime has. */
 export type WasmBuild = "relaxed" | "simd128";
@@ -58,9 +58,8 @@ export function wasmBuild(): WasmBuild {
 }
 
 function compile(): WebAssembly.Module {
-  const bytes = coreBytes(wasmBuild());
   try {
-    return new WebAssembly.Module(bytes);
+    return new WebAssembly.Module(coreBytes(wasmBuild()));
   } catch (cause) {
     const todo = 'provide the module "@denossh/ssh/core.wasm", as docs/edge.md shows';
     throw new Error(`This platform forbids compiling WebAssembly from bytes: ${todo}`, { cause });
@@ -69,7 +68,7 @@ function compile(): WebAssembly.Module {
 
 /** The content of the core's `.wasm` file. */
 export function coreBytes(build: WasmBuild): Uint8Array<ArrayBuffer> {
-  const bytes = inflate(decode(deflated));
+  const bytes = unpack(decode(unpacker), decode(packed));
   if (build === "simd128") replaceSwizzles(bytes);
   return bytes;
 }

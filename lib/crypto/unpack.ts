@@ -1,0 +1,37 @@
+/** What `wasm/unpack` exports. The caller's memory starts at the heap base. */
+interface Unpacker {
+  readonly memory: WebAssembly.Memory;
+  readonly __heap_base: WebAssembly.Global;
+  start(packed: number, length: number, room: number, size: number): void;
+  /** Returns whether everything is unpacked. */
+  step(): number;
+}
+
+const PAGE_BYTES = 65536;
+/** Where a .lzma file has its unpacked size: after the properties and the size of the dictionary. */
+const SIZE_OFFSET = 5;
+
+/**
+ * Unpacks LZMA data synchronously. Used for the core, because DecompressionStream is asynchronous, which
+ * neither Cloudflare Workers nor Node's `require()` allow while a module is loaded.
+ *
+ * @param unpacker The WebAssembly module that unpacks. It is compiled for this one call, and faster than
+ * JavaScript, which would end before it is optimized
+ * @param packed A `.lzma` file with the parameters that `wasm/unpack` requires. It is trusted
+ */
+export function unpack(
+  unpacker: Uint8Array<ArrayBuffer>,
+  packed: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(unpacker));
+  const { memory, __heap_base, start, step } = exports as unknown as Unpacker;
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.length);
+  const [length, size] = [packed.length, view.getUint32(SIZE_OFFSET, true)];
+  const base: number = __heap_base.value;
+  memory.grow(Math.ceil((length + size) / PAGE_BYTES));
+  const bytes = new Uint8Array(memory.buffer as ArrayBuffer, base, length + size);
+  bytes.set(packed);
+  start(base, length, base + length, size);
+  while (!step());
+  return bytes.slice(length);
+}
