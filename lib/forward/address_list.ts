@@ -8,7 +8,7 @@ import type { ForwardAddress } from "./address.ts";
 export function listsTarget(list: readonly string[], to: ForwardAddress): boolean {
   return "port" in to && list.some((entry) => {
     const { host, port } = parts(entry);
-    // sshd(8): hosts are compared as they are written, and no name is looked up.
+    // sshd(8): hosts are compared as written, without resolving names.
     return (host === "*" || host === to.hostname) && matchesPort(port, to.port);
   });
 }
@@ -22,7 +22,7 @@ export function listsBind(list: readonly string[], on: ForwardAddress): boolean 
   });
 }
 
-/** `host:port`, `[v6]:port`, or a port alone, which is one of every host. */
+/** `host:port`, `[v6]:port`, or a port alone, which matches every host. */
 function parts(entry: string): { host: string; port: string } {
   const [, bracketed, plain, port = ""] = /^(?:\[(.*)\]:|([^:]*):)?([^:]*)$/.exec(entry) ?? [];
   return { host: bracketed ?? plain ?? "*", port };

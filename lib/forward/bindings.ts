@@ -12,25 +12,25 @@ import { decodeForwarded, encodeBind, FAMILIES, type Family, familyOf, NAMES } f
 /** Handles a connection to a binding; a handler that neither accepts nor rejects refuses it. */
 export type TakeForwarded = (open: IncomingOpen, from: Deno.Addr) => void | Promise<void>;
 
-/** An address on the server that it listens on for us. */
+/** An address on which the server listens for us. */
 export interface Binding {
   readonly addr: Deno.NetAddr | Deno.UnixAddr;
-  /** Whether the server listens. It may not yet after a lost connection was made again. */
+  /** Whether the server listens. After reconnecting it may not listen yet. */
   readonly isUp: boolean;
-  /** Stops it; resolves when the server has confirmed that, or cannot any more. */
+  /** Stops listening; resolves when the server has confirmed it, or the connection has ended. */
   cancel(): Promise<void>;
 }
 
 interface Bound {
   readonly address: ForwardAddress;
   readonly take: TakeForwarded;
-  /** Called if the server refuses it when it is requested again. */
+  /** Called if the server refuses it after reconnecting. */
   readonly refused: ((error: RequestDeniedError) => void) | undefined;
   readonly end: AbortController;
   isUp: boolean;
 }
 
-/** The addresses that the server listens on for us: channels for any other are refused. */
+/** The addresses on which the server listens for us; channels for other addresses are refused. */
 export class Bindings {
   #connection: Connection;
   readonly #bound = new Set<Bound>();
@@ -48,11 +48,10 @@ export class Bindings {
   }
 
   /**
-   * Has the server listen again, on another connection. An address that it refuses is asked for again
-   * from time to
-   * time: a server listens there for the lost connection until it has noticed its end.
+   * Requests all addresses again on a new connection. Refused ones are requested repeatedly, because the
+   * server still listens there for the lost connection until it notices its end.
    *
-   * @param over Aborted when that connection has ended
+   * @param over Aborted when the new connection has ended
    */
   async renew(connection: Connection, over: AbortSignal): Promise<void> {
     this.#connection = connection;
@@ -68,7 +67,7 @@ export class Bindings {
       if (this.#bound.has(bound)) bound.isUp = true;
       else await this.#cancel(bound);
     } catch (error) {
-      if (!(error instanceof RequestDeniedError)) return; // the connection is over
+      if (!(error instanceof RequestDeniedError)) return; // the connection has ended
       bound.refused?.(error);
       sleep(pause, AbortSignal.any([over, bound.end.signal]))
         .then(() => this.#again(bound, over, Math.min(2 * pause, RECONNECT_MAX_MS)), () => {});
@@ -138,10 +137,10 @@ export class Bindings {
     const { bound, from } = decodeForwarded(family, open.data);
     const binding = this.#find(bound);
     if (binding) return await binding.take(open, from);
-    open.reject(OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, "Nobody here asked for this");
+    open.reject(OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, "The channel was not requested");
   }
 
-  /** Some servers name the address that they listen on instead of the requested one: the port decides. */
+  /** Some servers send the address they listen on instead of the requested one, so a unique port decides. */
   #find(to: ForwardAddress): Bound | undefined {
     const all = [...this.#bound];
     if ("path" in to) {

@@ -22,8 +22,8 @@ export interface Forwarder<A extends Deno.Addr = Deno.Addr> extends AsyncDisposa
   /** Resolves when the tunnel is closed; rejects with the error that ended the SSH connection. */
   readonly closed: Promise<void>;
   /**
-   * Whether the tunnel works: it is open, and the server answers. `forwardLocal` connects to the target
-   * through the server for it, `forwardRemote` to the target on this side.
+   * Whether the tunnel works: it is open, and the server answers. To check, `forwardLocal` connects to the
+   * target through the server, `forwardRemote` to the target on this side.
    */
   check(options?: CheckOptions): Promise<boolean>;
   /** Stops listening and ends the connections through the tunnel. */
@@ -33,7 +33,7 @@ export interface Forwarder<A extends Deno.Addr = Deno.Addr> extends AsyncDisposa
 /** The parts that differ between kinds of tunnels. */
 export interface TunnelParts<A extends Deno.Addr> {
   readonly addr: A;
-  /** Resolves with what ended the SSH connection. */
+  /** Resolves with the error that ended the SSH connection. */
   readonly over: Promise<unknown>;
   /** Throws if the tunnel does not work. */
   readonly probe: (signal: AbortSignal) => Promise<void>;

@@ -59,15 +59,15 @@ export interface RemoteSocksOptions<A extends BindAddress> extends TunnelOptions
   readonly permit?: (target: ForwardAddress) => boolean;
 }
 
-/** The SSH connection that tunnels go through, which another one may follow when it is lost. */
+/** The SSH connection for tunnels, which may be replaced when it is lost. */
 export interface TunnelConnection {
-  /** The one that there is, or the last one. */
+  /** The current connection, or the lost one. */
   readonly connection: Connection;
-  /** Resolves with what ended it for good. */
+  /** Resolves with the error that finally ended it. */
   readonly over: Promise<unknown>;
-  /** Runs what may be done twice; waits if the connection is lost, and runs it again. */
+  /** Runs a repeatable task; if the connection is lost, waits for a new one and repeats the task. */
   run<T>(task: (connection: Connection) => Promise<T>, signal?: AbortSignal): Promise<T>;
-  /** Calls `renew` with each further connection; `over` is aborted when that one has ended. */
+  /** Calls `renew` with each new connection; `over` is aborted when that has ended. */
   onRenewed(renew: (connection: Connection, over: AbortSignal) => Promise<void>): void;
 }
 
@@ -81,7 +81,7 @@ export class Forwarding {
     this.#through = through;
   }
 
-  /** Opens a channel to an address on the far side for this program, which can wait. */
+  /** Opens a channel to an address on the server's side for this program; waits while reconnecting. */
   readonly #open = (
     target: ForwardAddress,
     from: Deno.Addr | null,
@@ -89,7 +89,7 @@ export class Forwarding {
   ): Promise<Channel> =>
     this.#through.run((connection) => openDirect(connection, target, from, signal), signal);
 
-  /** The same for another program, whose connections fail while the SSH connection is lost. */
+  /** The same for other programs, whose connections fail while the SSH connection is lost. */
   #now(target: ForwardAddress, from: Deno.Addr | null, signal: AbortSignal): Promise<Channel> {
     return openDirect(this.#through.connection, target, from, signal);
   }
@@ -110,7 +110,7 @@ export class Forwarding {
     return new ChannelConn(channel, addrOf(target), addrOf(target));
   }
 
-  /** A Node socket to an address in the server's network. */
+  /** Makes a Node socket to an address in the server's network. */
   nodeSocket(to: ForwardTarget): NodeSocket {
     const target = targetOf(to);
     return nodeSocket((signal) => this.#open(target, null, signal), addrOf(target));
@@ -229,7 +229,7 @@ export class Forwarding {
     });
   }
 
-  /** A tunnel that begins on the far side; each channel that comes of it is served. */
+  /** A tunnel from the server; serves each channel that the server opens for it. */
   async #remoteTunnel<A extends BindAddress>(
     { from, signal, onError }: TunnelOptions & { readonly from: A },
     { serve, probe }: {
@@ -238,7 +238,7 @@ export class Forwarding {
     },
   ): Promise<Forwarder<AddrOf<A>>> {
     const ready = Promise.withResolvers<Tunnel<AddrOf<A>>>();
-    ready.promise.catch(() => {}); // whom a connection waits for that comes before the tunnel
+    ready.promise.catch(() => {}); // for connections that arrive before the tunnel is ready
     const binding = await this.#bind(
       from,
       async (open, from) => {

@@ -10,16 +10,16 @@ export type HttpClientOptions = Omit<Deno.CreateHttpClientOptions, "proxy" | "lo
 
 /** The options of `fetch`. */
 export type HttpInit = RequestInit & {
-  /** A client of `httpClient()`, with options of its own. */
+  /** A client of `httpClient()`, with separate options. */
   readonly client?: Deno.HttpClient;
 };
 
-/** A target that the server did not connect to. */
+/** A target to which the server did not connect. */
 type Refused = (target: ForwardAddress, error: unknown) => void;
 
 /**
- * Sends HTTP requests through a connection. Deno's HTTP client connects by itself, so it gets a SOCKS
- * server on loopback, with a password that other users of the machine do not know.
+ * Sends HTTP requests through a connection. Deno's HTTP client makes its connections itself, so it uses a
+ * SOCKS server on loopback, with a password that other users of the machine do not know.
  */
 export class HttpTunnel {
   readonly #tunnel: Tunnel<Deno.NetAddr>;
@@ -30,7 +30,7 @@ export class HttpTunnel {
   readonly #underWay = new Set<Refused>();
   #client: Deno.HttpClient | null = null;
 
-  /** @param over Resolves with what ended the SSH connection */
+  /** @param over Resolves with the error that ended the SSH connection */
   constructor(dial: SocksDialer, over: Promise<unknown>) {
     const router = socksRouter(async (target, from, signal) => {
       try {

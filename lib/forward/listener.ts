@@ -31,13 +31,13 @@ interface Waiting {
   readonly done: () => void;
 }
 
-/** The connections to one binding, which are confirmed to the peer when the program accepts them. */
+/** The connections to one binding; each is confirmed to the peer when the program accepts it. */
 export class Arrivals {
   readonly #waiting: Waiting[] = [];
   #news = Promise.withResolvers<void>();
   #end: { error: unknown } | null = null;
 
-  /** A waiting connection; the promise ends when it has been answered. */
+  /** Adds a waiting connection; resolves when it is answered. */
   add(open: IncomingOpen, from: Deno.Addr): Promise<void> {
     const { promise, resolve: done } = Promise.withResolvers<void>();
     if (this.#end) return Promise.resolve();
@@ -79,7 +79,7 @@ export class Arrivals {
   }
 }
 
-/** A listener over a binding. */
+/** Makes a listener for a binding. */
 export class BindingListener<A extends Deno.Addr> implements RemoteListener<A> {
   readonly addr: A;
   readonly #binding: Binding;

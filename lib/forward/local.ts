@@ -27,7 +27,7 @@ export function openDirect(
   return connection.open(direct, encodeDirect(target, from), { signal });
 }
 
-/** A tunnel that begins on this side; a router chooses the target of each connection. */
+/** A tunnel from this side; a router chooses the target of each connection. */
 export function localTunnel<A extends BindAddress>(
   from: A,
   router: Router,

@@ -1,4 +1,4 @@
-/** What the messages of forwarding say, as addresses: RFC 4254 §7 and OpenSSH PROTOCOL §2.4. */
+/** Converts the messages of forwarding to addresses and back: RFC 4254 §7 and OpenSSH PROTOCOL §2.4. */
 import { printable } from "../errors.ts";
 import {
   DirectStreamlocal,
@@ -9,7 +9,7 @@ import {
 } from "../wire/requests.ts";
 import { addrOf, bindOf, type ForwardAddress, targetOf } from "./address.ts";
 
-/** The two families of forwarding, by what they connect to. */
+/** The two families of forwarding: TCP and Unix sockets. */
 export type Family = "tcpip" | "streamlocal";
 
 export const FAMILIES: readonly Family[] = ["tcpip", "streamlocal"];
@@ -30,14 +30,14 @@ export const NAMES = {
   },
 } as const;
 
-/** The originator that stands for none; a port of 0 is refused by some servers. */
+/** The originator for connections without one; some servers refuse port 0. */
 const NOBODY: Deno.NetAddr = { transport: "tcp", hostname: "127.0.0.1", port: 65535 };
 
 export function familyOf(address: ForwardAddress): Family {
   return "path" in address ? "streamlocal" : "tcpip";
 }
 
-/** What follows the fixed fields of a channel open towards `target`. */
+/** The type-specific data of a channel open towards `target`. */
 export function encodeDirect(target: ForwardAddress, from: Deno.Addr | null): Uint8Array {
   if ("path" in target) {
     return DirectStreamlocal.encode({ path: target.path, reserved: "", reservedNumber: 0 });
@@ -45,7 +45,7 @@ export function encodeDirect(target: ForwardAddress, from: Deno.Addr | null): Ui
   return encodeTcpip(target, from);
 }
 
-/** What follows the fixed fields of a channel open for a connection that came to `bound`. */
+/** The type-specific data of a channel open for a connection to `bound`. */
 export function encodeForwarded(bound: ForwardAddress, from: Deno.Addr | null): Uint8Array {
   if ("path" in bound) return ForwardedStreamlocal.encode({ path: bound.path, reserved: "" });
   return encodeTcpip(bound, from);
@@ -58,7 +58,7 @@ export function decodeDirect(family: Family, data: Uint8Array): ForwardAddress {
   return targetOf({ hostname, port });
 }
 
-/** Where a forwarded connection came in, and from whom. */
+/** The listening address and the originator of a forwarded connection. */
 export function decodeForwarded(
   family: Family,
   data: Uint8Array,
@@ -70,12 +70,12 @@ export function decodeForwarded(
   const { address, port, originatorAddress, originatorPort } = TcpipOpen.decode(data);
   return {
     bound: { hostname: address, port },
-    // It is an address by right, and whatever the peer says in fact; programs print it.
+    // Made printable, because the peer may send any text, and programs print it.
     from: { transport: "tcp", hostname: printable(originatorAddress), port: originatorPort },
   };
 }
 
-/** The data of the requests to listen on an address and to stop it. */
+/** The data of the requests to listen on an address and to stop listening. */
 export function encodeBind(address: ForwardAddress): Uint8Array {
   return "path" in address
     ? StreamlocalForward.encode(address)

@@ -7,18 +7,18 @@ import { type ForwardPermit, ServedBindings } from "./served_bindings.ts";
 import { connectTo } from "./sockets.ts";
 import { splice } from "./splice.ts";
 
-/** What a client may do with this side's network; what is not there is refused. */
+/** What a client may do in this side's network; without a policy it is refused. */
 export interface ForwardPermits {
-  /** Where it may connect to. */
+  /** The targets that it may connect to. */
   readonly local?: ForwardPermit | undefined;
-  /** Where it may have us listen. */
+  /** The addresses on which it may listen here. */
   readonly remote?: ForwardPermit | undefined;
 }
 
 /**
  * Serves a client's tunnels. Everything that was opened for it ends with its connection.
  *
- * @param over Resolves with what ended the connection
+ * @param over Resolves with the error that ended the connection
  */
 export function serveForwards(
   connection: Connection,
@@ -60,7 +60,7 @@ async function dialFor(
   }
 }
 
-/** The kind of error, such as ConnectionRefused; its message may hold what is none of the client's. */
+/** The kind of an error, such as ConnectionRefused; its message may contain internal details. */
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.name : "unknown reason";
 }

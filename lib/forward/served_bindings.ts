@@ -7,10 +7,10 @@ import { decodeBind, encodeForwarded, type Family, familyOf, NAMES } from "./mes
 import { listenOn } from "./sockets.ts";
 import { splice } from "./splice.ts";
 
-/** Addresses that one client may have us listen on: far more than anyone needs, far less than files. */
+/** The most addresses to listen on for one client: far more than needed, far less than the file descriptors. */
 const MAX_BINDINGS = 64;
 
-/** Decides about one address; only `true` allows, an exception refuses. */
+/** Decides about one address; only `true` allows it, and an exception refuses it. */
 export type ForwardPermit = (address: ForwardAddress) => boolean | Promise<boolean>;
 
 /** The addresses that a server listens on for one client. */
@@ -19,7 +19,7 @@ export class ServedBindings {
   readonly #signal: AbortSignal;
   readonly #bound = new Map<string, { end: AbortController; accepting: Promise<unknown> }>();
 
-  /** @param signal Aborted when the connection is over */
+  /** @param signal Aborted when the connection has ended */
   constructor(connection: Connection, signal: AbortSignal) {
     this.#connection = connection;
     this.#signal = signal;
@@ -29,7 +29,7 @@ export class ServedBindings {
     });
   }
 
-  /** Listens if that is allowed; returns the data of the answer, or null to refuse. */
+  /** Listens if allowed; resolves to the data of the answer, or null to refuse. */
   async bind(family: Family, data: Uint8Array, permit: ForwardPermit): Promise<Uint8Array | null> {
     const asked = decodeBind(family, data);
     if (this.#bound.size >= MAX_BINDINGS || await permit(asked) !== true) return null;
@@ -56,7 +56,7 @@ export class ServedBindings {
     return new Uint8Array(0);
   }
 
-  /** Carries one connection; its error affects no other. */
+  /** Carries one connection; its errors do not affect others. */
   async #carry(conn: Deno.Conn, address: ForwardAddress): Promise<void> {
     const signal = this.#signal;
     try {
@@ -65,14 +65,14 @@ export class ServedBindings {
       const channel = await this.#connection.open(forwarded, data, { signal });
       await splice(channel, conn, { signal });
     } catch {
-      // The client refused it, or one of the two ends broke: both are closed.
+      // The client refused it, or one of the ends failed: both are closed.
     } finally {
       closeQuietly(conn);
     }
   }
 }
 
-/** RFC 4254 §7.1: "" is every address, "localhost" is the loopback address of every family. */
+/** RFC 4254 §7.1: "" means every address, "localhost" the loopback address of every family. */
 function listenFor({ hostname, port }: HostPort): Deno.Listener[] {
   switch (hostname) {
     case "":

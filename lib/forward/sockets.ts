@@ -1,10 +1,10 @@
 import { runtime } from "../runtime/runtime.ts";
 import type { ForwardAddress } from "./address.ts";
 
-/** Only its owner may connect to a unix socket of ours, as with OpenSSH's StreamLocalBindMask. */
+/** Only the owner may connect to our Unix sockets, as with OpenSSH's StreamLocalBindMask. */
 const SOCKET_MODE = 0o600;
 
-/** Connects to an address of this side's. */
+/** Connects to an address on this side. */
 export async function connectTo(address: ForwardAddress, signal: AbortSignal): Promise<Deno.Conn> {
   signal.throwIfAborted();
   if ("path" in address) return await runtime.net.connectUnix(address.path);
@@ -14,7 +14,7 @@ export async function connectTo(address: ForwardAddress, signal: AbortSignal): P
   return conn;
 }
 
-/** Listens on an address of this side's; a unix socket is its owner's only. */
+/** Listens on an address on this side; a Unix socket is only for its owner. */
 export function listenOn(address: ForwardAddress): Deno.Listener {
   if (!("path" in address)) return runtime.net.listen(address);
   const listener = runtime.net.listenUnix(address.path);

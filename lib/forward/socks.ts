@@ -7,10 +7,10 @@ import { OPEN_FAILURE } from "../wire/numbers.ts";
 import { type ForwardAddress, targetOf } from "./address.ts";
 import type { Route, Router } from "./local.ts";
 
-/** A client that has not said where it wants to go within this many milliseconds is closed. */
+/** A client that does not send its target within this many milliseconds is closed. */
 const HANDSHAKE_MS = 10_000;
 
-/** Longest name or user of SOCKS 4, whose strings have no length; SOCKS 5 allows as much. */
+/** Longest name or user in SOCKS 4, whose strings end with a NUL; SOCKS 5 allows as much. */
 const MAX_TEXT = 255;
 
 /** Methods of RFC 1928 §3. */
@@ -25,7 +25,7 @@ export type SocksDialer = (
   signal: AbortSignal,
 ) => Promise<Route["channel"]>;
 
-/** What a SOCKS client has to know. */
+/** The credentials of a SOCKS client. */
 export interface SocksCredentials {
   /** The name of the user, 1 to 255 bytes. */
   readonly username: string;
@@ -33,17 +33,17 @@ export interface SocksCredentials {
   readonly password: string;
 }
 
-/** Whom a SOCKS server serves, and how long it waits for what they want. */
+/** Options of a SOCKS server: credentials and a time limit. */
 export interface SocksClients {
-  /** What clients have to know; anything is accepted unless given. With it, SOCKS 4 is refused. */
+  /** The credentials that clients must send; none unless given. With them, SOCKS 4 is refused. */
   readonly credentials?: SocksCredentials | undefined;
-  /** Milliseconds within which the client says where to; 10,000 unless given. */
+  /** Milliseconds within which a client must send its target; 10,000 unless given. */
   readonly handshakeMs?: number;
 }
 
 /**
- * Routes connections as a SOCKS server does: 4, 4a and 5 (RFC 1928), CONNECT only, with a password
- * (RFC 1929) or without. Names are resolved on the far side.
+ * Routes connections like a SOCKS server: 4, 4a and 5 (RFC 1928), only CONNECT, with a password (RFC 1929)
+ * or without. Names are resolved on the far side.
  */
 export function socksRouter(dial: SocksDialer, clients: SocksClients = {}): Router {
   return async (conn, signal) => {
@@ -56,18 +56,18 @@ export function socksRouter(dial: SocksDialer, clients: SocksClients = {}): Rout
   };
 }
 
-/** How a SOCKS server opens what its clients ask for. */
+/** Opens and closes connections to the targets of a SOCKS server. */
 export interface SocksOptions<T> extends SocksClients {
-  /** Opens the way to an address. */
+  /** Opens a connection to an address. */
   readonly dial: (target: ForwardAddress) => Promise<T>;
-  /** Closes it again, when the client has left. */
+  /** Closes the connection if the client has left. */
   readonly undo: (opened: T, error: unknown) => void;
 }
 
 /**
- * Serves one SOCKS client up to the answer that it is connected.
+ * Serves one SOCKS client until it gets the answer that it is connected.
  *
- * @returns What was opened for it, and what it has sent already
+ * @returns The opened connection, and the data that the client has sent already
  */
 export async function acceptSocks<T>(
   conn: Deno.Conn,
@@ -87,7 +87,7 @@ export async function acceptSocks<T>(
     });
     return { opened, early: reader.remainder() };
   } catch (error) {
-    await writeAll(conn, request.refused(error)).catch(() => {}); // it may have left by now
+    await writeAll(conn, request.refused(error)).catch(() => {}); // it may have left
     throw error;
   }
 }
@@ -124,9 +124,13 @@ async function readVersion4(
   const reply = (code: number) => Uint8Array.of(0, code, 0, 0, 0, 0, 0, 0);
   const REFUSED = 0x5b;
   try {
-    if (needsPassword) throw new TypeError("The SOCKS client has no password: SOCKS 4 knows none");
-    if (command !== 1) throw new TypeError("The SOCKS client wants something else than CONNECT");
-    // SOCKS 4a: 0.0.0.x with an x that is not 0 stands for the name that follows.
+    if (needsPassword) {
+      throw new TypeError("The SOCKS client has no password: SOCKS 4 does not support one");
+    }
+    if (command !== 1) {
+      throw new TypeError("The SOCKS client requests a command other than CONNECT");
+    }
+    // SOCKS 4a: 0.0.0.x, with x not 0, means that a name follows.
     const named = address.slice(0, 3).every((byte) => byte === 0) && address[3] !== 0;
     const hostname = named ? utf8.decode(await reader.line()) : address.join(".");
     return {
@@ -155,7 +159,7 @@ async function readVersion5(
     await writeAll(conn, Uint8Array.of(5, METHOD.noneAcceptable));
     throw new TypeError(
       credentials === undefined
-        ? "The SOCKS client insists on a password"
+        ? "The SOCKS client requires a password"
         : "The SOCKS client has no password",
     );
   }
@@ -172,10 +176,10 @@ async function readVersion5(
   if (hostname === null) return await refuse(REPLY.addressType, "Unknown SOCKS address type");
   const [high, low] = await reader.bytes(2);
   if (command !== 1) {
-    await refuse(REPLY.command, "The SOCKS client wants something else than CONNECT");
+    await refuse(REPLY.command, "The SOCKS client requests a command other than CONNECT");
   }
   try {
-    // Deno 2.5 and older send an IPv6 address as a name, as it stands in a URL.
+    // Deno 2.5 and older send an IPv6 address as a name, in brackets as in a URL.
     const name = utf8.decode(hostname).replace(/^\[(.*)\]$/, "$1");
     return {
       target: targetOf({ hostname: name, port: high! << 8 | low! }),
@@ -198,14 +202,14 @@ async function checkPassword(
   const name = await reader.bytes(nameLength!);
   const [passwordLength] = await reader.bytes(1);
   const secret = await reader.bytes(passwordLength!);
-  // Both are compared in any case, so that the time does not tell which one is wrong.
+  // Both are always compared, so that the time does not reveal which one is wrong.
   const isRight = [isText(name, username), isText(secret, password)].every((same) => same);
   if (version === 1 && isRight) return await writeAll(conn, Uint8Array.of(1, 0));
   await writeAll(conn, Uint8Array.of(1, 1));
   throw new TypeError("The SOCKS client has a wrong password");
 }
 
-/** Whether the bytes are the text, in a time that does not tell where they differ. */
+/** Whether bytes equal a text, in constant time. */
 function isText(bytes: Uint8Array, expected: string): boolean {
   const wanted = new TextEncoder().encode(expected);
   let difference = bytes.length ^ wanted.length;
@@ -213,7 +217,7 @@ function isText(bytes: Uint8Array, expected: string): boolean {
   return difference === 0;
 }
 
-/** RFC 1928 §5, as text; null for a type that is none. */
+/** An address of RFC 1928 §5 as text; null for an unknown type. */
 async function readAddress(reader: HandshakeReader, type: number): Promise<Uint8Array | null> {
   const text = (address: string) => new TextEncoder().encode(address);
   switch (type) {
@@ -238,7 +242,7 @@ function reasonOf(error: unknown): number {
   return error.reason === OPEN_FAILURE.CONNECT_FAILED ? REPLY.refused : REPLY.failed;
 }
 
-/** Reads a handshake of a bounded length; what has come after it is kept. */
+/** Reads a handshake of limited length; keeps the data after it. */
 class HandshakeReader {
   readonly #conn: Deno.Conn;
   #buffer = new Uint8Array(0);
@@ -252,7 +256,7 @@ class HandshakeReader {
     return this.#take(length);
   }
 
-  /** Up to a NUL, which is dropped. */
+  /** Reads up to a NUL, which is dropped. */
   async line(): Promise<Uint8Array<ArrayBuffer>> {
     for (let from = 0;;) {
       const end = this.#buffer.indexOf(0, from);
@@ -265,7 +269,7 @@ class HandshakeReader {
     }
   }
 
-  /** What has been read beyond the handshake. */
+  /** The data read beyond the handshake. */
   remainder(): Uint8Array<ArrayBuffer> {
     return this.#take(this.#buffer.length);
   }
@@ -279,7 +283,9 @@ class HandshakeReader {
   async #more(): Promise<void> {
     const chunk = new Uint8Array(1024);
     const n = await this.#conn.read(chunk);
-    if (n === null) throw new TypeError("The SOCKS client left before it said where to");
+    if (n === null) {
+      throw new TypeError("The SOCKS client closed the connection before its request");
+    }
     const grown = new Uint8Array(this.#buffer.length + n);
     grown.set(this.#buffer);
     grown.set(chunk.subarray(0, n), this.#buffer.length);

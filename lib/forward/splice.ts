@@ -4,8 +4,8 @@ import { writeAll } from "../runtime/write_all.ts";
 import { onAbort } from "../waiting.ts";
 
 /**
- * What is read at a time: fewer, larger reads are what a fast tunnel needs, and little memory is what
- * thousands of short connections do. So it starts small, and grows as long as reads fill it.
+ * The size of the read buffer. A fast tunnel needs few, large reads, but thousands of short connections
+ * need little memory. So it starts small, and grows while reads fill it.
  */
 const FIRST_READ_BYTES = 16 * 1024;
 const MAX_READ_BYTES = 256 * 1024;
@@ -13,29 +13,29 @@ const GROWTH = 4;
 
 const NOTHING = new Uint8Array(0);
 
-/** What has gone through a tunnel. */
+/** Counters of the bytes through a tunnel. */
 export interface ByteCounts {
-  /** Bytes that came out of channels. */
+  /** Bytes received from channels. */
   bytesIn: number;
-  /** Bytes that went into channels. */
+  /** Bytes sent to channels. */
   bytesOut: number;
 }
 
-/** What {@linkcode splice} may be told. */
+/** Options of {@linkcode splice}. */
 export interface SpliceOptions {
   /** Counts the bytes. */
   readonly counts?: ByteCounts | undefined;
-  /** Bytes of the connection that have been read already. */
+  /** Data of the connection that was read already. */
   readonly early?: Uint8Array | undefined;
-  /** Ends both. */
+  /** Ends both when aborted. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Joins a channel and a connection until both directions have ended: the end of one is passed on
- * while the other continues, and an error of either closes both. Both are taken over.
+ * Connects a channel and a connection until both directions have ended. The end of one direction is passed
+ * on while the other continues; an error of either closes both. Takes over both.
  *
- * @throws If the connection, the channel or the SSH connection broke
+ * @throws If the connection, the channel or the SSH connection fails
  */
 export async function splice(
   channel: Channel,
@@ -51,7 +51,7 @@ export async function splice(
   const inward = receive(channel, conn, counts);
   const outward = send(conn, channel, counts, early);
   try {
-    // When the peer has closed the channel, what the connection still sends has no receiver.
+    // After the peer has closed the channel, later data of the connection has no receiver.
     const unread = channel.closed.then(() => inward);
     await Promise.race([Promise.all([inward, outward]), unread]);
   } catch (error) {
@@ -61,12 +61,13 @@ export async function splice(
     closeQuietly(conn);
     await Promise.allSettled([inward, outward]);
   }
-  // Not awaited: both ends are done, whenever the peer's CLOSE comes.
+  // Not awaited: both directions are done, and the peer's CLOSE may come late.
   void channel.close();
 }
 
 async function receive(channel: Channel, conn: Deno.Conn, counts: ByteCounts): Promise<void> {
-  // Into a buffer of our own: what comes while we wait goes there straight from its packet.
+  // Into a buffer from here, so that data that arrives during the wait is copied there directly from its
+  // packet.
   let buffer = new Uint8Array(FIRST_READ_BYTES);
   for (let n; (n = await channel.read(buffer)) !== null;) {
     const bytes = buffer.subarray(0, n);
@@ -75,7 +76,7 @@ async function receive(channel: Channel, conn: Deno.Conn, counts: ByteCounts): P
     counts.bytesIn += n;
     buffer = roomFor(n, buffer);
   }
-  // An end that has gone needs no EOF; the other direction reports the error, if there is one.
+  // An end that is closed needs no EOF; the other direction reports an error, if any.
   await conn.closeWrite().catch(() => {});
 }
 
@@ -88,7 +89,7 @@ async function send(
   let buffer = new Uint8Array(FIRST_READ_BYTES);
   let chunk: Uint8Array | null = early;
   while (chunk !== null) {
-    // A peer that takes no more may still have sent what the other direction has to deliver.
+    // The peer may have stopped reading, but sent data that the other direction must still deliver.
     if (!await taken(channel, chunk)) return;
     counts.bytesOut += chunk.length;
     if (chunk !== early) buffer = roomFor(chunk.length, buffer);

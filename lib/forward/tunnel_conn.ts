@@ -3,17 +3,17 @@ import { writableOf } from "../connection/channel_streams.ts";
 import { ClosedError } from "../errors.ts";
 
 /**
- * A connection to or from the far side's network, shaped as `Deno.Conn`: what takes one of those
- * takes this.
+ * A connection to or from the server's network, shaped like `Deno.Conn`, which can be used wherever one is
+ * expected.
  */
 export interface TunnelConn extends Deno.Conn, AsyncDisposable {
   /** The address that the connection comes from; the same as the remote one if the server hides it. */
   readonly localAddr: Deno.Addr;
-  /** The address that the connection goes to, or where it comes from if it was accepted. */
+  /** The target of the connection, or its originator if it was accepted. */
   readonly remoteAddr: Deno.Addr;
-  /** Does nothing: what keeps the process alive is the SSH connection. */
+  /** Does nothing: the SSH connection keeps the process alive. */
   ref(): void;
-  /** Does nothing: what keeps the process alive is the SSH connection. */
+  /** Does nothing: the SSH connection keeps the process alive. */
   unref(): void;
 }
 

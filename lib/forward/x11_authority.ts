@@ -4,13 +4,13 @@ import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import type { Display } from "./x11_display.ts";
 
-/** One line of an Xauthority file, as Xau(3) has it. */
+/** One entry of an Xauthority file (Xau(3)). */
 export interface AuthorityEntry extends X11Authority {
-  /** What kind of address it is. */
+  /** The kind of address. */
   readonly family: number;
   /** The address, or the name of the machine. */
   readonly address: Uint8Array;
-  /** The number of the display; every one if empty. */
+  /** The number of the display; empty means every display. */
   readonly number: string;
 }
 
@@ -20,14 +20,14 @@ const LOCAL = 256;
 /** Every address. */
 export const WILD = 65535;
 
-/** Protocols that we can show the secret of as it is. */
+/** Protocols whose secret can be sent unchanged. */
 const PROTOCOL = "MIT-MAGIC-COOKIE-1";
 
-/** Larger files than this are none of X's. */
+/** The largest file to read; real ones are smaller. */
 const MAX_FILE = 1024 * 1024;
 
 /**
- * Looks for a display's secret in the user's file: XAUTHORITY, or ~/.Xauthority.
+ * Finds the secret of a display in the user's file: XAUTHORITY, or ~/.Xauthority.
  *
  * @returns The secret, or null if the file has none or does not exist
  */
@@ -46,13 +46,13 @@ export async function findAuthority(display: Display): Promise<X11Authority | nu
   return chooseAuthority(decodeAuthorities(bytes), display, runtime.process.hostname());
 }
 
-/** The first entry that is for the display; this machine's name stands for its unix sockets. */
+/** The first entry for the display; the name of this machine stands for its Unix sockets. */
 export function chooseAuthority(
   entries: readonly AuthorityEntry[],
   { hostname, number }: Display,
   machine: string,
 ): X11Authority | null {
-  // As Xlib has it: whoever connects to the loopback address is local.
+  // As in Xlib, connections to the loopback address count as local.
   const local = hostname === null || /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(hostname);
   const fits = (entry: AuthorityEntry) => {
     if (entry.protocol !== PROTOCOL || !["", `${number}`].includes(entry.number)) return false;
@@ -67,7 +67,7 @@ export function chooseAuthority(
   return protocol !== undefined && data !== undefined ? { protocol, data } : null;
 }
 
-/** Reads the file; what is cut off at its end is left out. */
+/** Parses the file; skips a truncated entry at its end. */
 export function decodeAuthorities(bytes: Uint8Array): AuthorityEntry[] {
   const entries: AuthorityEntry[] = [];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -91,7 +91,7 @@ export function decodeAuthorities(bytes: Uint8Array): AuthorityEntry[] {
   return entries;
 }
 
-/** An entry as the file has it. */
+/** Reads an entry. */
 export function encodeAuthority(entry: AuthorityEntry): Uint8Array {
   const { family, address, data } = entry;
   const [number, protocol] = [entry.number, entry.protocol].map((t) => new TextEncoder().encode(t));
@@ -103,7 +103,7 @@ export function encodeAuthority(entry: AuthorityEntry): Uint8Array {
   ]);
 }
 
-/** Whether the 16 bytes are the address that a URL would write the same way. */
+/** Whether 16 bytes are the given IPv6 address, compared in the form of URLs. */
 function isSameAddress(bytes: Uint8Array, hostname: string): boolean {
   const text = encodeHex(bytes).match(/.{4}/g)?.join(":");
   const canonical = (address: string) => {

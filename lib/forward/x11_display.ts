@@ -2,11 +2,11 @@ import { closeQuietly } from "../runtime/connections.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { writeAll } from "../runtime/write_all.ts";
 
-/** Where an X server is. */
+/** The address of an X server. */
 export interface Display {
   /** The host; null for a unix socket of this machine. */
   readonly hostname: string | null;
-  /** The path of its unix socket, where it has one. */
+  /** The path of its Unix socket, if it has one. */
   readonly path: string | null;
   /** The number of the display. */
   readonly number: number;
@@ -17,16 +17,16 @@ export interface Display {
 /** Display N listens on this port plus N. */
 export const X11_PORT = 6000;
 
-/** Requests are small, and pictures come in pieces anyway. */
+/** The size of the read buffers: requests are small, and pictures arrive in pieces. */
 const READ_BYTES = 64 * 1024;
 
-/** Highest display number whose port is one. */
+/** The highest display number with a valid port. */
 const MAX_DISPLAY = 65535 - X11_PORT;
 
 /**
- * Reads what stands in DISPLAY: `:0`, `:0.1`, `unix:0`, `host:10`, `[v6]:10`, or the path of a socket.
+ * Parses the value of DISPLAY: `:0`, `:0.1`, `unix:0`, `host:10`, `[v6]:10`, or the path of a socket.
  *
- * @throws {TypeError} If it is no display
+ * @throws {TypeError} If it is not a display
  */
 export function parseDisplay(text: string): Display {
   const parts = /^(.*):(\d{1,5})(?:\.(\d{1,5}))?$/.exec(text);
@@ -34,7 +34,7 @@ export function parseDisplay(text: string): Display {
   if (!parts || number > MAX_DISPLAY) throw new TypeError(`Not a display: "${text}"`);
   const screen = Number(parts[3] ?? 0);
   const host = parts[1]!.replace(/^\[(.*)\]$/, "$1");
-  // As macOS has it: the whole of it is the socket's name.
+  // As in macOS, the whole value is the path of the socket.
   if (host.startsWith("/")) return { hostname: null, path: text, number, screen };
   if (host === "" || host === "unix" || host.endsWith("/unix")) {
     return { hostname: null, path: `/tmp/.X11-unix/X${number}`, number, screen };
@@ -50,7 +50,7 @@ export async function connectDisplay({ hostname, path, number }: Display): Promi
   return conn;
 }
 
-/** Joins an X client's connection and its display until both have ended. Both are taken over. */
+/** Connects an X client with its display until both have ended. Takes over both. */
 export async function joinDisplay(conn: Deno.Conn, display: Display): Promise<void> {
   const local = await connectDisplay(display);
   const directions = [pump(conn, local), pump(local, conn)];
@@ -66,5 +66,5 @@ export async function joinDisplay(conn: Deno.Conn, display: Display): Promise<vo
 async function pump(from: Deno.Conn, to: Deno.Conn): Promise<void> {
   const buffer = new Uint8Array(READ_BYTES);
   for (let n; (n = await from.read(buffer)) !== null;) await writeAll(to, buffer.subarray(0, n));
-  await to.closeWrite().catch(() => {}); // who has gone already needs no EOF
+  await to.closeWrite().catch(() => {}); // a closed end needs no EOF
 }

@@ -7,23 +7,23 @@ import { runtime } from "../runtime/runtime.ts";
 import { findAuthority } from "./x11_authority.ts";
 import { joinDisplay, parseDisplay } from "./x11_display.ts";
 
-/** Which display to lend, and how. */
+/** Options for forwarding a display. */
 export interface DisplayOptions {
   /** The display, such as `":0"`; that of DISPLAY unless given. */
   readonly display?: string;
-  /** The display's secret, null for none; the one of XAUTHORITY or `~/.Xauthority` unless given. */
+  /** The display's secret, null for none; from XAUTHORITY or `~/.Xauthority` unless given. */
   readonly authority?: X11Authority | null;
-  /** Whether one connection is all; any number unless given. */
+  /** Whether to accept only one connection; any number unless given. */
   readonly single?: boolean;
-  /** Called with what ended one connection out of order; for logs. */
+  /** Called with the error of a single connection; for logs. */
   readonly onError?: (error: unknown) => void;
 }
 
 /**
- * Lends a display of this side's to the program that a session's channel is to run.
+ * Forwards a display on this side to the program of a session.
  *
  * @throws {ConnectError} If there is no display
- * @throws {RequestDeniedError} If the server does not want it
+ * @throws {RequestDeniedError} If the server refuses
  */
 export async function lendDisplay(
   channel: Channel,

@@ -8,19 +8,19 @@ import { splice } from "./splice.ts";
 import { encodeAuthority, WILD } from "./x11_authority.ts";
 import { X11_PORT } from "./x11_display.ts";
 
-/** The display numbers that are tried: from 10 on, as OpenSSH does, so that real ones stay free. */
+/** The display numbers to try: from 10, as in OpenSSH, so that those of real displays stay free. */
 const FIRST_DISPLAY = 10;
 const LAST_DISPLAY = 999;
 
-/** A display that a client lends: what `session.x11` is. */
+/** A display that a client forwards, as in `session.x11`. */
 export interface X11Source {
-  /** How an X client shows that it may connect. */
+  /** The authentication protocol of X clients. */
   readonly protocol: string;
-  /** The secret that it shows, in hexadecimal. */
+  /** The secret of X clients, in hexadecimal. */
   readonly cookie: string;
   /** The screen of the client's display. */
   readonly screen: number;
-  /** Whether one connection is all that the client takes. */
+  /** Whether the client accepts only one connection. */
   readonly single: boolean;
   /** Opens a connection to the client's display. */
   connect(from?: Deno.Addr, options?: { readonly signal?: AbortSignal }): Promise<Channel>;
@@ -32,13 +32,13 @@ export interface X11Listener extends AsyncDisposable {
   readonly display: string;
   /** The file with the cookie, for XAUTHORITY. */
   readonly authority: string;
-  /** Stops listening, ends what goes through it and removes the file. */
+  /** Stops listening, ends its connections and removes the file. */
   close(): Promise<void>;
 }
 
 /**
- * Makes the display that a client lends reachable for programs on this machine: as display 10 or the
- * next that is free, on the loopback address, with the cookie in a file that is its owner's only.
+ * Makes the display that a client forwards available to programs on this machine: as display 10 or the next
+ * free one, on the loopback address, with the cookie in a file that only its owner can read.
  *
  * Needs `--allow-net=127.0.0.1`, `--allow-read` and `--allow-write` for the temporary folder.
  *
@@ -112,7 +112,7 @@ class DisplayListener implements X11Listener {
   readonly #x11: X11Source;
   readonly #folder: string;
   readonly #accepting: Promise<void>;
-  /** Ends listening, and everything. */
+  /** Aborts to end listening and all connections. */
   readonly #full = new AbortController();
   readonly #end = new AbortController();
   readonly #lives = new Set<Promise<void>>();
@@ -146,14 +146,14 @@ class DisplayListener implements X11Listener {
     this.#lives.add(life);
   }
 
-  /** One X client; how it ends concerns nobody else. */
+  /** Serves one X client; its errors do not affect others. */
   async #carry(conn: Deno.Conn): Promise<void> {
     const { signal } = this.#end;
     try {
       const channel = await this.#x11.connect(conn.remoteAddr, { signal });
       await splice(channel, conn, { signal });
     } catch {
-      // The client refused it, or one of the two ends broke: both are closed.
+      // The client refused it, or one of the ends failed: both are closed.
     } finally {
       closeQuietly(conn);
     }

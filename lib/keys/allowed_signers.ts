@@ -28,7 +28,7 @@ export interface AllowedSigner {
 export type SignedBy = Pick<MessageSignature, "publicKey" | "namespace">;
 
 /**
- * Which principals may sign with which keys (ssh-keygen(1), ALLOWED SIGNERS).
+ * The principals that may sign, and their keys (ssh-keygen(1), ALLOWED SIGNERS).
  *
  * @example
  * ```ts
@@ -59,8 +59,7 @@ export class AllowedSigners {
   }
 
   /**
-   * Reads the text of a file; like `ssh-keygen` it skips lines that make no sense, an option that it
-   * does not know among them.
+   * Reads the text of a file; like `ssh-keygen` it skips malformed lines and those with unknown options.
    *
    * @param text The text
    * @returns The signers
@@ -85,7 +84,7 @@ export class AllowedSigners {
    * @param signed The signature, which `verifyMessage` has verified
    * @param principal The claimed signer
    * @param now The time of the check; now by default
-   * @throws {SignatureError} If the principal may not sign, or not with that key
+   * @throws {SignatureError} If the principal may not sign with that key
    *
    * @example
    * ```ts
@@ -120,8 +119,7 @@ export class AllowedSigners {
    *
    * @param signed The signature; its namespace is not compared
    * @param now The time of the check; now by default
-   * @returns The principals of the first line that fits, as they stand there; for a certificate those
-   * that it names
+   * @returns The principals of the first matching line, as written; for a certificate those in it
    *
    * @example
    * ```ts
@@ -185,7 +183,7 @@ function problemOf(
     const problem = certificateProblem(certificate, {
       ...{ kind: "user", authorities: [key], now },
       principal: principal ?? certificate.principals,
-      // OpenSSH does not look at them here: they restrict logins.
+      // Not checked, as in OpenSSH: they restrict logins.
       criticalOptions: [...certificate.criticalOptions.keys()],
     });
     if (problem !== null) return plainMessage(problem);
@@ -238,7 +236,7 @@ function entryOf(
   };
 }
 
-/** Null if there is none, undefined if it is not a valid time. */
+/** Null if missing, undefined if invalid. */
 function timeOf(text: string | null | undefined): Date | null | undefined {
   if (text === undefined || text === null) return null;
   return parseTimestamp(text) ?? undefined;

@@ -9,19 +9,19 @@ const PEM_LINE = 64;
 export interface Armored {
   /** The label after BEGIN, such as `"OPENSSH PRIVATE KEY"`. */
   readonly label: string;
-  /** Header lines, as legacy PEM has them; names as they stand. */
+  /** Header lines, as in legacy PEM; names as written. */
   readonly headers: ReadonlyMap<string, string>;
   /** The bytes; the caller wipes them. */
   readonly bytes: Uint8Array;
 }
 
 /**
- * Decodes the block (RFC 7468 §2). Text around it is skipped, such as OpenSSL's bag attributes, and so
- * are blocks of other kinds, such as EC parameters or a certificate in front of a key.
+ * Decodes the block (RFC 7468 §2). Text around it is skipped, such as OpenSSL's bag attributes, and so are
+ * other blocks, such as EC parameters or a certificate before a key.
  *
  * @param what The name of the text in errors
  * @param wanted The labels to look for; any by default
- * @throws {KeyFormatError} If there is none, or what is inside is not base64
+ * @throws {KeyFormatError} If there is no such block, or its content is not base64
  */
 export function removeArmor(text: string, what = "Private key", wanted = /(?:)/): Armored {
   const lines = text.split(/\r\n|\r|\n/).map((line) => line.trim());

@@ -7,9 +7,9 @@ export interface AuthorizedKey {
   /** The key that may log in. */
   readonly key: PublicKey;
   /**
-   * What restricts it, by lower-case name, such as `"from"` or `"restrict"`; a flag's value is `""`,
-   * and several values of one name stand on lines of their own. They are in the line's order: of flags
-   * that contradict each other, the last counts.
+   * Its restrictions, by lower-case name, such as `"from"` or `"restrict"`. The value of a flag is `""`;
+   * several values of one name are separated by line feeds. They are in the order of the line: of
+   * contradictory flags, the last counts.
    */
   readonly options: ReadonlyMap<string, string>;
 }
@@ -43,12 +43,12 @@ const REPEATED_VALUES: Readonly<Record<string, (value: string) => boolean>> = {
 };
 
 /**
- * Reads the text of an `authorized_keys` file. As sshd does, it skips lines that make no sense; an
- * option that it does not know or a malformed value makes a line one of them, since a restriction must not
- * get lost. Lines of certificate authorities authorize no plain key and are left out.
+ * Reads the text of an `authorized_keys` file. Like sshd it skips malformed lines, including those with an
+ * unknown option or a malformed value, so that no restriction gets lost. Lines of certificate authorities
+ * do not authorize plain keys and are skipped.
  *
  * @param text The text of the file
- * @returns The keys in the file's order; enforcing their options is the caller's part
+ * @returns The keys in the order of the file; the caller must enforce their options
  *
  * @example
  * ```ts
@@ -67,11 +67,11 @@ export function parseAuthorizedKeys(text: string): AuthorizedKey[] {
 }
 
 /**
- * Reads the certificate authorities of an `authorized_keys` file: who has a certificate of one of them
- * may log in if the options of its line, `principals` among them, allow it.
+ * Reads the certificate authorities of an `authorized_keys` file. A user with a certificate of one of them
+ * may log in if the options of its line, such as `principals`, allow it.
  *
  * @param text The text of the file
- * @returns The authorities' keys in the file's order
+ * @returns The keys of the authorities in the order of the file
  *
  * @example
  * ```ts
@@ -107,7 +107,7 @@ function optionsOf(given: readonly [name: string, value: string | null][]) {
     const before = options.get(name);
     if (value === null) {
       if (!FLAGS.includes(name)) return null;
-      options.delete(name); // where it stands counts, and the last word wins
+      options.delete(name); // reinserted, because the order counts: the last one wins
       options.set(name, "");
     } else if (Object.hasOwn(REPEATED_VALUES, name)) {
       if (!REPEATED_VALUES[name]!(value)) return null;
@@ -120,7 +120,7 @@ function optionsOf(given: readonly [name: string, value: string | null][]) {
   return options;
 }
 
-/** Whether a value is `host:port`, the host perhaps in brackets and the port perhaps `*`. */
+/** Whether a value is `host:port`; the host may be in brackets, and the port may be `*`. */
 function isPermit(value: string): boolean {
   const port = /^(?:\[[^\]]*\]|(?!\[)[^:/]*):(\*|\d{1,5})$/.exec(value)?.[1];
   return port === "*" || (port !== undefined && Number(port) > 0 && Number(port) < 65536);

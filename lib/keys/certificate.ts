@@ -30,8 +30,8 @@ export interface CertificateRequirements {
   /** Whether a user or a host presents it. */
   readonly kind: "user" | "host";
   /**
-   * The user or host that it must name; one match of several names is enough. A user's certificate names it
-   * exactly, a host's may have the wildcards `*` and `?`, as OpenSSH has it.
+   * The user or host that it must name; one match of several names is enough. A user certificate must name
+   * it exactly; a host certificate may have the wildcards `*` and `?`, as in OpenSSH.
    */
   readonly principal: string | readonly string[];
   /** The keys that are trusted to sign certificates of this kind. */
@@ -40,15 +40,14 @@ export interface CertificateRequirements {
   readonly now?: Date;
   /** The critical options that the caller enforces, such as `"force-command"`; none unless given. */
   readonly criticalOptions?: readonly string[];
-  /** Whether a certificate that lists no principal matches any; false unless given, as OpenSSH 10.3. */
+  /** Whether a certificate without principals matches any; false unless given, as in OpenSSH 10.3. */
   readonly allowNoPrincipals?: boolean;
   /** Whether the certificate has been revoked, such as `(c) => krl.isRevoked(c)`; only `false` accepts. */
   readonly revoked?: (certificate: Certificate) => boolean;
 }
 
 /**
- * Judges a certificate as OpenSSH does (PROTOCOL.certkeys); its signature has been verified when it was
- * parsed.
+ * Checks a certificate as OpenSSH does (PROTOCOL.certkeys); its signature was verified when it was parsed.
  *
  * @param certificate The `certificate` of a `PublicKey`
  * @param requirements The requirements
@@ -154,7 +153,7 @@ export interface CertificateOptions {
   readonly kind: "user" | "host";
   /** The holder's name in logs. */
   readonly keyId: string;
-  /** The users or hosts that the key stands for; without any, some systems accept it for every name. */
+  /** The users or hosts that the certificate is for; without any, some systems accept it for every name. */
   readonly principals: readonly string[];
   /** Its number, 0 unless given. */
   readonly serial?: bigint;
@@ -164,9 +163,12 @@ export interface CertificateOptions {
   readonly validBefore?: Date;
   /** Restrictions (critical options) by name; a flag's value is `""`. */
   readonly criticalOptions?: Readonly<Record<string, string>>;
-  /** What it permits, by name; unless given, what `ssh-keygen` permits users, and nothing for hosts. */
+  /**
+   * Its permissions (extensions), by name; unless given, the defaults of `ssh-keygen` for users, and none
+   * for hosts.
+   */
   readonly extensions?: Readonly<Record<string, string>>;
-  /** The authority's signature algorithm, its best unless given. */
+  /** The signature algorithm of the authority; its best unless given. */
   readonly algorithm?: string;
 }
 
@@ -176,8 +178,8 @@ export interface CertificateOptions {
  * @param authority The signing key: a private key, or one in an agent
  * @param publicKey The key to certify; its comment stays
  * @param options The contents of the certificate
- * @returns The certificate, whose line `toString()` gives
- * @throws {TypeError | RangeError} If the key is a certificate itself, or the options make no sense
+ * @returns The certificate; `toString()` returns its line
+ * @throws {TypeError | RangeError} If the key is a certificate, or the options are invalid
  *
  * @example
  * ```ts
@@ -240,12 +242,12 @@ function secondsOf(date: Date | undefined, otherwise: bigint): bigint {
 }
 
 /**
- * A signer that shows a certificate instead of its key.
+ * A signer that presents a certificate instead of its key.
  *
  * @param key The signing key: a private key, or one in an agent
  * @param certificate A certificate of that key
  * @returns The signer; disposing of the key disables it
- * @throws {TypeError} If it is no certificate, or one of another key
+ * @throws {TypeError} If it is not a certificate of this key
  *
  * @example
  * ```ts

@@ -29,8 +29,8 @@ export interface CertificateOption {
  * Reads a certificate of a key of the type; keeps the blob.
  *
  * @param authorityBits The longest key that an authority may have
- * @throws {KeyFormatError | ProtocolError} If it is no acceptable certificate, or its signature is not
- * its authority's
+ * @throws {KeyFormatError | ProtocolError} If it is not an acceptable certificate, or the signature is not
+ *   of its authority
  */
 export function decodeCertificate(
   type: KeyType,
@@ -56,7 +56,7 @@ export function decodeCertificate(
     extensions: valuesOf(reader.string()),
   };
   reader.string(); // reserved
-  // An authority that is a certificate itself is refused here: it must be a plain key.
+  // An authority must be a plain key; certificates are refused here.
   const authority = parsePlainKey(reader.string().slice(), "");
   if (authority.bits > authorityBits) {
     throw new KeyFormatError(`Certificate's authority has more than ${authorityBits} bits`);
@@ -65,8 +65,8 @@ export function decodeCertificate(
   const signature = reader.string();
   reader.end();
   const { algorithm } = decodeSignature(signature);
-  // An authority by SHA-1 vouches for nobody, whatever else is allowed of keys. Its token was touched
-  // when it signed, or it was not: no peer's matter.
+  // Signatures of authorities with SHA-1 are never accepted. Whether a token was touched for the signature
+  // is not checked.
   const acceptable = authority.algorithms.includes(algorithm);
   if (!acceptable || !authority.verify(algorithm, signed, signature, { noTouchRequired: true })) {
     throw new KeyFormatError(
@@ -79,7 +79,7 @@ export function decodeCertificate(
   return new ParsedPublicKey(type, parts, blob, comment, certificate);
 }
 
-/** A certificate up to where its signature comes. */
+/** A certificate up to its signature. */
 export function encodeCertificate(
   fields: CertificateFields,
   nonce: Uint8Array,
@@ -126,7 +126,7 @@ function valuesOf(bytes: Uint8Array): Map<string, string> {
   return values;
 }
 
-/** The string in the string; what else an unknown option may hold, in hex. */
+/** The value: a string in the string; other contents of unknown options in hex. */
 function valueOf(data: Uint8Array): string {
   const isString = data.length >= 4 && new Reader(data).u32() === data.length - 4;
   return isString ? new Reader(data).text() : encodeHex(data);
@@ -150,7 +150,7 @@ function principalsOf(bytes: Uint8Array): string[] {
   return principals;
 }
 
-/** Text without a NUL, where programs in C would see another name. */
+/** Text without a NUL, at which programs in C would cut it. */
 function textOf(reader: Reader): string {
   const text = reader.text();
   if (text.includes("\0")) throw new KeyFormatError("Certificate has a NUL in a text");

@@ -17,21 +17,21 @@ const SUFFIX = `-cert-v01${VENDOR}`;
  */
 export const CERTIFICATE_ALGORITHMS: readonly string[] = SIGNATURE_ALGORITHMS.map(certified);
 
-/** The name of a type's or an algorithm's certificates (OpenSSH PROTOCOL.certkeys). */
+/** The name for certificates of a type or an algorithm (OpenSSH PROTOCOL.certkeys). */
 export function certified(name: string): string {
   return (name.endsWith(VENDOR) ? name.slice(0, -VENDOR.length) : name) + SUFFIX;
 }
 
-/** The type of the keys that certificates of a type are for; null if the name is of no certificate. */
+/** The type of the certified key; null if the name is not that of a certificate. */
 export function certifiedType(name: string): KeyType | null {
   return KEY_TYPES.find((type) => certified(type.name) === name) ?? null;
 }
 
 /**
- * The algorithm that a signature by a certified key names: that of the key without its certificate.
+ * The algorithm named in a signature by a certified key: that of the plain key.
  *
  * @param algorithm An algorithm of a key or of a certificate
- * @returns The plain algorithm; any other name is returned as it is
+ * @returns The plain algorithm; other names are returned unchanged
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** Which curve the parameters of an EC key in DER are (RFC 3279 §2.3.5). */
+/** Identifies the curve of the parameters of an EC key in DER (RFC 3279 §2.3.5). */
 import { equals } from "@std/bytes";
 import { type Curve, ecdsaPublicKey } from "../crypto/sign.ts";
 import { basePoint, coefficientB, coordinates, PRIMES, toBigInt } from "./curve_points.ts";
@@ -6,9 +6,9 @@ import { type DerReader, TAG } from "./der.ts";
 import { curveOf, OID } from "./object_ids.ts";
 
 /**
- * Reads a curve: by its identifier, or by its figures as `openssl -param_enc explicit` writes them.
+ * Reads a curve: by its identifier, or by explicit parameters as `openssl -param_enc explicit` writes them.
  *
- * @returns Undefined for a curve that SSH does not have
+ * @returns Undefined for a curve that SSH does not use
  * @throws {KeyFormatError} If the parameters are malformed
  */
 export function readCurve(parameters: DerReader): Curve | undefined {
@@ -35,7 +35,7 @@ function explicitCurve(parameters: DerReader): Curve | undefined {
   return matches ? curve : undefined;
 }
 
-/** Whether bytes are the point, uncompressed or compressed (SEC 1 §2.3.3). */
+/** Whether bytes encode the point, uncompressed or compressed (SEC 1 §2.3.3). */
 function isPoint(bytes: Uint8Array, point: Uint8Array): boolean {
   const compressed = point.slice(0, 1 + (point.length - 1) / 2);
   compressed[0] = 2 + (point.at(-1)! & 1);
@@ -52,6 +52,6 @@ function isOrder(curve: Curve, order: bigint, x: bigint): boolean {
   try {
     return order > 2n && coordinates(ecdsaPublicKey(curve, number))[0] === x;
   } catch {
-    return false; // it is no number of the curve
+    return false; // not a number of the curve
   }
 }

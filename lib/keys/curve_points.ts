@@ -22,7 +22,7 @@ export function isOnCurve(curve: Curve, point: Uint8Array): boolean {
 export function coefficientB(curve: Curve): bigint {
   let b = coefficients.get(curve);
   if (b === undefined) {
-    // The base point is on the curve, which leaves b no choice.
+    // Computed from the base point, which is on the curve.
     b = constantTerm(...coordinates(basePoint(curve)), PRIMES[curve]);
     coefficients.set(curve, b);
   }
@@ -34,13 +34,13 @@ export function basePoint(curve: Curve): Uint8Array {
   return ecdsaPublicKey(curve, Uint8Array.of(1));
 }
 
-/** The numbers of an uncompressed point. */
+/** The coordinates of an uncompressed point. */
 export function coordinates(point: Uint8Array): [x: bigint, y: bigint] {
   const bytes = (point.length - 1) / 2;
   return [toBigInt(point.subarray(1, 1 + bytes)), toBigInt(point.subarray(1 + bytes))];
 }
 
-/** The number of big-endian bytes. */
+/** Converts big-endian bytes to a number. */
 export function toBigInt(bytes: Uint8Array): bigint {
   return BigInt(`0x0${encodeHex(bytes)}`);
 }

@@ -84,14 +84,14 @@ export class DerReader {
     return this.#bytes[this.#offset] === TAG.INTEGER ? this.uint32() : null;
   }
 
-  /** The bytes of a bit string that has whole ones. */
+  /** The bytes of a bit string without a partial byte. */
   bits(): Uint8Array {
     const contents = this.element(TAG.BIT_STRING);
     if (contents[0] !== 0) throw new KeyFormatError("DER has a bit string of broken bytes");
     return contents.subarray(1);
   }
 
-  /** Whether all has been read. */
+  /** Whether everything was read. */
   get done(): boolean {
     return this.#offset === this.#bytes.length;
   }
@@ -110,7 +110,7 @@ export class DerReader {
     const first = this.#byte();
     if (first < 0x80) return first;
     const count = first & 0x7f;
-    // Indefinite lengths are not DER, and no key has 16 MiB.
+    // Indefinite lengths are not DER, and keys are smaller than 16 MiB.
     if (count === 0 || count > 3) throw new KeyFormatError("DER has an impossible length");
     let length = 0;
     for (let i = 0; i < count; i++) length = length * 256 + this.#byte();

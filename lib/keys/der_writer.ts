@@ -1,7 +1,7 @@
 import { decodeHex } from "../encoding.ts";
 import { TAG } from "./der.ts";
 
-/** DER in pieces, some of them views of a key: no copy of it is made until `concat` puts them together. */
+/** DER in pieces, which may be views of a key; `concat` makes the only copy. */
 export type Der = readonly Uint8Array[];
 
 /** An element of DER (X.690): its tag, its length in the shortest form, its contents. */

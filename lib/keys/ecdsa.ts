@@ -53,7 +53,8 @@ export function ecdsaSection(curve: Curve, scalar: Uint8Array): Uint8Array<Array
  * @throws {KeyFormatError} If it is compressed, not as long as points of the curve are, or not on it
  */
 export function checkedPoint(curve: Curve, point: Uint8Array): Uint8Array {
-  // RFC 5656 §3.1 allows compressed points; no implementation sends them, and OpenSSH refuses them too.
+  // RFC 5656 §3.1 allows compressed points, but implementations do not send them, and OpenSSH refuses them,
+  // too.
   if (point.length !== 1 + 2 * FIELD_BYTES[curve] || point[0] !== 4) {
     throw new KeyFormatError("ECDSA key is not an uncompressed point of its curve");
   }

@@ -14,7 +14,7 @@ import { privateNumbers } from "./private_numbers.ts";
 /** Rounds of bcrypt for a new encrypted key, as in `ssh-keygen`. */
 const BCRYPT_ROUNDS = 24;
 
-/** Iterations of PBKDF2: about half a second. OpenSSL's default of 2048 protects hardly at all. */
+/** Iterations of PBKDF2: about half a second. OpenSSL's default of 2048 hardly protects. */
 const PBKDF2_ITERATIONS = 100_000;
 
 /** The formats of private keys. */
@@ -32,12 +32,13 @@ export interface ExportOptions {
   /** The comment in the file; the key's own by default. */
   readonly comment?: string;
   /**
-   * How often the passphrase is hashed. OpenSSH: rounds of bcrypt, 24 unless given; PKCS#8: iterations
-   * of PBKDF2, 100,000; PPK: passes of Argon2 over 8 MiB, 13. The format `"pem"` has no such thing.
+   * The number of hash rounds of the passphrase. OpenSSH: rounds of bcrypt, 24 unless given; PKCS#8:
+   * iterations of PBKDF2, 100,000; PPK: passes of Argon2 over 8 MiB, 13. Not available for the format
+   * `"pem"`.
    */
   readonly rounds?: number;
   /**
-   * The cipher, by its SSH name. OpenSSH: any that `ssh-keygen -Z` takes, aes256-ctr unless given;
+   * The cipher, by its SSH name. OpenSSH: any that `ssh-keygen -Z` accepts, aes256-ctr unless given;
    * PKCS#8: aes256-cbc, or another of CBC; PEM: aes128-cbc, or another of CBC; PPK: aes256-cbc only.
    */
   readonly cipher?: string;

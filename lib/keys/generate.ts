@@ -5,13 +5,13 @@ import { ed25519Section } from "./ed25519.ts";
 import { sectionFromPkcs8 } from "./pem_keys.ts";
 import { wiping } from "../crypto/wiping.ts";
 
-/** The kinds of keys that can be made. */
+/** The kinds of keys that can be generated. */
 export type GeneratedKeyType = "ed25519" | "ecdsa-p256" | "ecdsa-p384" | "ecdsa-p521" | "rsa";
 
-/** Largest RSA key that is made, in bits: finding longer primes takes a minute. */
+/** Largest RSA key to generate, in bits: finding longer primes takes a minute. */
 const MAX_BITS = 4096;
 
-/** Size of a new RSA key: what `ssh-keygen` makes, 128 bits of security. */
+/** Default size of an RSA key: as in `ssh-keygen`, 128 bits of security. */
 const RSA_BITS = 3072;
 
 /** A new key as the private section of openssh-key-v1. */
@@ -36,8 +36,8 @@ export async function generateSection(
   }
 }
 
-// WebCrypto, since finding primes takes a second in WASM; PKCS#8, since JWK would put the secret
-// numbers into strings that nobody can wipe.
+// Uses WebCrypto, because finding primes takes a second in WASM, and PKCS#8, because JWK would put the
+// secret numbers into strings, which cannot be wiped.
 async function rsaPkcs8(bits: number): Promise<Uint8Array> {
   if (!Number.isInteger(bits) || bits % 8 !== 0 || bits < MIN_RSA_BITS || bits > MAX_BITS) {
     throw new RangeError(

@@ -6,7 +6,7 @@ export interface VerifyOptions {
   readonly verifyRequired?: boolean;
 }
 
-/** The hash of a fingerprint, by the name that stands before it. */
+/** The hash of a fingerprint, by its prefix. */
 export type FingerprintHash = "SHA256" | "SHA512" | "SHA384" | "SHA1" | "MD5";
 
 /** The public half of a key, or a certificate of it. */
@@ -22,33 +22,33 @@ export interface PublicKey {
   /** The signature algorithms that the key can make, best first. */
   readonly algorithms: readonly string[];
   /**
-   * Signature algorithms that are no longer safe, such as `"ssh-rsa"`, which is by SHA-1: used only
-   * where a caller names them. A signature's own label is no such name: compare it with `algorithms`.
+   * Signature algorithms that are no longer safe, such as `"ssh-rsa"` with SHA-1: used only if the caller
+   * names them. Do not take the name from the label of a signature: compare that with `algorithms`.
    */
   readonly legacyAlgorithms: readonly string[];
   /** The certificate's contents; null if this is a plain key. */
   readonly certificate: Certificate | null;
-  /** The fingerprint as `ssh-keygen -l` shows it, by SHA-256 unless told; a certificate has its key's. */
+  /** The fingerprint as in `ssh-keygen -l`, with SHA-256 unless given; of a certificate, that of its key. */
   fingerprint(hash?: FingerprintHash): string;
-  /** Whether `signature`, a blob with its label, is this key's over `data` by `algorithm`. */
+  /** Verifies `signature`, a blob with its label, as made by this key over `data` with `algorithm`. */
   verify(
     algorithm: string,
     data: Uint8Array,
     signature: Uint8Array,
     options?: VerifyOptions,
   ): boolean;
-  /** Whether the other is the same key; comments do not count. */
+  /** Whether the other is the same key, ignoring comments. */
   equals(other: PublicKey): boolean;
   /** The key as one line, as in an `.pub` file. */
   toString(): string;
 }
 
 /**
- * An authority's statement about a key (OpenSSH PROTOCOL.certkeys). Its signature is valid, but nothing
- * else has been checked: use `checkCertificate`.
+ * The contents of a certificate (OpenSSH PROTOCOL.certkeys). Its signature is valid, but nothing else was
+ * checked: use `checkCertificate`.
  */
 export interface Certificate {
-  /** The key that is certified. */
+  /** The certified key. */
   readonly publicKey: PublicKey;
   /** The serial number that the authority chose; 0 if it uses none. */
   readonly serial: bigint;
@@ -56,26 +56,26 @@ export interface Certificate {
   readonly kind: "user" | "host";
   /** The authority's name for the holder, for logs. */
   readonly keyId: string;
-  /** The users or hosts that the key may act as. */
+  /** The users or hosts that the certificate is for. */
   readonly principals: readonly string[];
   /** The first second in which it is valid, since 1970-01-01 UTC. */
   readonly validAfter: bigint;
   /** The first second in which it is no longer valid, since 1970-01-01 UTC; 2^64-1 for no limit. */
   readonly validBefore: bigint;
   /**
-   * What restricts it, by name, such as `"force-command"`; a flag's value is `""`. Who does not know
-   * one of them must refuse the certificate.
+   * Its restrictions (critical options), by name, such as `"force-command"`; the value of a flag is `""`. A
+   * program must refuse a certificate with an unknown one.
    */
   readonly criticalOptions: ReadonlyMap<string, string>;
-  /** What it permits, by name, such as `"permit-pty"`; a flag's value is `""`. */
+  /** Its permissions (extensions), by name, such as `"permit-pty"`; the value of a flag is `""`. */
   readonly extensions: ReadonlyMap<string, string>;
   /** The key that signed it. */
   readonly authority: PublicKey;
-  /** The algorithm that it is signed by. */
+  /** The algorithm of its signature. */
   readonly signatureAlgorithm: string;
 }
 
-/** Proof for a third party, such as an agent, of which server a session is with. */
+/** Proves to a third party, such as an agent, which server a session is with. */
 export interface HostProof {
   /** The server's host key. */
   readonly hostKey: PublicKey;

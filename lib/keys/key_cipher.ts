@@ -5,8 +5,8 @@ import { KeyFormatError, PassphraseError, printable } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 
 /**
- * Maximum bcrypt rounds that a file may request. `ssh-keygen` writes 16 or 24, careful people 100 to
- * 500; a round takes some 7 ms, so this is where a hostile file stops holding the program up.
+ * The most bcrypt rounds that a file may request. `ssh-keygen` writes 16 or 24, careful users choose 100 to
+ * 500. A round takes about 7 ms, so this limits how long a hostile file can block the program.
  */
 export const MAX_BCRYPT_ROUNDS = 1024;
 
@@ -19,7 +19,7 @@ export interface KeyCipher {
   readonly key: number;
   readonly iv: number;
   readonly block: number;
-  /** What an authenticating cipher puts after the section. */
+  /** Bytes of the tag that an authenticating cipher adds after the section. */
   readonly tag: number;
 }
 
@@ -38,9 +38,9 @@ export const KEY_CIPHERS: readonly KeyCipher[] = [
 ];
 
 /**
- * The row of a cipher's name.
+ * The cipher of a name.
  *
- * @throws {KeyFormatError} If there is none
+ * @throws {KeyFormatError} If it is unknown
  */
 export function keyCipher(name: string): KeyCipher {
   const cipher = KEY_CIPHERS.find((candidate) => candidate.name === name);

@@ -1,7 +1,7 @@
 import type { PublicKey } from "./key.ts";
 
 /**
- * What people call a key's type, as `ssh-keygen -l` writes it.
+ * The short name of a key's type, as in `ssh-keygen -l`.
  *
  * @param key The key
  * @returns Such as `"ED25519"`, `"RSA"`, `"ECDSA-SK"` or `"ED25519-CERT"`

@@ -3,7 +3,7 @@ import type { VerifyOptions } from "./key.ts";
 import type { Signature } from "./signature.ts";
 
 /**
- * One type of key: how its halves are read and what they do. A new type is one file and one row in
+ * One type of key: parsers for its public and private half. A new type is one file and one row in
  * `key_types.ts`.
  */
 export interface KeyType {
@@ -11,31 +11,31 @@ export interface KeyType {
   readonly name: string;
   /** The signature algorithms that a key of the type can make, best first. */
   readonly algorithms: readonly string[];
-  /** Those that it can make but must be asked for by name; none unless given. */
+  /** Algorithms that it can make only if asked for by name; none unless given. */
   readonly legacyAlgorithms?: readonly string[];
-  /** Those by which others than we have it sign: verified where they are named; none unless given. */
+  /** Algorithms that only other programs can sign with: verified if asked for by name; none unless given. */
   readonly foreignAlgorithms?: readonly string[];
   /**
-   * Reads what follows the name in a public key blob; keeps views on it.
+   * Reads the fields after the name in a public key blob; keeps views of it.
    *
-   * @throws {KeyFormatError | ProtocolError} If it is no acceptable key
+   * @throws {KeyFormatError | ProtocolError} If it is not an acceptable key
    */
   readPublic(reader: Reader): PublicParts;
   /**
-   * Reads what follows the name in the private section of openssh-key-v1; keeps views on it.
+   * Reads the fields after the name in the private section of openssh-key-v1; keeps views of it.
    *
-   * @throws {KeyFormatError | ProtocolError} If it is no acceptable key or the halves do not match
+   * @throws {KeyFormatError | ProtocolError} If it is not an acceptable key or the halves do not match
    */
   readPrivate(reader: Reader): PrivateParts;
 }
 
 /** The public half of a key. */
 export interface PublicParts {
-  /** The size that people name the key by. */
+  /** The size of the key, in bits. */
   readonly bits: number;
   /**
-   * The key's blob in its only correct encoding, for types whose numbers may have needless zeros; the
-   * blob that was read unless given.
+   * The blob in canonical encoding, for types whose numbers may have leading zeros; unless given, the blob
+   * that was read.
    */
   readonly blob?: Uint8Array;
   /** Checks a signature; the algorithm is one of the type. */
@@ -49,7 +49,7 @@ export interface PublicParts {
 
 /** The private half of a key. */
 export interface PrivateParts {
-  /** The blob of the public half that belongs to it. */
+  /** The blob of its public half. */
   readonly publicBlob: Uint8Array;
   /** Makes a signature without its label; the algorithm is one of the type. */
   sign(algorithm: string, data: Uint8Array): Uint8Array;

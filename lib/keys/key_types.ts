@@ -31,9 +31,9 @@ export const KEY_TYPES: readonly KeyType[] = [
 export const SIGNATURE_ALGORITHMS: readonly string[] = KEY_TYPES.flatMap((type) => type.algorithms);
 
 /**
- * The row of a key's name.
+ * The type of a name.
  *
- * @throws {KeyFormatError} If there is none
+ * @throws {KeyFormatError} If it is unknown
  */
 export function keyType(name: string): KeyType {
   const type = KEY_TYPES.find((candidate) => candidate.name === name);
@@ -44,9 +44,9 @@ export function keyType(name: string): KeyType {
 }
 
 /**
- * Reads a private section of openssh-key-v1, name and fields; what it returns keeps views on it.
+ * Reads a private section of openssh-key-v1, name and fields; the result keeps views of it.
  *
- * @throws {KeyFormatError | ProtocolError} If it is no acceptable key
+ * @throws {KeyFormatError | ProtocolError} If it is not an acceptable key
  */
 export function readPrivateParts(reader: Reader): PrivateParts {
   return keyType(reader.text()).readPrivate(reader);

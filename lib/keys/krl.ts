@@ -15,30 +15,30 @@ import { krlText } from "./krl_text.ts";
 import { parsing } from "./malformed.ts";
 import { importPublicKey } from "./public_key.ts";
 
-/** What to revoke. */
+/** The keys and certificates to revoke. */
 export interface Revocations {
-  /** Keys; with a certificate its key. */
+  /** Keys; of a certificate, its key. */
   readonly keys?: readonly PublicKey[];
   /** Fingerprints of keys, `SHA256:` and base64, or `SHA1:`. */
   readonly fingerprints?: readonly string[];
   /** Certificates, by authority. */
   readonly certificates?: readonly {
-    /** Who signed them; null for any authority. */
+    /** The authority that signed them; null for any. */
     readonly authority: PublicKey | null;
-    /** Their numbers, or ranges of them, both ends included; 0 cannot be revoked. */
+    /** Their serial numbers, or inclusive ranges of them; 0 cannot be revoked. */
     readonly serials?: readonly (bigint | readonly [first: bigint, last: bigint])[];
-    /** What the authority calls their holders. */
+    /** Their key ids. */
     readonly keyIds?: readonly string[];
   }[];
-  /** The list's number, 0 unless given: it should grow with each. */
+  /** The version of the list, 0 unless given; it should increase with each list. */
   readonly version?: bigint;
-  /** What to call the list. */
+  /** A comment. */
   readonly comment?: string;
 }
 
 /**
- * Keys and certificates that must not be accepted any more: OpenSSH's KRL, or a text with a key on
- * each line, as `RevokedKeys` of sshd has them.
+ * A list of revoked keys and certificates: OpenSSH's KRL, or a text with a key on each line, as in
+ * `RevokedKeys` of sshd.
  *
  * @example
  * ```ts
@@ -61,7 +61,7 @@ export class RevocationList {
   }
 
   /**
-   * Reads a list. A part of it that is not understood is an error: it might revoke.
+   * Reads a list. An unknown part is an error, because it might revoke something.
    *
    * @param bytes The contents of the file
    * @returns The list
@@ -90,8 +90,8 @@ export class RevocationList {
    * Makes a list.
    *
    * @param revocations What to revoke
-   * @returns The list, written now
-   * @throws {TypeError | RangeError} If a fingerprint or a number is none
+   * @returns The list, with the current time
+   * @throws {TypeError | RangeError} If a fingerprint or a number is invalid
    *
    * @example
    * ```ts
@@ -110,11 +110,11 @@ export class RevocationList {
   }
 
   /**
-   * The list with more revoked.
+   * Returns a list with more revocations.
    *
-   * @param revocations What to revoke; a version and a comment replace those that are there
-   * @returns Another list, written now; this one stays as it is
-   * @throws {TypeError | RangeError} If a fingerprint or a number is none
+   * @param revocations The keys and certificates to revoke; a version and a comment replace the old ones
+   * @returns A new list, with the current time; this one is unchanged
+   * @throws {TypeError | RangeError} If a fingerprint or a number is invalid
    *
    * @example
    * ```ts
@@ -153,9 +153,9 @@ export class RevocationList {
   }
 
   /**
-   * The list as `ssh-keygen -Q -l` prints it.
+   * The list in the form of `ssh-keygen -Q -l`.
    *
-   * @returns Lines, each with its end
+   * @returns Lines, each with a line feed
    *
    * @example
    * ```ts
@@ -171,7 +171,7 @@ export class RevocationList {
     return krlText(this.#file);
   }
 
-  /** The number that whoever wrote the list gave it, 0 for a text. */
+  /** The version of the list; 0 for a text. */
   get version(): bigint {
     return this.#file.version;
   }
@@ -181,15 +181,15 @@ export class RevocationList {
     return new Date(Number(this.#file.generated) * 1000);
   }
 
-  /** What whoever wrote the list calls it. */
+  /** The comment of the list. */
   get comment(): string {
     return this.#file.comment;
   }
 
   /**
-   * Whether a key is revoked; a certificate also is if its key or its authority's is.
+   * Whether a key is revoked; a certificate is also revoked with its key or its authority's key.
    *
-   * @param key The key, a certificate of one, or what the certificate says
+   * @param key The key, a certificate, or the contents of a certificate
    * @returns Whether it must be refused
    *
    * @example
@@ -300,7 +300,7 @@ function revokedOf(
   };
 }
 
-// PROTOCOL.krl: a certificate without a number cannot be revoked by it.
+// PROTOCOL.krl: a certificate with serial number 0 cannot be revoked by number.
 function checkedSerial(number: bigint): bigint {
   if (number !== 0n) return checked(number);
   throw new RangeError("The serial number 0 cannot be revoked: use the key ID");
@@ -311,7 +311,7 @@ function checked(number: bigint): bigint {
   throw new RangeError(`A number must fit 64 bits: ${number}`);
 }
 
-// sshd_config(5), RevokedKeys: a key a line.
+// sshd_config(5), RevokedKeys: one key per line.
 function fromText(bytes: Uint8Array): KrlFile {
   const keys = new Set<string>();
   let text: string;

@@ -12,15 +12,15 @@ const VERSION = 1;
 const SECTION = { CERTIFICATES: 1, KEYS: 2, SHA1: 3, SIGNATURE: 4, SHA256: 5, EXTENSION: 255 };
 const CERTIFICATES = { LIST: 0x20, RANGE: 0x21, BITMAP: 0x22, KEY_ID: 0x23, EXTENSION: 0x39 };
 
-/** Serial numbers from one to another, both included; of a bitmap only those whose bit is set. */
+/** An inclusive range of serial numbers; of a bitmap only those whose bit is set. */
 export interface SerialRange {
   readonly first: bigint;
   readonly last: bigint;
-  /** Bits from the end, the last one for `first`; null for all. */
+  /** Bits in reverse order, the last one for `first`; null for all. */
   readonly bitmap: Uint8Array | null;
 }
 
-/** Which certificates of an authority are revoked. */
+/** The revoked certificates of an authority. */
 export interface RevokedCertificates {
   /** The blob of the authority's key; empty for any. */
   readonly authority: Uint8Array;
@@ -29,7 +29,7 @@ export interface RevokedCertificates {
   readonly keyIds: ReadonlySet<string>;
 }
 
-/** A key revocation list, as it is written. */
+/** The contents of a key revocation list. */
 export interface KrlFile {
   readonly version: bigint;
   /** Seconds since 1970. */
@@ -46,8 +46,7 @@ export interface KrlFile {
 /**
  * Reads a key revocation list.
  *
- * @throws {KeyFormatError | ProtocolError} If it is malformed, or has parts that are not understood and
- * must be
+ * @throws {KeyFormatError | ProtocolError} If it is malformed, or has an unknown critical part
  */
 export function decodeKrl(bytes: Uint8Array): KrlFile {
   const reader = new Reader(bytes, KRL_MAGIC.length);
@@ -55,7 +54,7 @@ export function decodeKrl(bytes: Uint8Array): KrlFile {
   if (format !== VERSION) throw new KeyFormatError(`Revocation list has the format ${format}`);
   const version = reader.u64();
   const generated = reader.u64();
-  reader.u64(); // flags: none is defined
+  reader.u64(); // flags, none of which is defined
   reader.string(); // reserved
   const comment = printable(reader.text());
   const certificates: RevokedCertificates[] = [];
@@ -69,7 +68,7 @@ export function decodeKrl(bytes: Uint8Array): KrlFile {
   };
   while (reader.remaining > 0) {
     const type = reader.u8();
-    // A signature has another form than the sections; OpenSSH has never written one.
+    // Signatures have another form than sections; OpenSSH has never written them.
     if (type === SECTION.SIGNATURE) throw new KeyFormatError("Revocation list is signed");
     const read = readers[type];
     if (read === undefined) {
@@ -151,7 +150,7 @@ function readCertificates(section: Reader): RevokedCertificates {
   return { authority, serials, ranges, keyIds };
 }
 
-/** PROTOCOL.krl: the number 0 stands for none, and cannot be revoked. */
+/** PROTOCOL.krl: the number 0 means none and cannot be revoked. */
 function serialOf(part: Reader): bigint {
   const serial = part.u64();
   if (serial === 0n) throw new KeyFormatError("Revocation list has the serial number 0");

@@ -5,12 +5,12 @@ import type { KrlFile, RevokedCertificates, SerialRange } from "./krl_format.ts"
 import type { PublicKey } from "./key.ts";
 import { parsePublicKey } from "./public_key.ts";
 
-/** A list as `ssh-keygen -Q -l` prints it: mostly what `ssh-keygen -k` would read. */
+/** Prints a list as `ssh-keygen -Q -l` does, mostly in the form that `ssh-keygen -k` reads. */
 export function krlText(file: KrlFile): string {
   const hashes = [
     ...sorted(file.keys).map(keyLine),
     ...sorted(file.sha256).map((hash) => `hash: SHA256:${hash}`),
-    // Nothing in a specification stands for them.
+    // A specification cannot express these.
     ...sorted(file.sha1).map((hash) => `# hash SHA1:${hash}`),
   ];
   const lines = [
@@ -43,7 +43,7 @@ function readKey(blob: Uint8Array): PublicKey | null {
   }
 }
 
-/** What is said of one authority in several places, in one. */
+/** Merges the sections of each authority. */
 function byAuthority(sections: readonly RevokedCertificates[]): RevokedCertificates[] {
   const merged = new Map<string, RevokedCertificates>();
   for (const section of sections) {
@@ -77,7 +77,7 @@ function sectionLines({ authority, serials, ranges, keyIds }: RevokedCertificate
   ];
 }
 
-/** Serial numbers from one to another, both included. */
+/** An inclusive range of serial numbers. */
 type SerialRun = readonly [first: bigint, last: bigint];
 
 function runsOf({ first, last, bitmap }: SerialRange): SerialRun[] {
@@ -90,7 +90,7 @@ function runsOf({ first, last, bitmap }: SerialRange): SerialRun[] {
   return runs;
 }
 
-/** Runs in their order; those that touch are one. */
+/** Sorts ranges and merges adjacent ones. */
 function joined(runs: readonly SerialRun[]): SerialRun[] {
   const result: [bigint, bigint][] = [];
   for (const [first, last] of [...runs].sort(([a], [b]) => Number(a - b))) {

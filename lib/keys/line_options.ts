@@ -1,9 +1,9 @@
 /**
- * Takes the options before a key apart: names, and values in quotes, separated by commas, up to the
- * first white space.
+ * Parses the options before a key: names and quoted values, separated by commas, up to the first white
+ * space.
  *
- * @returns The options in their order, by lower-case name, null for one without a value, and what follows
- * them; null if they make no sense
+ * @returns The options in their order, by lower-case name, null for those without a value, and the text
+ *   after them; null if malformed
  */
 export function splitOptions(
   text: string,

@@ -2,9 +2,9 @@ import { KeyFormatError, ProtocolError } from "../errors.ts";
 import { plainMessage } from "../error_messages.ts";
 
 /**
- * Runs a parser of keys: what a reader throws about the bytes becomes a {@linkcode KeyFormatError}.
+ * Runs a parser of keys, and converts errors about the bytes to {@linkcode KeyFormatError}.
  *
- * @param what How the text or bytes are called in the error, such as `"Public key"`
+ * @param what The name of the text or bytes in the error, such as `"Public key"`
  */
 export function parsing<T>(what: string, parse: () => T): T {
   try {

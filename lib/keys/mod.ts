@@ -1,6 +1,6 @@
 /**
- * Keys at rest: read, write and make them, certify and revoke them, sign and verify. Nothing here touches
- * files: text and bytes in, text and bytes out.
+ * Reads, writes, generates, certifies and revokes keys; signs and verifies. Works on text and bytes, and
+ * does not access files.
  *
  * ```ts
  * import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
@@ -18,8 +18,8 @@
  *
  * - {@linkcode generateKey}, {@linkcode importPrivateKey} and {@linkcode importPublicKey} make and read keys;
  *   {@linkcode PrivateKey.export} writes them in OpenSSH's, PKCS#8, PEM and PuTTY's formats.
- * - {@linkcode issueCertificate}, {@linkcode withCertificate} and {@linkcode checkCertificate} are about
- *   certificates, {@linkcode RevocationList} about revoked keys.
+ * - {@linkcode issueCertificate}, {@linkcode withCertificate} and {@linkcode checkCertificate} make, use
+ *   and check certificates; {@linkcode RevocationList} has revoked keys.
  * - {@linkcode signMessage}, {@linkcode verifyMessage} and {@linkcode AllowedSigners} sign files as
  *   `ssh-keygen -Y`.
  * - {@linkcode parseAuthorizedKeys} reads `authorized_keys`.

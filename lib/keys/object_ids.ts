@@ -15,7 +15,7 @@ export const CURVE_OIDS: Readonly<Record<Curve, string>> = {
   nistp521: "2b81040023",
 };
 
-/** The curve of an identifier; undefined if it is of none that SSH has. */
+/** The curve of an identifier; undefined if SSH does not use it. */
 export function curveOf(oid: string): Curve | undefined {
   return (Object.keys(CURVE_OIDS) as Curve[]).find((curve) => CURVE_OIDS[curve] === oid);
 }

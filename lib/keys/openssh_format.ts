@@ -20,7 +20,7 @@ const PLAIN_BLOCK = 8;
  * Reads openssh-key-v1 (OpenSSH PROTOCOL.key).
  *
  * @throws {PassphraseError} If the key is encrypted and the passphrase is missing or wrong
- * @throws {KeyFormatError | ProtocolError} If the bytes are no acceptable key
+ * @throws {KeyFormatError | ProtocolError} If the bytes are not an acceptable key
  */
 export function decodeOpenssh(bytes: Uint8Array, passphrase: string | undefined): OpenedKey {
   const reader = new Reader(bytes);
@@ -38,7 +38,7 @@ export function decodeOpenssh(bytes: Uint8Array, passphrase: string | undefined)
   if (kdf !== "bcrypt") {
     throw new KeyFormatError("Private key's passphrase is not hashed by bcrypt");
   }
-  // The tag of an authenticating cipher stands behind the section, outside of its length.
+  // The tag of an authenticating cipher follows the section and is not part of its length.
   const sealed = reader.bytes(length + cipher.tag);
   reader.end();
   checkLength(sealed.subarray(0, length), cipher.block);
@@ -52,7 +52,7 @@ export function decodeOpenssh(bytes: Uint8Array, passphrase: string | undefined)
 }
 
 /**
- * The public key, which openssh-key-v1 has in front of the encrypted section.
+ * The public key, which openssh-key-v1 has before the encrypted section.
  *
  * @throws {KeyFormatError | ProtocolError} If the bytes are not of the format
  */
@@ -73,7 +73,7 @@ function readHeader(reader: Reader) {
   return { cipherName, kdf, kdfOptions, publicBlob: reader.string() };
 }
 
-/** Writes openssh-key-v1; plain unless there is a passphrase. */
+/** Writes openssh-key-v1, encrypted if there is a passphrase. */
 export function encodeOpenssh(
   key: OpenedKey,
   encryption: { cipher: KeyCipher; passphrase: string; rounds: number } | null,
@@ -89,13 +89,13 @@ export function encodeOpenssh(
   const file = new Writer().bytes(MAGIC)
     .text(cipher?.name ?? "none").text(cipher ? "bcrypt" : "none").string(kdfOptions)
     .u32(1).string(key.parts.publicBlob)
-    // The tag of an authenticating cipher stands behind the section, outside of its length.
+    // The tag of an authenticating cipher follows the section and is not part of its length.
     .u32(section.length).bytes(sealed).take();
   section.fill(0);
   return file;
 }
 
-/** Takes over the section: wiped if it is not a key. */
+/** Takes over the section; wipes it if it is not a key. */
 function decodeSection(section: Uint8Array, block: number, publicBlob: Uint8Array): OpenedKey {
   try {
     if (!checkIntsMatch(section)) throw new KeyFormatError("Private key's check numbers differ");

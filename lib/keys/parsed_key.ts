@@ -9,14 +9,14 @@ import type { KeyType, PublicParts } from "./key_type.ts";
 import { KEY_TYPES, keyType } from "./key_types.ts";
 import { decodeSignature } from "./signature.ts";
 
-/** Longest comment kept, in characters: it is only ever shown. */
+/** Longest comment to keep, in characters; comments are only displayed. */
 const MAX_COMMENT = 1024;
 
 /**
- * Reads a key that is no certificate. Keeps the blob, or as OpenSSH does, its correct encoding, so that
- * one key has one blob and one fingerprint.
+ * Reads a key that is not a certificate. Keeps the blob in canonical encoding, as OpenSSH does, so that a
+ * key has one blob and one fingerprint.
  *
- * @throws {KeyFormatError | ProtocolError} If the blob is no acceptable key
+ * @throws {KeyFormatError | ProtocolError} If the blob is not an acceptable key
  */
 export function parsePlainKey(blob: Uint8Array, comment: string): PublicKey {
   const reader = new Reader(blob);
@@ -26,23 +26,23 @@ export function parsePlainKey(blob: Uint8Array, comment: string): PublicKey {
   return new ParsedPublicKey(type, parts, parts.blob ?? blob, comment, null);
 }
 
-/** Whether a key can sign by an algorithm, a legacy one included. */
+/** Whether a key can sign with an algorithm, including legacy ones. */
 export function canUse(key: PublicKey, algorithm: string): boolean {
   return key.algorithms.includes(algorithm) || key.legacyAlgorithms.includes(algorithm);
 }
 
-/** Whether a key's signatures by an algorithm can be verified: also by some that it cannot make here. */
+/** Whether a key's signatures with an algorithm can be verified, including those that it cannot make here. */
 export function canVerify(key: PublicKey, algorithm: string): boolean {
   return canUse(key, algorithm) || isForeign(key, algorithm);
 }
 
-/** Whether other programs make signatures by an algorithm with such a key, as a browser with a token. */
+/** Whether only other programs can sign with an algorithm and such a key, as a browser with a token. */
 export function isForeign(key: PublicKey, algorithm: string): boolean {
   const type = KEY_TYPES.find(({ name }) => name === key.type);
   return type?.foreignAlgorithms?.includes(algorithm) ?? false;
 }
 
-/** A key that has been read, or a certificate of one. */
+/** A parsed key, or a certificate. */
 export class ParsedPublicKey implements PublicKey {
   readonly #parts: PublicParts;
   readonly type: string;
@@ -87,7 +87,7 @@ export class ParsedPublicKey implements PublicKey {
     const plain = plainAlgorithm(algorithm);
     try {
       const decoded = decodeSignature(signature);
-      // A signature under a weaker algorithm's label is not the one that was agreed on.
+      // A signature labelled with another algorithm, possibly a weaker one, is refused.
       return decoded.algorithm === plain && this.#parts.verify(plain, data, decoded, options);
     } catch (error) {
       if (error instanceof ProtocolError) return false;

@@ -15,10 +15,10 @@ export interface OldKeys {
   readonly iv: Uint8Array;
 }
 
-/** An encryption of PKCS#8 from before PBES2; read only. */
+/** A scheme for PKCS#8 older than PBES2; only for reading. */
 export type OldScheme = (passphrase: string, salt: Uint8Array, iterations: number) => OldKeys;
 
-// RFC 8018 §A.3: PBES1; RFC 7292 §C: those of PKCS#12. RC2 and RC4 are left out.
+// RFC 8018 §A.3: PBES1; RFC 7292 §C: the schemes of PKCS#12. RC2 and RC4 are not supported.
 const SCHEMES: Readonly<Record<string, OldScheme>> = {
   "2a864886f70d010503": pbes1("MD5"),
   "2a864886f70d01050a": pbes1("SHA-1"),
@@ -27,9 +27,9 @@ const SCHEMES: Readonly<Record<string, OldScheme>> = {
 };
 
 /**
- * What an identifier and its parameters say about the key and the IV.
+ * Derives the cipher, the key and the IV from an identifier and its parameters.
  *
- * @throws {KeyFormatError} If the scheme is not known, or asks for too much
+ * @throws {KeyFormatError} If the scheme is unknown, or has too many iterations
  */
 export function oldScheme(oid: string, parameters: DerReader): (passphrase: string) => OldKeys {
   const scheme = SCHEMES[oid];
@@ -47,7 +47,7 @@ export function oldScheme(oid: string, parameters: DerReader): (passphrase: stri
   return (passphrase) => scheme(passphrase, salt, iterations);
 }
 
-// RFC 8018 §5.1, PBKDF1: the hash of the hash of the passphrase and the salt; half of it is the IV.
+// RFC 8018 §5.1, PBKDF1: the iterated hash of the passphrase and the salt; half of it is the IV.
 function pbes1(hash: "MD5" | "SHA-1"): OldScheme {
   return (passphrase, salt, iterations) => {
     const secret = new TextEncoder().encode(passphrase);
@@ -70,7 +70,7 @@ function pkcs12(keyBytes: 16 | 24): OldScheme {
     const part = (id: number, length: number) => pkcs12Part(id, secret, salt, iterations, length);
     return wiping(secret, () => ({
       cipher: cipherOf("3des-cbc"),
-      // With two keys, the first is used again as the third.
+      // Two-key triple DES uses the first key as the third.
       key: wiping(part(1, keyBytes), (key) => concat([key, key.subarray(0, 24 - keyBytes)])),
       iv: part(2, 8),
     }));
@@ -107,7 +107,7 @@ function pkcs12Part(
 }
 
 /** Repeated until it fills whole blocks. */
-/** The digest of the digest, `times` times; intermediate values are wiped. */
+/** Iterates a digest `times` times, and wipes intermediate values. */
 function digestAgain(hash: "MD5" | "SHA-1", bytes: Uint8Array, times: number): Uint8Array {
   for (let i = 0; i < times; i++) bytes = wiping(bytes, (before) => digest(hash, before));
   return bytes;
@@ -119,7 +119,7 @@ function repeated(bytes: Uint8Array): Uint8Array {
   return filled;
 }
 
-/** Adds a number and one to the number in `to`, which keeps its length. */
+/** Adds a number plus one to the number in `to`, which keeps its length. */
 function addOneAnd(number: Uint8Array, to: Uint8Array): void {
   let carry = 1;
   for (let i = to.length - 1; i >= 0; i--) {

@@ -118,7 +118,7 @@ function derivationOf(derivation: DerReader, cipher: PemCipher): KeyDerivation {
   throw new KeyFormatError("PKCS#8 key's passphrase is hashed by neither PBKDF2 nor scrypt");
 }
 
-// RFC 8018 §A.2: salt, iterations, perhaps the length of the key, perhaps the hash: SHA-1 unless named.
+// RFC 8018 §A.2: salt, iterations, optionally the length of the key and the hash (default SHA-1).
 function pbkdf2Of(parameters: DerReader, cipher: PemCipher): KeyDerivation {
   const salt = parameters.octets();
   const iterations = parameters.uint32();
@@ -140,7 +140,7 @@ function pbkdf2Of(parameters: DerReader, cipher: PemCipher): KeyDerivation {
   return (secret, length) => pbkdf2(hash, secret, salt, iterations, length);
 }
 
-// RFC 7914 §7.1: salt, N, r, p, perhaps the length of the key.
+// RFC 7914 §7.1: salt, N, r, p, optionally the length of the key.
 function scryptOf(parameters: DerReader, cipher: PemCipher): KeyDerivation {
   const salt = parameters.octets();
   const [n, r, p] = [parameters.uint32(), parameters.uint32(), parameters.uint32()];

@@ -2,7 +2,7 @@ import { type CipherName, decryptBytes, encryptBytes } from "../crypto/cipher.ts
 import { PassphraseError } from "../errors.ts";
 import { DerReader } from "./der.ts";
 
-/** A CBC cipher that PEM files may name; sizes in bytes. */
+/** A CBC cipher of PEM files; sizes in bytes. */
 export interface PemCipher {
   readonly name: Extract<CipherName, `${string}-cbc`>;
   /** The name in Proc-Type headers. */

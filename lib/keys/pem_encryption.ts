@@ -6,7 +6,7 @@ import { KeyFormatError, PassphraseError, printable } from "../errors.ts";
 import type { Armored } from "./armor.ts";
 import { decryptDer, encryptPadded, PEM_CIPHERS, type PemCipher } from "./pem_cipher.ts";
 
-// RFC 1421 §4.6.1.1 and .3, as OpenSSL has them.
+// RFC 1421 §4.6.1.1 and .3, in the form of OpenSSL.
 const PROC_TYPE = "Proc-Type";
 const DEK_INFO = "DEK-Info";
 
@@ -16,7 +16,7 @@ const MD5_BYTES = 16;
  * The DER in a PEM file that is encrypted by its headers.
  *
  * @throws {PassphraseError} If the passphrase is missing or wrong
- * @throws {KeyFormatError} If the headers make no sense
+ * @throws {KeyFormatError} If the headers are malformed
  */
 export function decryptPem(
   { headers, bytes }: Armored,

@@ -12,7 +12,7 @@ import { rsaSection } from "./rsa.ts";
 import { wiping } from "../crypto/wiping.ts";
 
 /**
- * Turns a PEM key into the private section of openssh-key-v1, which the caller wipes.
+ * Converts a PEM key to the private section of openssh-key-v1, which the caller wipes.
  *
  * @throws {PassphraseError} If the key is encrypted and the passphrase is missing or wrong
  * @throws {KeyFormatError} If the key is malformed or of an unsupported kind
@@ -51,7 +51,7 @@ export function sectionFromPkcs8(bytes: Uint8Array): Uint8Array {
   const outer = new DerReader(bytes);
   const info = outer.sequence();
   outer.end();
-  // Version 1 adds attributes or the public key at the end; neither is needed.
+  // Version 1 adds attributes or the public key at the end, which are not needed.
   if (info.small() > 1) throw new KeyFormatError("PKCS#8 key is of an unknown version");
   const algorithm = info.sequence();
   const oid = algorithm.oid();
@@ -82,7 +82,7 @@ function fromPkcs1(bytes: Uint8Array): Uint8Array {
   return rsaSection({ n, e, d, p, q, iqmp });
 }
 
-// RFC 5915 §3: version, the secret number, the curve unless told already, the public point.
+// RFC 5915 §3: version, the secret number, the curve unless known already, the public point.
 function fromSec1(bytes: Uint8Array, outerCurve?: Curve): Uint8Array {
   const outer = new DerReader(bytes);
   const key = outer.sequence();

@@ -29,7 +29,7 @@ export function encodePkcs8(key: PrivateNumbers): Uint8Array {
   }
 }
 
-/** The key in the format of its own type, with the label of its armour: PKCS#1 or SEC 1. */
+/** The key in the format of its type, PKCS#1 or SEC 1, with the label of its armour. */
 export function encodeTraditional(key: PrivateNumbers): { label: string; bytes: Uint8Array } {
   switch (key.kind) {
     case "rsa":
@@ -57,7 +57,7 @@ function withPkcs1(
   return bytes;
 }
 
-// RFC 5915 §3: version, the secret number in full length, the curve unless told already, the point.
+// RFC 5915 §3: version, the secret number in full length, the curve unless known already, the point.
 function sec1(
   { curve, scalar, point }: Extract<PrivateNumbers, { kind: "ecdsa" }>,
   { named }: { named: boolean },
@@ -72,7 +72,7 @@ function sec1(
   );
 }
 
-/** d mod (p - 1). The resulting text cannot be wiped either. */
+/** d mod (p - 1). Not wiped, because the resulting text cannot be wiped either. */
 function reduced(d: Uint8Array, p: Uint8Array): Uint8Array {
   const digits = (BigInt(`0x${encodeHex(d)}`) % (BigInt(`0x${encodeHex(p)}`) - 1n)).toString(16);
   return decodeHex(digits.length % 2 === 0 ? digits : `0${digits}`);

@@ -23,7 +23,7 @@ const CIPHER = "aes256-cbc";
 const V2_MAC_KEY = new TextEncoder().encode("putty-private-key-file-mac-key");
 const utf8 = new TextEncoder();
 
-/** The default cost of Argon2, as PuTTY writes it. */
+/** The default cost of Argon2, as in PuTTY. */
 export const PPK_KDF: Omit<PpkKdf, "salt"> = {
   variant: "argon2id",
   memory: 8192,
@@ -34,7 +34,7 @@ export const PPK_KDF: Omit<PpkKdf, "salt"> = {
 /** How to encrypt a PuTTY key. */
 export interface PpkEncryption {
   readonly passphrase: string;
-  /** Argon2 and its cost; version 2 has another hash. */
+  /** The cost of Argon2; version 2 uses another hash. */
   readonly kdf: Omit<PpkKdf, "salt">;
 }
 
@@ -48,7 +48,7 @@ interface PpkKeys {
  * Reads a PuTTY private key (its manual, appendix C), version 2 or 3.
  *
  * @throws {PassphraseError} If the key is encrypted and the passphrase is missing or wrong
- * @throws {KeyFormatError | ProtocolError} If the text is no acceptable key
+ * @throws {KeyFormatError | ProtocolError} If the text is not an acceptable key
  */
 export function decodePpk(text: string, passphrase: string | undefined): OpenedKey {
   const file = readPpk(text);
@@ -81,7 +81,7 @@ export function decodePpk(text: string, passphrase: string | undefined): OpenedK
   }
 }
 
-/** Writes a PuTTY private key; not encrypted unless there is an encryption. */
+/** Writes a PuTTY private key, encrypted if `encryption` is given. */
 export function encodePpk(
   { parts, secret, comment }: OpenedKey,
   version: 2 | 3,
@@ -151,7 +151,7 @@ function hashed(derive: () => Uint8Array): Uint8Array {
   }
 }
 
-// The MAC covers everything that the user sees, and the padding.
+// The MAC covers all visible fields, and the padding.
 function macOf(file: PpkFile, plain: Uint8Array, key: Uint8Array): Uint8Array {
   const { version, type, encryption, comment, publicBlob } = file;
   const data = new Writer(publicBlob.length + plain.length + 256).text(type).text(encryption)

@@ -10,7 +10,7 @@ const LINE_LENGTH = 64;
 /** Maximum lines of base64: RSA keys of 16384 bits have about a hundred. */
 const MAX_LINES = 1024;
 
-/** How the passphrase of a key of version 3 is hashed. */
+/** The passphrase hashing of version 3. */
 export interface PpkKdf {
   readonly variant: "argon2d" | "argon2i" | "argon2id";
   /** In KiB. */
@@ -38,7 +38,7 @@ const VARIANTS = { Argon2d: "argon2d", Argon2i: "argon2i", Argon2id: "argon2id" 
 /**
  * Parses the file.
  *
- * @throws {KeyFormatError} If the lines are not those of a key of version 2 or 3
+ * @throws {KeyFormatError} If it is not a key of version 2 or 3
  */
 export function readPpk(text: string): PpkFile {
   const lines = new Lines(text.split(/\r\n|\r|\n/));

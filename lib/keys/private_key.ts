@@ -18,9 +18,9 @@ export type { GeneratedKeyType };
 
 /** Options of one signature. */
 export interface SignOptions {
-  /** Stops waiting for a signature that an agent or a token makes. */
+  /** Stops waiting for a signature of an agent or a token. */
   readonly signal?: AbortSignal;
-  /** The session that the signature is for, which agents are told; set during a login. */
+  /** The session that the signature is for, sent to agents; set during a login. */
   readonly host?: HostProof;
 }
 
@@ -42,7 +42,7 @@ export interface SignOptions {
 export interface Signer {
   /** The public half. */
   readonly publicKey: PublicKey;
-  /** Signs `data` by one of the key's algorithms; the answer is a blob with the label. */
+  /** Signs `data` with one of the key's algorithms; resolves to a blob with the label. */
   sign(
     algorithm: string,
     data: Uint8Array,
@@ -54,13 +54,13 @@ export interface Signer {
 export interface PrivateKey extends Signer, Disposable {
   /** The comment, or `""`. */
   readonly comment: string;
-  /** Signs `data` by one of the key's algorithms; the answer is a blob with the label. */
+  /** Signs `data` with one of the key's algorithms; resolves to a blob with the label. */
   sign(algorithm: string, data: Uint8Array): Uint8Array;
   /** The key as the text of a file, in OpenSSH's format by default; encrypted if there is a passphrase. */
   export(options?: ExportOptions): string;
 }
 
-/** How to read a private key. */
+/** Options for reading a private key. */
 export interface ImportOptions {
   /** The passphrase of an encrypted key. */
   passphrase?: string;

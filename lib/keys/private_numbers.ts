@@ -2,7 +2,7 @@ import type { Curve, RsaPrivateParts } from "../crypto/sign.ts";
 import { KeyFormatError } from "../errors.ts";
 import { Reader } from "../wire/reader.ts";
 
-/** The numbers that make a private key, whatever format they come in; views on where they were read. */
+/** The numbers of a private key, whatever its format; views of the bytes they were read from. */
 export type PrivateNumbers =
   | { readonly kind: "ed25519"; readonly seed: Uint8Array; readonly point: Uint8Array }
   | {
@@ -13,7 +13,7 @@ export type PrivateNumbers =
   }
   | { readonly kind: "rsa" } & Readonly<RsaPrivateParts>;
 
-/** The numbers of a private section of openssh-key-v1 that has been accepted as a key already. */
+/** The numbers of a private section of openssh-key-v1, which was checked before. */
 export function privateNumbers(section: Uint8Array): PrivateNumbers {
   const reader = new Reader(section);
   const type = reader.text();

@@ -6,8 +6,8 @@ import { PPK_MARK, readPpk } from "./ppk_text.ts";
 import { parsePublicKey, type PublicKey } from "./public_key.ts";
 
 /**
- * The public key that can be read from a private key file without its passphrase, as in OpenSSH's and
- * PuTTY's formats; null if the format has none.
+ * The public key in a private key file that can be read without a passphrase, as in OpenSSH's and PuTTY's
+ * formats; null if the format has none.
  */
 export function publicHalf(text: string): PublicKey | null {
   try {

@@ -55,7 +55,7 @@ function parsed(blob: Uint8Array, comment: string, authorityBits: number): Publi
 /**
  * Reads a public key or a certificate: a line as in an `.pub` file, RFC 4716, or PEM.
  *
- * @param text The line of type, base64 and perhaps a comment; or what stands between BEGIN and END lines
+ * @param text A line of type, base64 and optionally a comment; or a block between BEGIN and END lines
  * @returns The key
  * @throws {KeyFormatError} If the text is not an acceptable key
  *
@@ -81,7 +81,7 @@ export function importPublicKey(text: string): PublicKey {
   return fromLine(trimmed);
 }
 
-/** A public key in text, or null if it is none. */
+/** Parses a public key in text; null if it is not one. */
 export function tryPublicKey(text: string): PublicKey | null {
   try {
     return importPublicKey(text);
@@ -107,24 +107,24 @@ function fromLine(line: string): PublicKey {
 /** The formats of public keys. */
 export type PublicKeyFormat = "openssh" | "rfc4716" | "pkcs8" | "pem";
 
-/** How to write a public key. */
+/** Options for writing a public key. */
 export interface PublicKeyExportOptions {
   /**
-   * The format: a line of OpenSSH's unless given; `"rfc4716"`; `"pkcs8"`, which is what OpenSSL calls
-   * PUBLIC KEY; or `"pem"`, which is RSA PUBLIC KEY for RSA and the same as `"pkcs8"` for others.
+   * The format: a line of OpenSSH's unless given; `"rfc4716"`; `"pkcs8"`, a PUBLIC KEY block of OpenSSL; or
+   * `"pem"`, an RSA PUBLIC KEY block for RSA and the same as `"pkcs8"` for others.
    */
   readonly format?: PublicKeyFormat;
-  /** What to call the key in the file instead of its own comment; PEM holds none. */
+  /** The comment in the file instead of the key's own; PEM has no comments. */
   readonly comment?: string;
 }
 
 /**
  * Writes a public key.
  *
- * @param key The key, or a certificate, which only OpenSSH's format and RFC 4716 hold
+ * @param key The key, or a certificate, which only OpenSSH's format and RFC 4716 can represent
  * @param options The format and the comment
  * @returns The text of the file
- * @throws {TypeError} If the format cannot hold the key
+ * @throws {TypeError} If the format cannot represent the key
  *
  * @example
  * ```ts

@@ -33,13 +33,13 @@ export function blobFromPem(text: string): Uint8Array {
 /**
  * A public key as SubjectPublicKeyInfo.
  *
- * @throws {TypeError} If it is a certificate or of a type that is SSH's alone
+ * @throws {TypeError} If it is a certificate or of a type that only SSH has
  */
 export function toSpki(key: PublicKey): string {
   return addArmor(SPKI_LABEL, concat(encodeSpki(key)));
 }
 
-/** An RSA key as PKCS#1 (RFC 8017 §A.1.1); there is no such thing for others: SubjectPublicKeyInfo. */
+/** An RSA key as PKCS#1 (RFC 8017 §A.1.1); other keys as SubjectPublicKeyInfo. */
 export function toPkcs1(key: PublicKey): string {
   return key.type === "ssh-rsa" ? addArmor(PKCS1_LABEL, concat(encodePkcs1(key))) : toSpki(key);
 }

@@ -4,17 +4,17 @@ import { keyTypeLabel } from "./key_labels.ts";
 
 const COLUMNS = 17;
 const ROWS = 9;
-/** From never visited to often; the last two mark the start and the end. */
+/** Symbols from never to often visited; the last two mark the start and the end. */
 const MARKS = " .o+=*BOX@%&#/^SE";
 const START = MARKS.length - 2;
 const END = MARKS.length - 1;
 
 /**
- * A key's fingerprint as a picture that people recognize, as OpenSSH draws it.
+ * A key's fingerprint as a recognizable picture, as in OpenSSH.
  *
  * @param key The key
  * @param hash The hash of the fingerprint, SHA-256 unless given
- * @returns Eleven lines, without an end
+ * @returns Eleven lines, without a final line feed
  *
  * @example
  * ```ts
@@ -34,7 +34,7 @@ export function randomart(key: PublicKey, hash: FingerprintHash = "SHA256"): str
   return [border(top), ...rows, border(`[${hash}]`)].join("\n");
 }
 
-/** A bishop walks diagonally, two bits a step, and leaves its traces. */
+/** A bishop moves diagonally, two bits per step, and leaves marks. */
 function walk(digest: Uint8Array): string[] {
   const field = Array.from({ length: ROWS }, () => new Uint8Array(COLUMNS));
   let x = (COLUMNS - 1) / 2;

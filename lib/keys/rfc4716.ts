@@ -6,14 +6,14 @@ import type { PublicKey } from "./key.ts";
 export const RFC4716_BEGIN = "---- BEGIN SSH2 PUBLIC KEY ----";
 const END = "---- END SSH2 PUBLIC KEY ----";
 
-/** RFC 4716 §3.1: no line is longer. */
+/** RFC 4716 §3.1: the longest line. */
 const MAX_LINE = 72;
 
-/** Characters of base64 a line: what `ssh-keygen` writes. */
+/** Characters of base64 per line, as in `ssh-keygen`. */
 const LINE_LENGTH = 70;
 
 /**
- * A public key as RFC 4716 has it: its blob and its comment.
+ * Parses a public key in RFC 4716 format: its blob and its comment.
  *
  * @throws {KeyFormatError} If the text is malformed
  */
@@ -37,14 +37,14 @@ export function decodeRfc4716(text: string): { blob: Uint8Array; comment: string
   return { blob, comment };
 }
 
-/** A public key as RFC 4716 has it. */
+/** Formats a public key in RFC 4716 format. */
 export function encodeRfc4716({ blob }: PublicKey, comment: string): string {
   const header = comment === "" ? [] : folded(`Comment: "${comment}"`);
   const body = encodeBase64(blob).match(new RegExp(`.{1,${LINE_LENGTH}}`, "g")) ?? [];
   return [RFC4716_BEGIN, ...header, ...body, END, ""].join("\n");
 }
 
-/** A header in lines that are not too long; a character that is not ASCII counts as four. */
+/** A header, wrapped to the allowed length; a non-ASCII character counts as four. */
 function folded(header: string): string[] {
   const lines = [""];
   let length = 0;

@@ -10,10 +10,10 @@ const NAME = "ssh-rsa";
 /** Largest modulus accepted, in bits: OpenSSH's own limit. */
 const MAX_RSA_BITS = 16384;
 
-/** Longest public exponent: OpenSSL's limit. A longer one only makes verifying slow. */
+/** Longest public exponent: OpenSSL's limit. A longer one only slows down verification. */
 const MAX_EXPONENT_BYTES = 8;
 
-// RFC 8332 §3: the key's name stays, the signature's says the hash.
+// RFC 8332 §3: the name of the key stays; that of the signature tells the hash.
 const HASHES = { "rsa-sha2-512": "SHA-512", "rsa-sha2-256": "SHA-256" } as const;
 
 /** RSA (RFC 4253 §6.6, RFC 8332). */
@@ -76,9 +76,8 @@ function checkPublic(n: Uint8Array, e: Uint8Array): void {
   }
 }
 
-// A wrong number among the private ones would make wrong signatures, and one such signature can
-// give the primes away: so the key is tested once, before its first use. Signing checks its result
-// with the public half.
+// A wrong private number would cause wrong signatures, and one of those can reveal the primes. So the key
+// is tested once before its first use, and signing checks its result with the public half.
 function checkHalves(key: RsaPrivateParts): void {
   try {
     signRsa("SHA-256", key, new Uint8Array(0));

@@ -14,7 +14,7 @@ import { isAskedFor, WEBAUTHN_ECDSA } from "./webauthn.ts";
 const USER_PRESENT = 0x01;
 const USER_VERIFIED = 0x04;
 
-/** Longest application accepted, in bytes: they are short, as `"ssh:"`. */
+/** Longest application accepted, in bytes; real ones are short, such as `"ssh:"`. */
 const MAX_APPLICATION = 1024;
 
 /** Ed25519 on a security token (OpenSSH PROTOCOL.u2f). */

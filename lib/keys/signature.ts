@@ -34,7 +34,7 @@ export function encodeSignature(
 }
 
 /**
- * The parts of a signature blob; `bytes` is a view on it.
+ * The parts of a signature blob; `bytes` is a view of it.
  *
  * @throws {ProtocolError} If the blob is too short or too long
  */

@@ -20,12 +20,12 @@ export type MessageHash = "sha256" | "sha512";
 
 const HASHES = { sha256: "SHA-256", sha512: "SHA-512" } as const;
 
-/** The signed data: a message, or its digest by the hash that the signature names. */
+/** The signed data: a message, or its digest with the hash of the signature. */
 export type Message = Uint8Array | { readonly digest: Uint8Array };
 
-/** How to sign a message. */
+/** Options for signing a message. */
 export interface SignMessageOptions {
-  /** The purpose of the signature, such as `"file"` or `"git"`; it is valid for no other. */
+  /** The purpose of the signature, such as `"file"` or `"git"`; it is valid only for this one. */
   readonly namespace: string;
   /** The hash of the message, `"sha512"` unless given. */
   readonly hash?: MessageHash;
@@ -35,7 +35,7 @@ export interface SignMessageOptions {
 
 /** A signature over a message, read but not verified. */
 export interface MessageSignature {
-  /** The key that claims to have made it, or a certificate of that key. */
+  /** The key in the signature, or its certificate. */
   readonly publicKey: PublicKey;
   /** The purpose. */
   readonly namespace: string;
@@ -54,7 +54,7 @@ export interface MessageSignature {
  * @param message The message, or its digest
  * @param options The purpose, the hash and the algorithm
  * @returns The signature between BEGIN and END lines
- * @throws {TypeError} If the namespace is empty, or a digest is not as long as the hash's
+ * @throws {TypeError} If the namespace is empty, or a digest has the wrong length
  *
  * @example
  * ```ts
@@ -172,7 +172,7 @@ function decode(bytes: Uint8Array): MessageSignature {
   if (namespace === "") throw new KeyFormatError("Signature has no namespace");
   if (!isHash(hash)) throw new KeyFormatError(`Signature is over "${printable(hash, 64)}"`);
   const { certificate } = publicKey;
-  // The label is the key's, whether or not a certificate stands in its place.
+  // The label is that of the plain key, even with a certificate.
   const key = certificate?.publicKey ?? publicKey;
   if (!key.algorithms.includes(algorithm) && !isForeign(key, algorithm)) {
     throw new KeyFormatError(

@@ -10,7 +10,7 @@ export function parseTimestamp(text: string): Date | null {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7)
     .map((digits) => digits === undefined ? 0 : Number(digits));
   const utc = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
-  // Date would turn a day or an hour out of range into another date.
+  // `Date` would convert a day or an hour out of range to another date.
   const real = utc.getUTCMonth() === month - 1 && utc.getUTCDate() === day &&
     utc.getUTCHours() === hour && utc.getUTCMinutes() === minute;
   if (!real || year < 1970 || second > 59) return null;

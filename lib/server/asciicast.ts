@@ -4,7 +4,7 @@ import type { Session } from "../session/session.ts";
 /** The size of a session without a terminal, for players. */
 const NO_TERMINAL = { columns: 80, rows: 24, term: "dumb" };
 
-/** Writes what a session shows as asciicast version 2: a header, and a line for each event. */
+/** Writes the output of a session as asciicast version 2: a header, and a line for each event. */
 export class Asciicast {
   readonly #writer: WritableStreamDefaultWriter<string>;
   readonly #decoder = new TextDecoder();

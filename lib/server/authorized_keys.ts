@@ -6,7 +6,7 @@ import { matchesPatternList } from "../patterns.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { isNotUnderstood } from "./internal_sftp.ts";
 
-/** Options beside `authorized_keys`: trusted authorities, revoked keys and permitted variables. */
+/** Options in addition to `authorized_keys`: trusted authorities, revoked keys and permitted variables. */
 export interface AuthorizedKeysOptions {
   /** Authorities whose certificates may log in, as in sshd's TrustedUserCAKeys; none by default. */
   readonly authorities?: readonly PublicKey[];
@@ -18,8 +18,8 @@ export interface AuthorizedKeysOptions {
    */
   readonly revoked?: (key: PublicKey) => boolean | Promise<boolean>;
   /**
-   * The variables that the option `environment` may set: all, or patterns such as `"LANG,LC_*"`; none
-   * by default, since a variable such as LD_PRELOAD can replace any command (PermitUserEnvironment).
+   * The variables that the option `environment` may set: all, or patterns such as `"LANG,LC_*"`; none by
+   * default, because a variable such as LD_PRELOAD can replace any command (PermitUserEnvironment).
    */
   readonly permitUserEnvironment?: boolean | string;
 }
@@ -36,8 +36,8 @@ export interface AuthorizedKeysOptions {
  * `-p` and
  * `-P` of sftp-server(8); a key with unknown flags is refused.
  *
- * @param source The path of a file that is everybody's, which needs `--allow-read`; or who gives a
- *   user's text, null for a user who has none
+ * @param source The path of one file for all users, which needs `--allow-read`; or a function that returns
+ *   the text for a user, null if there is none
  * @returns The policy
  *
  * @example

@@ -2,7 +2,7 @@ import type { Grant } from "../auth/grant.ts";
 import type { ForwardAddress } from "../forward/address.ts";
 import { listsBind, listsTarget } from "../forward/address_list.ts";
 
-/** Whether a grant lets a client connect to an address; only TCP addresses can be on its list. */
+/** Whether a grant lets a client connect to an address; its list contains only TCP addresses. */
 export function mayOpen(
   { portForwarding, permitOpen }: Pick<Grant, "portForwarding" | "permitOpen">,
   to: ForwardAddress,

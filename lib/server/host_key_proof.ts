@@ -10,7 +10,7 @@ import { Writer } from "../wire/writer.ts";
  * Announces all of the server's keys to a client, so that it can follow changes, and proves them on
  * request (draft-miller-sshm-hostkey-update).
  *
- * @param agreed The signature algorithm of the key exchange: an RSA key signs by it if it can
+ * @param agreed The signature algorithm of the key exchange, which RSA keys use if they can
  */
 export function announceHostKeys(
   connection: Connection,
@@ -22,7 +22,7 @@ export function announceHostKeys(
   connection.handleGlobals(HOSTKEYS_PROVE, async (data) => {
     const asked = new Reader(data);
     const answer = new Writer();
-    // Each key once, to bound the signatures that a client can request.
+    // Each key once, to limit the signatures that a client can request.
     const left = new Set(plain);
     while (asked.remaining > 0) {
       const blob = asked.string();

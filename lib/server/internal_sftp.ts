@@ -15,7 +15,7 @@ interface InternalSftp {
   readonly directory: string | null;
 }
 
-/** Whether a command means the server's files. */
+/** Whether a command is `internal-sftp`. */
 export function isInternalSftp(command: string | undefined): command is string {
   return command !== undefined && /^internal-sftp(\s|$)/.test(command);
 }
@@ -45,7 +45,7 @@ export function restricted(
   };
 }
 
-/** The flags of sftp-server(8) with a value; `-f`, `-l` and `-e` are about logs and restrict nothing. */
+/** The flags of sftp-server(8) with a value; `-f`, `-l` and `-e` concern logs and restrict nothing. */
 const VALUED = "dfluPp";
 const PLAIN = "eR";
 
@@ -79,12 +79,15 @@ function parse(command: string): InternalSftp | null {
   };
 }
 
-/** A name that is not known would deny nothing. */
+/** Unknown names are refused, because they would deny nothing. */
 function isRequest(name: string): boolean {
   return [...OPERATIONS.values(), ...EXTENSIONS.values()].some((known) => known.name === name);
 }
 
-/** `%u` is the user and `%d` the backend's own place; undefined if that is not a folder's name. */
+/**
+ * `%u` is the user, `%d` the start folder of the backend; undefined if the result is not the name of a
+ * folder.
+ */
 function expanded(template: string | null, user: string): string | null | undefined {
   if (template === null) return null;
   const isName = user !== "" && user !== "." && user !== ".." && !/[/\\\0]/.test(user);

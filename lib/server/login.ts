@@ -34,7 +34,7 @@ import type { ServeOptions } from "./options.ts";
 import type { Offence } from "./penalties.ts";
 import { limitTime } from "./time_limits.ts";
 
-/** Starts to serve one connection; the transport carries its end. */
+/** Starts to serve one connection; its end is reported by the transport. */
 export function serveSocket(
   socket: Socket,
   suite: Suite,
@@ -54,7 +54,7 @@ export function serveSocket(
   return { transport, loggedIn: login(transport, options, handler, turn) };
 }
 
-/** Resolves when the login is decided; with null if it succeeded. */
+/** Resolves when the login is decided: to null if it succeeded. */
 async function login(
   transport: Transport,
   options: ServeOptions,
@@ -63,7 +63,7 @@ async function login(
 ): Promise<Offence | null> {
   const span = startSpan("ssh.login", "server");
   let offence: Offence = "noAuth";
-  // One deadline from accept to success, which nothing extends.
+  // One deadline from accept to success, which is never extended.
   const grace = options.loginGraceTime ?? LOGIN_GRACE_MS;
   const late = new ConnectError(`No login within ${grace} ms`, { timeout: true });
   using _late = onTimeout(grace || undefined, () => transport.fail(late));
@@ -72,7 +72,7 @@ async function login(
   const askForUser = (user: string) => {
     if (isUser === undefined || asked.has(user)) return;
     asked.add(user);
-    // The login does not wait for the answer, whose time would reveal it to the client.
+    // The login does not wait for the answer, because the time would reveal it to the client.
     Promise.try(isUser, user).then((known) => {
       if (known !== true) offence = "invalidUser";
     }, () => {});
@@ -111,7 +111,7 @@ async function login(
       opens: new Map([["session", (open) => sessions.open(open, connection)]]),
       globals: new Map([
         ["keepalive@openssh.com", () => new Uint8Array(0)],
-        // OpenSSH PROTOCOL §2.2: the client promises to open no more sessions.
+        // OpenSSH PROTOCOL §2.2: the client will not open more sessions.
         ["no-more-sessions@openssh.com", () => sessions.close()],
       ]),
       ...(options.window !== undefined && { window: options.window }),
@@ -241,7 +241,7 @@ class Sessions {
   }
 }
 
-/** sshd(8): a forced command replaces any other; `internal-sftp` means the server's files. */
+/** sshd(8): a forced command replaces any other; `internal-sftp` serves files. */
 function forced({ command }: Grant): Program | null {
   if (command === undefined) return null;
   return isInternalSftp(command) ? { kind: "subsystem", name: "sftp" } : { kind: "exec", command };

@@ -134,7 +134,7 @@ export function allowPrograms(
   };
 }
 
-/** How many sessions a user may start. */
+/** Options of {@linkcode rateLimit}: how many sessions a user may start. */
 export interface RateLimitOptions {
   /** How many sessions a user may start within {@linkcode RateLimitOptions.seconds}. */
   readonly sessions: number;
@@ -142,7 +142,7 @@ export interface RateLimitOptions {
   readonly seconds: number;
 }
 
-/** Maximum users that are remembered; the one that was inactive for longest is dropped first. */
+/** The most users to remember; the one that was inactive for longest is dropped first. */
 const MAX_USERS = 65_536;
 
 /**

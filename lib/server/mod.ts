@@ -31,8 +31,8 @@
  * - {@linkcode serve} listens; {@linkcode ServeOptions} lists all permissions and limits.
  * - Logins: {@linkcode authorizedKeys}, or any {@linkcode ServerAuthPolicy}; a {@linkcode Grant} limits
  *   what a login may do.
- * - Handlers: {@linkcode Session} is what a handler gets; {@linkcode systemShell} runs programs of the
- *   machine, {@linkcode relay} hands a session to another server, {@linkcode layered} adds logs and limits.
+ * - Handlers: a handler gets a {@linkcode Session}; {@linkcode systemShell} runs programs of the machine,
+ *   {@linkcode relay} forwards a session to another server, {@linkcode layered} adds logs and limits.
  * - Files: {@linkcode localFiles} serves a folder and nothing outside it.
  * - Keys: {@linkcode hostKeyFile} keeps the server's key in a file.
  *

@@ -42,8 +42,8 @@ export interface ForwardPolicy {
   /** Whether a client may connect to an address or unix socket from here (`ssh -L`, `-D`, `-W`). */
   readonly local?: (target: ForwardAddress, login: Login) => boolean | Promise<boolean>;
   /**
-   * Whether a client may have the server listen (`ssh -R`). The hostname is `""` for every address;
-   * port 0 stands for any free one.
+   * Whether a client may listen on an address of the server (`ssh -R`). The hostname is `""` for every
+   * address; port 0 stands for any free one.
    */
   readonly remote?: (bind: ForwardAddress, login: Login) => boolean | Promise<boolean>;
   /** Whether a client may forward its agent to its commands (`ssh -A`). */
@@ -63,7 +63,7 @@ export interface ServeOptions {
    * result of `withCertificate`: clients without the authority ask for the plain key.
    */
   readonly hostKeys: readonly Signer[];
-  /** Which users may log in, and how. */
+  /** The policies that decide about logins. */
   readonly auth: ServerAuthPolicy;
   /**
    * The files for SFTP and scp: a backend, a backend with options, or a function that returns one for
@@ -96,8 +96,8 @@ export interface ServeOptions {
   /** Maximum connections before login from one source; unlimited by default (PerSourceMaxStartups). */
   readonly maxStartupsPerSource?: number;
   /**
-   * How long a source is refused after failed logins. On by default; use false for a server that sees
-   * all clients under one address, such as one after a proxy.
+   * How long a source is refused after failed logins. On by default; use false for a server that sees all
+   * clients under one address, such as one behind a proxy.
    */
   readonly penalties?: PenaltyOptions | false;
   /** Maximum parallel sessions on one connection, 10 by default (MaxSessions). */

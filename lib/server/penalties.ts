@@ -17,7 +17,7 @@ export interface PenaltyOptions {
   readonly noAuth?: number;
   /** For a connection that took longer than `loginGraceTime`; 10,000 by default. */
   readonly graceExceeded?: number;
-  /** The sum of penalties from which on connections are refused; 15,000 by default. */
+  /** The sum of penalties at which connections are refused; 15,000 by default. */
   readonly min?: number;
   /** The maximum sum; 600,000 by default. */
   readonly max?: number;
@@ -43,18 +43,18 @@ const USUAL: Required<Omit<PenaltyOptions, "exempt">> = {
 /** The factor between the limits of a network and of an address. */
 const NETWORK_FACTOR = 4;
 
-/** Entries that are looked at to make room for a new one. */
+/** Entries to examine to make room for a new one. */
 const OLDEST = 8;
 
-/** A source that offended: when its time is up, and whether it is kept out until then. */
+/** A source with penalties: when they end, and whether it is refused until then. */
 interface Penalized {
   until: number;
   refused: boolean;
-  /** Whether the refusal has been told. */
+  /** Whether the refusal was reported. */
   told: boolean;
 }
 
-/** The refused sources, and until when; each look-up and entry takes constant time. */
+/** The refused sources and when their refusal ends; each look-up and entry takes constant time. */
 export class Penalties {
   readonly #options: typeof USUAL;
   readonly #exempt: string | undefined;
@@ -66,12 +66,12 @@ export class Penalties {
     this.#exempt = exempt;
   }
 
-  /** Whether a newcomer from the address is refused. */
+  /** Whether a new connection from the address is refused. */
   refuses(address: string, now: number = Date.now()): boolean {
     return this.#refusal(address, now) !== undefined;
   }
 
-  /** Milliseconds for which an address is refused, once a refusal; null if that has been told. */
+  /** Milliseconds for which an address is refused, returned once per refusal; null afterwards. */
   untold(address: string, now: number = Date.now()): number | null {
     const refusal = this.#refusal(address, now);
     if (refusal === undefined || refusal.told) return null;
@@ -85,7 +85,7 @@ export class Penalties {
       .find((source) => source !== undefined && source.refused && source.until > now);
   }
 
-  /** The entries of an address: its own first. */
+  /** The entries of an address and its network, in this order. */
   #place(address: string): { table: Map<string, Penalized>; names: string[] } {
     const [own, network] = [addressBits(address), networkOf(address)];
     return own === network
@@ -102,7 +102,7 @@ export class Penalties {
       const before = table.get(name);
       const served = before === undefined || before.until <= now;
       const until = Math.min(now + max, (served ? now : before.until) + this.#options[offence]);
-      // A refused source is refused until its time is up.
+      // A refused source stays refused until its penalties end.
       const isOut = !served && before.refused;
       const least = at === 0 ? min : Math.min(max, min * NETWORK_FACTOR);
       const refused = isOut || until - now >= least;
@@ -113,7 +113,7 @@ export class Penalties {
   }
 }
 
-/** Makes room: the entry that has been quiet for longest goes, and those beside it whose time is up. */
+/** Makes room: removes the entry that was unchanged for longest, and expired ones next to it. */
 function forget(table: Map<string, Penalized>, now: number): void {
   const oldest = [...table.entries().take(OLDEST)];
   const over = oldest.filter(([, { until }]) => until <= now);

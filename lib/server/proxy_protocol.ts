@@ -5,7 +5,7 @@
 import { ConnectError, printable } from "../errors.ts";
 import type { Socket } from "../transport/socket.ts";
 
-/** The longest line of version 1, with its end. */
+/** The longest line of version 1, including its end. */
 const MAX_LINE = 107;
 
 /** Maximum bytes of addresses and extensions in version 2; real headers have a few dozen. */
@@ -13,7 +13,7 @@ const MAX_ADDRESSES = 2048;
 
 const SIGNATURE = new Uint8Array([13, 10, 13, 10, 0, 13, 10, 0x51, 0x55, 0x49, 0x54, 10]);
 
-/** Version 2: the connection is the balancer's own. */
+/** Version 2: the balancer itself made the connection. */
 const LOCAL = 0;
 const TCP4 = 0x11;
 const TCP6 = 0x21;
@@ -21,7 +21,7 @@ const TCP6 = 0x21;
 /**
  * Reads the header of a connection from a proxy, and no byte after it.
  *
- * @returns The client's address; null if the connection is the proxy's own, or of an unknown kind
+ * @returns The client's address; null if the proxy itself made the connection, or the kind is unknown
  * @throws {ConnectError} If the header is missing
  */
 export async function readProxyHeader(socket: Socket): Promise<Deno.NetAddr | null> {
@@ -44,7 +44,7 @@ function version1(line: string): Deno.NetAddr | null {
 async function restOfLine(socket: Socket, length: number): Promise<string> {
   let rest = "";
   while (!rest.endsWith("\r\n")) {
-    if (length + rest.length >= MAX_LINE) throw bad("its line has no end");
+    if (length + rest.length >= MAX_LINE) throw bad("its line does not end");
     rest += latin1(await exactly(socket, 1));
   }
   return rest;

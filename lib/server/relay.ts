@@ -15,8 +15,8 @@ export interface RelayOptions {
   /** The program to run there; by default the one that the client requested. */
   readonly command?: string;
   /**
-   * Gets a recording of the output, as lines of asciicast version 2 for `asciinema play`; closed at
-   * the end. Input is not recorded. If writing fails, the session fails, too, so that an audit has no gaps.
+   * Receives a recording of the output, as lines of asciicast version 2 for `asciinema play`; closed at the
+   * end. Input is not recorded. If writing fails, the session fails, too, so that an audit has no gaps.
    */
   readonly record?: WritableStream<string>;
 }
@@ -99,7 +99,7 @@ export async function relay(
   }
 }
 
-/** The exit code of a program that ends without one, as OpenSSH's client has it. */
+/** The exit code of a program that ends without one, as in OpenSSH's client. */
 const NO_STATUS = 255;
 
 async function start(session: Session, channel: Channel, command: string | null): Promise<void> {

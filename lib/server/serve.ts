@@ -72,7 +72,7 @@ export function serve(options: ServeOptions, handler: SessionHandler | null = nu
   return new Server(listener, suite, options, handler);
 }
 
-/** One client of a server without a listener. */
+/** The connection of {@linkcode serveStreams}. */
 export interface ServedConnection extends AsyncDisposable {
   /** Resolves with the error that ended the connection; never rejects. */
   readonly closed: Promise<unknown>;
@@ -128,7 +128,7 @@ function suiteOf(options: ServeOptions): Suite {
   if (options.hostKeys.length === 0) throw new TypeError("A server needs a host key");
   checkPolicy(options.auth);
   const able = options.hostKeys.flatMap((key) => key.publicKey.algorithms);
-  // A given key of a type that is off by default is offered anyway.
+  // A type of key that is off by default is offered if such a key is given.
   const hostKey = algorithmOptions(options.algorithms).hostKey === undefined
     ? [...new Set([...suite.hostKey, ...able])]
     : suite.hostKey;
@@ -225,7 +225,7 @@ class Server implements SshServer {
     return proxies !== undefined && listsAddress(proxies, addressOf(remoteAddr));
   }
 
-  /** Reads the header of a proxy, within the time of a login, and serves the client that it names. */
+  /** Reads the header of a proxy, within the time limit of the login, and serves the client. */
   async #serveProxied(socket: Socket): Promise<void> {
     const { loginGraceTime = LOGIN_GRACE_MS, onError } = this.#options;
     try {
@@ -268,7 +268,7 @@ class Server implements SshServer {
     transport.finished.then(() => this.#transports.delete(transport));
   }
 
-  /** sshd's PerSourcePenalties; that a source is refused is told once. */
+  /** sshd's PerSourcePenalties; the refusal of a source is reported once. */
   #isRefused(address: string, remoteAddr: Deno.Addr | null): boolean {
     if (!this.#penalties?.refuses(address)) return false;
     const untold = this.#penalties.untold(address);

@@ -5,7 +5,7 @@ import type { Socket } from "../transport/socket.ts";
 /** How often the delay of the event loop is measured, in milliseconds. */
 const LOOP_MS = 500;
 
-/** How a connection's login ended; `refused` before it began. */
+/** The outcome of a connection's login; `refused` if it did not begin. */
 export type LoginOutcome =
   | "accepted"
   | "refused"
@@ -14,14 +14,14 @@ export type LoginOutcome =
   | "noAuth"
   | "graceExceeded";
 
-/** What metrics tell of a server. */
+/** The values that the metrics of a server read. */
 export interface MeasuredServer {
   readonly connections: number;
   /** Channels open on all connections. */
   readonly channels: number;
 }
 
-/** The metrics of one server; nothing is measured unless something collects it. */
+/** The metrics of one server; measured only while they are collected. */
 export interface ServerMetrics extends Disposable {
   login(outcome: LoginOutcome): void;
   /** A socket whose bytes are counted. */
@@ -88,7 +88,7 @@ class Measurement implements ServerMetrics {
     this.#running.dispose();
   }
 
-  /** How late a timer runs: the time for which a busy event loop delays everything. */
+  /** The delay of the event loop: how late a timer runs. */
   #measureLoop(meter: Meter): void {
     const delay = meter.createHistogram("ssh.server.event_loop.delay", {
       unit: "s",

@@ -43,7 +43,7 @@ export class Startups {
     else this.#sources.delete(source);
   }
 
-  /** From `begin` on, a growing share of newcomers is dropped at random. */
+  /** From `begin`, a growing share of new connections is dropped at random. */
   #isDropped(): boolean {
     const { begin, rate, full } = this.#limits;
     if (this.#count < begin) return false;

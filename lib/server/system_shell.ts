@@ -14,7 +14,7 @@ export interface SystemShellOptions {
   readonly cwd?: string;
   /**
    * Additional variables for commands. By default they get HOME, USER, LOGNAME, PATH and LANG of this
-   * process, if it may read them, and SHELL; nothing else, since a server's environment contains its
+   * process, if it may read them, and SHELL; nothing else, because a server's environment may contain
    * secrets.
    */
   readonly env?: Readonly<Record<string, string>>;
@@ -23,10 +23,10 @@ export interface SystemShellOptions {
 }
 
 /**
- * A handler that runs commands through the system's shell, as sshd does, with the rights of this
- * process: every user who can log in has them. Needs `--allow-run`. An agent that the client
- * lends is at SSH_AUTH_SOCK while the command runs, and its display at DISPLAY. SSH_CONNECTION
- * and SSH_CLIENT tell the addresses of the connection.
+ * A handler that runs commands through the system's shell, as sshd does, with the rights of this process,
+ * which every logged-in user gets. Needs `--allow-run`. A forwarded agent is available at SSH_AUTH_SOCK
+ * while the command runs, and a forwarded display at DISPLAY. SSH_CONNECTION and SSH_CLIENT have the
+ * addresses of the connection.
  *
  * A client that requests a terminal gets one (`ssh -t`) if the machine has `script` of util-linux and
  * `stty`, and `--allow-run` covers both; otherwise its request is refused, and its commands have pipes.
@@ -97,7 +97,7 @@ export function systemShell(options: SystemShellOptions = {}): SessionHandler {
   return Object.assign(run, { hasTerminals });
 }
 
-/** A program without a terminal. */
+/** A running program without a terminal. */
 function plainProgram(
   shell: string,
   command: string | null,
@@ -109,7 +109,7 @@ function plainProgram(
   return { child, early: new Uint8Array(0), resize: () => {} };
 }
 
-/** The variables of this process that programs expect; sshd has the same list. */
+/** The variables of this process that programs expect, as in sshd. */
 const OWN_VARIABLES = ["HOME", "USER", "LOGNAME", "PATH", "LANG"];
 
 /** The default PATH. */
@@ -133,7 +133,7 @@ function connectionVariables({ login, channel }: Session): Record<string, string
   };
 }
 
-/** What a pipe of a command holds. */
+/** The capacity of a pipe, in bytes. */
 const BLOCK = 64 * 1024;
 
 /** Forwards the client's input to a command, which may end without reading it. */
@@ -152,8 +152,8 @@ async function feed(stdin: WritableStream<Uint8Array>, { channel }: Session): Pr
 }
 
 /**
- * Sends what a command writes, each piece in the memory of the one before. The client may go without
- * reading that, and a program that a command has left running may hold its pipes open: both end this.
+ * Sends the output of a command, reusing one buffer. Ends, too, if the client leaves without reading, or if
+ * a background program keeps the pipes open after the command.
  */
 async function drain(
   from: ReadableStream<Uint8Array<ArrayBuffer>>,
@@ -186,6 +186,6 @@ function kill(child: ChildProcess, signal: Deno.Signal): void {
   try {
     child.kill(signal);
   } catch {
-    // It has ended already, or the name is none of this system's.
+    // It has ended already, or the system does not have the signal.
   }
 }

@@ -5,10 +5,10 @@ import { runtime } from "../runtime/runtime.ts";
 import type { Pty } from "../session/pty.ts";
 import type { TerminalMode } from "../wire/numbers.ts";
 
-/** The longest name of a terminal device; anything longer is output. */
+/** The longest name of a terminal device; longer text is output. */
 const MAX_DEVICE = 64;
 
-/** A program on a new terminal. */
+/** A running program with a terminal. */
 export interface TerminalProgram {
   readonly child: ChildProcess;
   /** Output that arrived together with the name of the terminal. */
@@ -40,8 +40,8 @@ async function says(program: string, word: string): Promise<boolean> {
 
 /**
  * Starts a shell, or a command in it, at a new terminal, as sshd does: with the client's size and modes,
- * TERM and SSH_TTY. The program's exit status is that of `child`; 128 and its number for a signal. The
- * end of `child` takes the terminal away, which hangs up on everything that runs there.
+ * TERM and SSH_TTY. The program's exit status is that of `child`; 128 and its number for a signal. The end
+ * of `child` closes the terminal, which sends SIGHUP to everything that runs there.
  *
  * @param command The command; null for an interactive shell
  */
@@ -64,7 +64,7 @@ export async function startAtTerminal(
   ];
   const child = runtime.programs.spawn("script", {
     ...options,
-    // `script` gives its command to $SHELL.
+    // `script` runs its command with $SHELL.
     env: { ...options.env, TERM: pty.term, SHELL: "/bin/sh" },
     args: ["-qec", start.join("\n"), "/dev/null"],
     stdin: "piped",
@@ -76,7 +76,7 @@ export async function startAtTerminal(
   let setting = false;
   const set = async () => {
     setting = true;
-    // While a window is being resized, only the last size counts.
+    // Set only the last size while a window is being resized.
     for (let size; (size = wanted) !== null;) {
       wanted = null;
       const args = ["-F", device, "rows", `${size.rows}`, "cols", `${size.columns}`];
@@ -94,7 +94,7 @@ export async function startAtTerminal(
   };
 }
 
-/** The name of the terminal, which comes first, and what comes after it. */
+/** The name of the terminal at the start of the output, and the rest. */
 async function firstLine(
   stdout: ReadableStream<Uint8Array>,
 ): Promise<{ device: string; early: Uint8Array }> {
@@ -119,7 +119,7 @@ async function firstLine(
   }
 }
 
-/** Modes whose name stty has in lower case, with a minus to turn them off. */
+/** Modes with the same name in lower case in stty, where a minus turns them off. */
 const SWITCHES: readonly TerminalMode[] = [
   ...["IGNPAR", "PARMRK", "INPCK", "ISTRIP", "INLCR", "IGNCR", "ICRNL", "IUCLC"] as const,
   ...["IXON", "IXANY", "IXOFF", "IMAXBEL", "IUTF8", "ISIG", "ICANON", "XCASE", "ECHO"] as const,
@@ -128,7 +128,7 @@ const SWITCHES: readonly TerminalMode[] = [
   ...["PARENB", "PARODD"] as const,
 ];
 
-/** Control characters by stty's names for them. */
+/** The names of control characters in stty. */
 const CHARACTERS: Readonly<Partial<Record<TerminalMode, string>>> = {
   VINTR: "intr",
   VQUIT: "quit",
@@ -146,7 +146,7 @@ const CHARACTERS: Readonly<Partial<Record<TerminalMode, string>>> = {
   VDISCARD: "discard",
 };
 
-/** Sets modes, in one go unless stty does not have one of them: then each by itself. */
+/** Sets modes with one call of stty; if stty refuses one of them, each separately. */
 function setModes(modes: Pty["modes"]): string {
   const given = modeArguments(modes);
   const each = given.map((words) => `stty ${words}`).join("; ");

@@ -5,7 +5,7 @@ import { onTimeout } from "../waiting.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 import type { ServeOptions } from "./options.ts";
 
-/** How often a limit is looked at while it runs. */
+/** How often a limit is checked while it runs. */
 const LOOKS = 10;
 
 /** Disconnects clients that are dead, idle or connected for too long, according to the options. */
@@ -48,7 +48,7 @@ export function limitTime(
   transport.closed.then(() => running.dispose());
 }
 
-/** Calls `end` once what is watched has been idle and the same for so long. */
+/** Calls `end` once the watched value has been idle and unchanged for the given time. */
 function endIdle(
   limit: number,
   watched: () => unknown,

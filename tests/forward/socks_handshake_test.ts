@@ -221,11 +221,11 @@ for (const [what, error, code] of reasons) {
 }
 
 const mistakes: [string, (Uint8Array | null)[], number[], string][] = [
-  ["an end at once", [null], [], "left before"],
-  ["an end within its methods", [Uint8Array.of(5, 3, 0), null], [], "left before"],
-  ["an end within its user", [socks4(97), null], [], "left before"],
+  ["an end at once", [null], [], "closed the connection before"],
+  ["an end within its methods", [Uint8Array.of(5, 3, 0), null], [], "closed the connection before"],
+  ["an end within its user", [socks4(97), null], [], "closed the connection before"],
   ["another version", [Uint8Array.of(6)], [], "does not speak SOCKS"],
-  ["no method of ours", [Uint8Array.of(5, 2, 1, 2)], [5, 0xff], "insists on a password"],
+  ["no method of ours", [Uint8Array.of(5, 2, 1, 2)], [5, 0xff], "requires a password"],
   [
     "another version in its request",
     [GREETING, Uint8Array.of(4, ...socks5().subarray(1))],
@@ -236,13 +236,13 @@ const mistakes: [string, (Uint8Array | null)[], number[], string][] = [
     "a BIND",
     [GREETING, Uint8Array.of(5, 2, ...socks5().subarray(2))],
     [5, 0, ...reply5(7)],
-    "something else than CONNECT",
+    "a command other than CONNECT",
   ],
   [
     "a BIND of SOCKS 4",
     [Uint8Array.of(4, 2, ...socks4(0).subarray(2))],
     REFUSED4,
-    "something else than CONNECT",
+    "a command other than CONNECT",
   ],
   [
     "an address type of 2",

@@ -62,7 +62,7 @@ for (const [name, header, expected] of good) {
 const wrong: [string, Uint8Array, string][] = [
   ["no header", bytes("SSH-2.0-OpenSSH_9.2\r\n"), 'begins with "SSH-2.0-Open"'],
   ["nothing", bytes(""), "too early"],
-  ["an endless line", bytes(`PROXY TCP4 ${"1".repeat(200)}`), "no end"],
+  ["an endless line", bytes(`PROXY TCP4 ${"1".repeat(200)}`), "does not end"],
   ["no port", bytes("PROXY TCP4 192.0.2.7 10.0.0.1 8080\r\n"), "PROXY TCP4"],
   ["a large port", bytes("PROXY TCP4 192.0.2.7 10.0.0.1 65536 22\r\n"), "PROXY TCP4"],
   ["a name", bytes("PROXY TCP4 localhost 10.0.0.1 8080 22\r\n"), "PROXY TCP4"],
