@@ -188,7 +188,7 @@ export class FurtherSessions {
   #look(left: number): void {
     const { connections, channels: { useful } } = this.#remote;
     if (this.#channels !== "auto") {
-      const isEach = connections === this.#channels && connections > 1;
+      const isEach = connections === this.#channels;
       return this.#open(this.#channels, isEach ? "one a connection" : "as asked for");
     }
     if (useful > 1 && this.#sessions.length === 0) {
