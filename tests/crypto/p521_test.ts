@@ -6,7 +6,6 @@ import { core } from "../../lib/crypto/wasm.ts";
 import { encodeHex } from "../../lib/encoding.ts";
 import { testVectors } from "../vectors/read.ts";
 import { noise } from "../support/random.ts";
-import { derNumbers } from "./der_numbers.ts";
 import { hex } from "./packets.ts";
 
 const SIZE = 66;
@@ -73,12 +72,6 @@ Deno.test("nistp521: the scalar 1 is the base point's, and both sides of ECDH ag
   const [ours, theirs] = [generateEcdsa("nistp521"), generateEcdsa("nistp521")];
   const secret = core().agree("nistp521", ours.scalar, theirs.point);
   assertEquals(secret, core().agree("nistp521", theirs.scalar, ours.point));
-});
-
-testVectors("ecdsa_secp521r1_sha512", ({ publicKey, message, signature, result }) => {
-  const numbers = derNumbers(signature);
-  const valid = numbers !== null && verifyEcdsa("nistp521", publicKey, message, ...numbers);
-  assertEquals(valid, result === "valid");
 });
 
 testVectors("ecdh_secp521r1", ({ publicKey, privateKey, shared, result }) => {

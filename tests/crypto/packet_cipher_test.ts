@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { equals } from "@std/bytes";
 import { ProtocolError } from "../../lib/errors.ts";
 import { Opener, Sealer } from "../../lib/crypto/packet_cipher.ts";
 import { noise } from "../support/random.ts";
@@ -6,17 +7,18 @@ import { answer, drain, keysFor, nameOf, pairFor, PROTECTED, sealOne, SUITES } f
 
 /** Around blocks, four-block chunks and the sizes where kernels change. */
 const LENGTHS = [...Array(1100).keys()].slice(1).concat([2047, 4096, 8191, 32768, 35000, 262000]);
+/** 3DES is slow, and has one way for all lengths. */
+const LENGTHS_3DES = LENGTHS.filter((length) => length < 100 || length % 97 === 0);
+const payloads = new Map(LENGTHS.map((length) => [length, noise(length, length)]));
 
 for (const suite of SUITES) {
   Deno.test(`${nameOf(suite)}: opens what it seals, at every length`, () => {
     using pair = pairFor(suite);
-    for (const length of LENGTHS) {
-      const payload = noise(length, length);
+    for (const length of suite.cipher === "3des-cbc" ? LENGTHS_3DES : LENGTHS) {
+      const payload = payloads.get(length)!;
       pair.opener.push(sealOne(pair.sealer, payload));
       const opened = pair.opener.next();
-      assert(opened !== null);
-      assertEquals(opened.length, length);
-      assert(opened.every((byte, at) => byte === payload[at]), `payload of ${length}`);
+      assert(opened !== null && equals(opened, payload), `payload of ${length}`);
       assertEquals(pair.opener.next(), null);
     }
   });

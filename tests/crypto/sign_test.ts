@@ -14,9 +14,7 @@ import {
   verifyRsa,
 } from "../../lib/crypto/sign.ts";
 import { decodeHex, encodeHex } from "../../lib/encoding.ts";
-import { testVectors } from "../vectors/read.ts";
 import { noise } from "../support/random.ts";
-import { derNumbers } from "./der_numbers.ts";
 import { hex } from "./packets.ts";
 import { rsaKey } from "./rsa_key.ts";
 
@@ -228,35 +226,4 @@ function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
     base = base * base % modulus;
   }
   return result;
-}
-
-testVectors("ed25519", ({ publicKey, message, signature, result }) => {
-  assertEquals(verifyEd25519(publicKey, message, signature), result === "valid");
-});
-
-for (
-  const [set, curve] of [
-    ["ecdsa_secp256r1_sha256", "nistp256"],
-    ["ecdsa_secp384r1_sha384", "nistp384"],
-  ] as const
-) {
-  testVectors(set, ({ publicKey, message, signature, result }) => {
-    const numbers = derNumbers(signature);
-    const valid = numbers !== null && verifyEcdsa(curve, publicKey, message, ...numbers);
-    assertEquals(valid, result === "valid");
-  });
-}
-
-for (
-  const [set, hash] of [
-    ["rsa_2048_sha256", "SHA-256"],
-    ["rsa_2048_sha512", "SHA-512"],
-    ["rsa_4096_sha512", "SHA-512"],
-  ] as const
-) {
-  testVectors(set, ({ modulus, exponent, message, signature, result }) => {
-    if (result === "acceptable") return;
-    const valid = verifyRsa(hash, modulus, exponent, message, signature);
-    assertEquals(valid, result === "valid");
-  });
 }

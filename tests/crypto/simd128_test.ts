@@ -15,6 +15,3 @@ await import("./kernels_test.ts");
 await import("./cipher_test.ts");
 await import("./digest_test.ts");
 await import("./packet_cipher_test.ts");
-await import("./packet_rules_test.ts");
-await import("./packet_keys_test.ts");
-await import("./fuzz_test.ts");

@@ -1,4 +1,4 @@
-/** Wycheproof's signatures, verified and made through key objects. */
+/** Wycheproof's signatures, verified and made through key objects, and thereby by the core. */
 import { assertEquals } from "@std/assert";
 import { encodeBase64 } from "../../lib/encoding.ts";
 import { KeyFormatError } from "../../lib/errors.ts";
