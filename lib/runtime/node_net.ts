@@ -244,25 +244,46 @@ function listening(options: ListenOptions, family: number): Server {
   else {
     const { host, port } = options as { host: string; port: number };
     const handle = create(host, port, family);
-    if (typeof handle === "number") throw listenError(handle, options);
+    if (typeof handle === "number") throw listenError(nameOf(handle), options);
     const failed = handle.listen(BACKLOG);
     if (failed !== 0) {
       handle.close();
-      throw listenError(failed, options);
+      throw listenError(nameOf(failed), options);
     }
     server.listen(handle);
   }
-  if (server.address() === null) {
-    // The error is emitted later; binding once more returns its number.
-    const number = options.path === undefined ? null : create?.(options.path, -1, -1);
-    throw listenError(typeof number === "number" ? number : null, options);
+  // Not the address: Node's server has the path of a socket that it could not make, too.
+  if (!server.listening || server.address() === null) {
+    throw listenError(refusal(options, create), options);
   }
   return server;
 }
 
-/** @param number The system's number of the error; null if it is not known */
-function listenError(number: number | null, { host, port, path }: ListenOptions): Error {
-  const code = number === null ? "EADDRINUSE" : builtin("node:util").getSystemErrorName(number);
+/** What Bun's own function throws at once, its `node:net` emits later. */
+interface BunListen {
+  listen(options: object): { stop(now: boolean): void };
+}
+
+/** The code of the error, by binding once more; if that is possible by now, the address was in use. */
+function refusal({ host, port, path }: ListenOptions, create: CreateHandle | undefined): string {
+  const { Bun } = globalThis as { Bun?: BunListen };
+  const address = path === undefined ? { hostname: host, port } : { unix: path };
+  try {
+    Bun?.listen({ ...address, socket: { data() {} } }).stop(true);
+  } catch (error) {
+    return `${(error as { code?: unknown }).code}`;
+  }
+  const handle = path === undefined ? undefined : create?.(path, -1, -1);
+  if (typeof handle === "number") return nameOf(handle);
+  handle?.close();
+  return "EADDRINUSE";
+}
+
+function nameOf(number: number): string {
+  return builtin("node:util").getSystemErrorName(number);
+}
+
+function listenError(code: string, { host, port, path }: ListenOptions): Error {
   const at = path ?? `${host}:${port}`;
   const known = code === "EADDRINUSE"
     ? platformError("AddrInUse", `Address already in use: ${at}`)

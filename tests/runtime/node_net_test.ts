@@ -113,6 +113,19 @@ nodeTest("A Node unix socket has a path, and its file is removed with the listen
   listener.close();
 });
 
+nodeTest(
+  "A Node unix socket is refused at once where there is a file, or no folder",
+  async () => {
+    if (Deno.build.os === "windows") return;
+    await using folder = await tempFolder();
+    const path = await folder.write("file", "kept");
+    const error = assertThrows(() => nodeNet.listenUnix(path), Error, path);
+    assertEquals(isError(error, "AddrInUse"), true);
+    assertThrows(() => nodeNet.listenUnix(folder.join("none/socket")), Error, "none/socket");
+    assertEquals(await Deno.readTextFile(path), "kept");
+  },
+);
+
 /** In these versions the imitation of Node is incomplete: its files and listeners are asynchronous. */
 function nodeTest(name: string, fn: () => void | Promise<void>): void {
   Deno.test({ name, ignore: WITHOUT_DESCRIPTORS, fn });
