@@ -111,6 +111,7 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 if (import.meta.main) {
-  // Exits explicitly, because a read of standard input may still be pending.
-  runtime.process.exit(await main(runtime.process.args));
+  // Exits explicitly, because a read of standard input may still be pending. Not awaited, because a module
+  // that awaits cannot be loaded by require().
+  main(runtime.process.args).then((code) => runtime.process.exit(code));
 }

@@ -28,6 +28,7 @@ const TASKS: Readonly<Record<string, (job: never) => Promise<unknown>>> = {
   client: (job: HostLogin) => clientSteps(job),
   files,
   tunnels,
+  taken,
   agents,
   config,
   server,
@@ -72,6 +73,33 @@ async function tunnels(job: HostLogin): Promise<string[]> {
     await echoed(net.connect(far.addr.port, "127.0.0.1"), "from the server"),
     await echoed(host.nodeSocket(target), "over a Node socket"),
   ];
+}
+
+/** Listens where it cannot: what the errors are called, or their codes. */
+async function taken(job: HostLogin): Promise<string[]> {
+  await using host = await logIn(job);
+  await using near = await host.forwardLocal({ from: { port: 0 }, to: "localhost:1" });
+  const { port } = near.addr;
+  const hostKeys = [await generateKey()];
+  const listen = (port: number, hostname: string) => () =>
+    Promise.resolve(serve({ port, hostname, hostKeys, auth: { none: () => true } }));
+  return [
+    await failure(listen(port, "127.0.0.1")),
+    await failure(listen(0, "192.0.2.1")), // an address of no machine
+    await failure(() => host.forwardLocal({ from: { port }, to: "localhost:1" })),
+    await failure(() => host.forwardSocks({ port })),
+    await failure(() => host.forwardLocal({ from: { path: job.local }, to: "localhost:1" })),
+  ];
+}
+
+async function failure(run: () => Promise<AsyncDisposable>): Promise<string> {
+  try {
+    await using _listening = await run();
+    return "listens";
+  } catch (error) {
+    const { name, code } = error as Error & { code?: string };
+    return name === "Error" ? `${code}` : name;
+  }
 }
 
 /** Logs in with the keys of the agent of SSH_AUTH_SOCK, and lends keys of its own to programs. */
