@@ -31,20 +31,20 @@ const GOOD: Release = {
 };
 
 const releases: [string, Partial<Release>, string | null][] = [
-  ["its section is dated and what is unreleased is empty", {}, null],
+  ["its section is dated and the unreleased section is empty", {}, null],
   ["the tag is this commit", { tagged: "abc" }, null],
   ["the tag is another commit", { tagged: "def" }, "tag v1.2.3 is another commit"],
-  ["the version is none", {
+  ["the version is malformed", {
     version: "v1",
     changelog: "## v1 - 2026-12-01\n\n- A thing.\n",
   }, "not a version"],
   ["the changelog does not have it", { version: "1.2.4" }, 'no section "1.2.4'],
   ["its section is empty", { version: "1.2.2" }, "1.2.2 is empty"],
   ["its section has no date", { changelog: "## 1.2.3\n\n- A thing.\n" }, "has no date"],
-  ["something is unreleased", {
+  ["the unreleased section is not empty", {
     changelog: CHANGELOG.replace("### Added\n", "### Added\n\n- Another thing.\n"),
   }, 'under "Unreleased"'],
-  ["files are not committed", { changes: " M mod.ts" }, "not committed:\n M mod.ts"],
+  ["files are not committed", { changes: " M mod.ts" }, "uncommitted changes:\n M mod.ts"],
 ];
 for (const [name, change, problem] of releases) {
   Deno.test(`A release is ${problem === null ? "ready" : "refused"} if ${name}`, () => {
