@@ -55,7 +55,7 @@ export interface AddedKey extends KeyConstraints {
  * @throws {KeyFormatError | ProtocolError} If the key is not acceptable, or a constraint is unknown
  */
 export function decodeAddedKey(request: Uint8Array): AddedKey {
-  // The key keeps views on it, and wipes it in the end; whose the request is wipes that.
+  // The key keeps views of it and wipes it when disposed; the owner of the request wipes that.
   const secret = request.slice();
   const wiped = [secret];
   const wipe = () => wiped.forEach((bytes) => bytes.fill(0));

@@ -4,7 +4,7 @@ import { runtime } from "../runtime/runtime.ts";
 /** The pipe of OpenSSH's agent on Windows. */
 const OPENSSH_PIPE = "openssh-ssh-agent";
 
-/** Of the user's machine, what decides where the agent is. */
+/** The properties of the machine that determine the path of the agent. */
 export interface AgentSurroundings {
   /** The operating system, as in `runtime.os`. */
   readonly os: string;
@@ -30,7 +30,7 @@ export function userAgentPath(
 }
 
 /**
- * What decides on this machine.
+ * The properties of this machine.
  *
  * @param variable Reads an environment variable
  */
@@ -42,7 +42,7 @@ export function surroundings(
 
 /**
  * The pipe of a user's Pageant is named `pageant.USER.HASH`, with a hash that only the system can compute.
- * Every user may create pipes: of several with such a name, none is trusted.
+ * Every user may create pipes, so none is trusted if several have such a name.
  */
 function pageantOf(user: string | undefined, names: readonly string[]): string | null {
   if (!user) return null;
@@ -53,7 +53,7 @@ function pageantOf(user: string | undefined, names: readonly string[]): string |
   return found.length === 1 ? found[0]! : null;
 }
 
-/** The path to connect to: on Windows, one of a pipe may be written as OpenSSH and PuTTY do. */
+/** The path to connect to; on Windows, paths of pipes may be written as for OpenSSH or PuTTY. */
 export function connectablePath(path: string, os: string = runtime.os): string {
   return os === "windows" ? pipePath(path) ?? path : path;
 }

@@ -14,7 +14,7 @@ const METHOD = "publickey";
 /** Keys to try: servers disconnect after 6 failures, and another method may follow. */
 const KEYS_TRIED = 5;
 
-/** Which of an agent's keys to log in with. */
+/** Selects the keys of an agent to log in with. */
 export interface AgentAuthOptions {
   /** Selects the keys to try; all by default. */
   readonly only?: (key: PublicKey) => boolean;

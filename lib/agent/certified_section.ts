@@ -36,7 +36,7 @@ export function certifiedSection(section: Uint8Array, certificate: PublicKey): U
 }
 
 /**
- * Reads what follows the type and the certificate.
+ * Reads the fields after the type and the certificate.
  *
  * @returns The private section of the plain key; the caller wipes it
  * @throws {KeyFormatError | ProtocolError} If the type is unknown, or fields are missing

@@ -11,7 +11,7 @@ import { relay } from "./relay.ts";
 import { tryBind } from "./session_bind.ts";
 import { type AgentAddress, openAgent } from "./source.ts";
 
-/** What a session asks for its agent with, and what the server's connections to it are. */
+/** The names of the session request for an agent and of the channels that the server opens for it. */
 const { IANA, OPENSSH } = AGENT_FORWARDING;
 
 /** Maximum parallel connections to the agent from a server. */

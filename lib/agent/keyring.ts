@@ -78,7 +78,7 @@ export class Keyring implements AgentSource, Disposable {
   }
 
   /**
-   * Adds a key, or changes the constraints of one that is there.
+   * Adds a key, or changes the constraints of an existing one.
    *
    * @param key The key; the keyring owns it, and wipes it when it is removed
    * @throws {RequestDeniedError} If the keyring is locked or full, or cannot ask for confirmation

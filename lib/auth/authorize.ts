@@ -20,7 +20,7 @@ export interface KeyAttempt {
   readonly maySet?: (name: string) => boolean;
 }
 
-/** The authorities whose certificates log in without a line of `authorized_keys`, and the users. */
+/** The authorities whose certificates may log in without a line of `authorized_keys`, and for which users. */
 export interface TrustedAuthorities {
   readonly keys: readonly PublicKey[];
   /** The principals that may log in as the user. */
@@ -31,8 +31,8 @@ export interface TrustedAuthorities {
 const CRITICAL = ["force-command", "source-address", "verify-required"];
 
 /**
- * What `authorized_keys` grants a key or certificate (sshd(8)); null for nothing. The first matching
- * line counts.
+ * The grant of `authorized_keys` for a key or certificate (sshd(8)); null for none. The first matching line
+ * counts.
  */
 export function authorize(text: string, attempt: KeyAttempt): Grant | null {
   const { key: { certificate }, key, user } = attempt;
@@ -57,8 +57,8 @@ export function authorize(text: string, attempt: KeyAttempt): Grant | null {
 }
 
 /**
- * What a certificate grants without a line, to a user whom one of its principals names; null if it is
- * not valid now, from this address, or for the user.
+ * The grant of a certificate without a line, for a user in its principals; null if it is not valid now,
+ * from this address, or for the user.
  */
 export function certifiedGrant(
   certificate: Certificate,
@@ -87,7 +87,7 @@ export function certifiedGrant(
   });
 }
 
-/** What the options of a line grant; null if they exclude the client's address or have expired. */
+/** The grant by the options of a line; null if they exclude the client's address or have expired. */
 function grantOf(
   { options }: AuthorizedKey,
   { address, now = new Date(), maySet = () => false }: KeyAttempt,

@@ -31,9 +31,9 @@ export async function failureDelay(
 }
 
 /**
- * When a refusal is due, in milliseconds from the request: the least time, and what takes longer is
- * rounded up to twice that, four times and so on. The same user always gets the same addition; a
- * random one would vanish in the average of many attempts.
+ * When a refusal is due, in milliseconds from the request: after the least time, or, if it took longer,
+ * after twice that, four times and so on. The same user always gets the same addition; a random one would
+ * vanish in the average of many attempts.
  */
 export function refusalTime(user: string, elapsed: number): number {
   let due = FAILURE_MS + JITTER_MS * fraction(user);

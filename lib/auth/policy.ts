@@ -45,9 +45,9 @@ export interface HostClaim {
 }
 
 /**
- * Which users may log in, and by which methods. A method that is not given is not offered. A policy
- * should take the same time for unknown users as for known ones, for example by hashing the password
- * in both cases.
+ * Decides which users may log in, by methods. A method that is not given is not offered. A policy should
+ * take the same time for unknown users as for known ones, for example by hashing the password in both
+ * cases.
  *
  * @example
  * ```ts

@@ -44,7 +44,7 @@ export interface AuthAttempt {
 
 /** Options of a server's logins. */
 export interface ServerAuthOptions {
-  /** Which users may log in, and how. */
+  /** The policy for logins. */
   policy: ServerAuthPolicy;
   /** Failed attempts before the server disconnects, 6 by default. */
   maxTries?: number;

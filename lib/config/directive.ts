@@ -12,7 +12,7 @@ export interface Directive<T> {
   readonly read: (args: Arguments) => T | undefined;
   /** Combines an earlier value with a later one; by default the earlier one counts. */
   readonly add?: (held: T, more: T) => T;
-  /** The texts that `ssh -G` prints for it, each on a line of its own. */
+  /** The texts that `ssh -G` prints for it, one per line. */
   readonly show: (value: T) => readonly string[];
   /** The default; undefined is not printed. */
   readonly otherwise?: T | ((settings: Partial<HostSettings>) => T | undefined);
@@ -71,7 +71,7 @@ export function wordsOnce(
   return directive(read, otherwise, (list) => list.join(" "));
 }
 
-/** Values that add up, each printed on a line of its own. */
+/** Values that are collected, printed one per line. */
 export function adding<T>(
   read: (args: Arguments) => readonly T[],
   show: (value: T) => string,

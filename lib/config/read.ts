@@ -16,7 +16,7 @@ const SYSTEM_FOLDER = "/etc/ssh";
 
 /** Options for reading a file. */
 interface ReadRules {
-  /** Whether it is the user's file, whose includes are in `~/.ssh`. */
+  /** Whether it is the user's file; its includes are in `~/.ssh`. */
   readonly ofUser: boolean;
   /** Whether it is refused if other users can write it. */
   readonly checked: boolean;

@@ -38,17 +38,17 @@ const POINT_BYTES = { nistp256: 65, nistp384: 97, nistp521: 133 } as const;
 /** X25519 (RFC 8731); K is the 32 bytes read as a big-endian number (§3.1). */
 const curve25519 = coreMethod("x25519", asMpint, X25519_BYTES);
 
-/** ML-KEM-768 beside X25519 (draft-ietf-sshm-mlkem-hybrid-kex); K is a string, not an mpint (§2.4). */
+/** ML-KEM-768 with X25519 (draft-ietf-sshm-mlkem-hybrid-kex); K is a string, not an mpint (§2.4). */
 const mlkem768x25519 = coreMethod("mlkem768x25519", asString, ML_KEM_BYTES + X25519_BYTES);
 
-/** ML-KEM-768 beside ECDH over P-256 (the same draft); K is a string. */
+/** ML-KEM-768 with ECDH over P-256 (the same draft); K is a string. */
 const mlkem768nistp256 = coreMethod(
   "mlkem768nistp256",
   asString,
   ML_KEM_BYTES + POINT_BYTES.nistp256,
 );
 
-/** Streamlined NTRU Prime beside X25519 (RFC 9941); K is a string, not an mpint. */
+/** Streamlined NTRU Prime with X25519 (RFC 9941); K is a string, not an mpint. */
 const sntrup761x25519 = coreMethod("sntrup761x25519", asString, SNTRUP_BYTES + X25519_BYTES);
 
 /** ECDH over a NIST curve (RFC 5656 §4); K is the X coordinate as an mpint. */

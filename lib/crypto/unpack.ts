@@ -1,4 +1,4 @@
-/** What `wasm/unpack` exports. The caller's memory starts at the heap base. */
+/** The exports of `wasm/unpack`. Memory for the caller starts at the heap base. */
 interface Unpacker {
   readonly memory: WebAssembly.Memory;
   readonly __heap_base: WebAssembly.Global;
@@ -8,15 +8,15 @@ interface Unpacker {
 }
 
 const PAGE_BYTES = 65536;
-/** Where a .lzma file has its unpacked size: after the properties and the size of the dictionary. */
+/** The offset of the unpacked size in a .lzma file, after the properties and the dictionary size. */
 const SIZE_OFFSET = 5;
 
 /**
  * Unpacks LZMA data synchronously. Used for the core, because DecompressionStream is asynchronous, which
  * neither Cloudflare Workers nor Node's `require()` allow while a module is loaded.
  *
- * @param unpacker The WebAssembly module that unpacks. It is compiled for this one call, and faster than
- * JavaScript, which would end before it is optimized
+ * @param unpacker The WebAssembly module that unpacks. Although compiled for this call only, it is faster
+ *   than JavaScript, which would finish before it is optimized
  * @param packed A `.lzma` file with the parameters that `wasm/unpack` requires. It is trusted
  */
 export function unpack(

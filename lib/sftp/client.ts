@@ -17,11 +17,10 @@ import type { SftpTransferOptions } from "./transfer/transfer_options.ts";
 /**
  * The files of another machine, in the shape of the `Deno.*` file functions.
  *
- * Paths are the server's: `/` between steps, and relative ones start at the home directory. Names of any bytes
- * come from listings and go back unchanged; see `SftpDirEntry.name`. Every method
- * takes a `signal` and a `timeout`, and every request has a time-out. An extension that the server did not
- * announce is replaced by other requests where that is possible, and refused otherwise. A server that
- * breaks the protocol ends the session with one error.
+ * Paths are the server's: `/` between steps, and relative ones start at the home directory. Names of any
+ * bytes are preserved; see `SftpDirEntry.name`. Every method accepts a `signal` and a `timeout`, and every
+ * request has a time-out. If the server lacks an extension, other requests replace it if possible. A server
+ * that breaks the protocol ends the session with one error.
  *
  * @example
  * ```ts
@@ -59,17 +58,17 @@ import type { SftpTransferOptions } from "./transfer/transfer_options.ts";
  * ```
  */
 export class SftpClient implements AsyncDisposable {
-  /** The version spoken: 3. */
+  /** The version of the protocol: 3. */
   readonly version: number = 3;
   /** The extensions that the server announced, by name. */
   readonly extensions: ReadonlyMap<string, string>;
-  /** The bytes of one read and one write, and how many handles may be open (0: unknown). */
+  /** The limits of requests and open handles. */
   readonly limits: {
     /** The most bytes of one read request. */
     readonly readLength: number;
     /** The most bytes of one write request. */
     readonly writeLength: number;
-    /** The most open handles; 0 if the server does not say. */
+    /** The most open handles; 0 if unknown. */
     readonly openHandles: number;
   };
   readonly #remote: RemoteFileSystem;
@@ -87,12 +86,13 @@ export class SftpClient implements AsyncDisposable {
    * Starts a session on a channel that leads to an SFTP server.
    *
    * @param channel The channel; it is closed with the client, or if this fails
-   * @param options A signal, the milliseconds after which any request fails, the most bytes of one
-   * read or write, which are as many as the server takes unless given, whether the server has
-   * SYMLINK's paths in the draft's order instead of OpenSSH's, whether it has check-file without announcing it,
-   * and a function that opens further channels to the same server, for large files; it resolves to null if there
-   * is no room for one. `connections` is how many connections they are on. `reopen` opens a channel in place of this
-   * one after the connection was lost; null if it was not. Then the session continues on it
+   * @param options `signal`; `timeout`, the milliseconds after which a request fails; `requestLength`, the
+   *   most bytes of one read or write, by default the server's limit; `linkFirst`, whether the server has
+   *   SYMLINK's paths in the draft's order instead of OpenSSH's; `checkFile`, whether it supports
+   *   check-file without announcing it; `further`, which opens further channels to the same server for
+   *   large files, or resolves to null if there is no room; `connections`, how many connections those use;
+   *   `reopen`, which opens a channel on which the session continues after the connection was lost, or
+   *   resolves to null if it was not
    * @returns The client
    * @throws {SftpError} If the other end is not an SFTP server of version 3
    */
@@ -308,7 +308,7 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Makes a directory and those above it where they are missing; `mkdir` with `recursive`.
+   * Makes a directory and missing ones above it; `mkdir` with `recursive`.
    *
    * @param path The directory
    * @param options A signal
@@ -321,8 +321,8 @@ export class SftpClient implements AsyncDisposable {
   /**
    * Makes a new directory that only its owner may enter, for temporary files. It stays until it is removed.
    *
-   * @param options The directory to make it in, and what its name begins and ends with. Unless given, `dir`
-   * is `/tmp`, or the home directory where the server has no `/tmp`
+   * @param options The directory to make it in, and the prefix and suffix of its name. Unless given, `dir`
+   *   is `/tmp`, or the home directory if the server has no `/tmp`
    * @returns The absolute path
    * @throws {SftpError} If the server refuses
    */
@@ -333,12 +333,12 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Whether something has a name. A symbolic link that leads nowhere does not count, as for `stat`.
+   * Whether a path exists. A dangling symbolic link does not count, as for `stat`.
    *
-   * @param path What to look for
+   * @param path The path
    * @param options `isFile` asks for a regular file, `isDirectory` for a directory
-   * @returns Whether it is there, and is what was asked for
-   * @throws {SftpError} If the server refuses to tell
+   * @returns Whether it exists, and is of the requested kind
+   * @throws {SftpError} If the server refuses
    */
   exists(
     path: string,
@@ -350,7 +350,7 @@ export class SftpClient implements AsyncDisposable {
   /**
    * Removes a file, a symbolic link or an empty directory.
    *
-   * @param path What to remove
+   * @param path The file, link or directory
    * @param options `recursive` removes a directory with everything in it
    * @throws {SftpError} If the server refuses
    */
@@ -411,7 +411,7 @@ export class SftpClient implements AsyncDisposable {
    *
    * @param path The link
    * @param options A signal
-   * @returns The link's text, which is not to be trusted
+   * @returns The text of the link; do not trust it
    * @throws {SftpError} If there is no such link
    */
   readLink(path: string, options: SftpOptions = {}): Promise<string> {
@@ -421,7 +421,7 @@ export class SftpClient implements AsyncDisposable {
   /**
    * Makes a symbolic link.
    *
-   * @param target Where it leads
+   * @param target The target of the link
    * @param path The link
    * @param options A signal
    * @throws {SftpError} If the server refuses
@@ -436,7 +436,7 @@ export class SftpClient implements AsyncDisposable {
    * Makes a hard link (hardlink@openssh.com).
    *
    * @param from The file
-   * @param to Its second name
+   * @param to The new name
    * @param options A signal
    * @throws {SftpError} If the server refuses or cannot
    */
@@ -447,7 +447,7 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Asks for the size and the free space of a file's file system (statvfs@openssh.com).
+   * Asks for the size and free space of the file system of a file (statvfs@openssh.com).
    *
    * @param path Any file there
    * @param options A signal
@@ -473,10 +473,10 @@ export class SftpClient implements AsyncDisposable {
   /**
    * Asks for a user's home directory.
    *
-   * @param user The user; the one who is logged in unless given
+   * @param user The user; the logged-in user unless given
    * @param options A signal
    * @returns The directory
-   * @throws {SftpError} If the server does not know the user, or cannot tell
+   * @throws {SftpError} If the user is unknown, or the server does not support it
    */
   homeDirectory(user = "", options: SftpOptions = {}): Promise<string> {
     return this.#functions.homeDirectory(this.#remote, user, options);
@@ -488,8 +488,8 @@ export class SftpClient implements AsyncDisposable {
    * @param uids The numbers of users
    * @param gids The numbers of groups
    * @param options A signal
-   * @returns The names of those that the server knows
-   * @throws {SftpError} If the server cannot
+   * @returns The known names
+   * @throws {SftpError} If the server does not support it
    */
   usersAndGroups(
     uids: readonly number[],
@@ -502,8 +502,8 @@ export class SftpClient implements AsyncDisposable {
   /**
    * Walks a directory and everything below it, folders before their entries.
    *
-   * @param root Where to begin
-   * @param options How deep, and what to leave out
+   * @param root The directory to begin with
+   * @param options The depth, and what to skip
    * @returns The entries; leaving the loop early stops the listing
    * @throws {SftpError} If a folder cannot be listed
    */
@@ -512,7 +512,7 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Finds what a pattern matches. `*` and `?` match neither a slash nor a dot at the beginning of a name,
+   * Finds the matches of a pattern. `*` and `?` match neither a slash nor a dot at the beginning of a name,
    * `[a-z]` matches one character, a step `**` any number of folders, and `\\` escapes a character.
    *
    * @param pattern The pattern, such as `logs/*.txt`
@@ -573,8 +573,8 @@ export class SftpClient implements AsyncDisposable {
    *
    * @param path The file
    * @param data Its content: bytes, a blob, a response of `fetch`, or a stream
-   * @param options `append` adds to the content, `createNew` fails if the file exists, `create: false` if it
-   * does not; `mode` has the permission bits of a new file, `channels` how many a large file is spread over
+   * @param options `append` adds to the content, `createNew` fails if the file exists, `create: false` if
+   *   it does not; `mode` are the permission bits of a new file, `channels` the channels for a large file
    * @throws {SftpError} If the server refuses
    */
   async writeFile(
@@ -611,7 +611,7 @@ export class SftpClient implements AsyncDisposable {
    *
    * @param path The file
    * @param text Its content
-   * @param options As of `writeFile`
+   * @param options As for `writeFile`
    * @throws {SftpError} If the server refuses
    */
   writeTextFile(path: string, text: string, options: SftpWriteOptions = {}): Promise<void> {
@@ -619,18 +619,18 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Fetches a file, or with `recursive` a folder and everything in it, or with `glob` what a pattern
-   * matches.
+   * Fetches a file, or with `recursive` a folder and everything in it, or with `glob` the matches of a
+   * pattern.
    *
-   * A local file gets its name when it is complete. Names that could lead out of the folder are refused, and
-   * symbolic links are left out unless `links` says otherwise. Many files are transferred in parallel; if
-   * some fail, the others are transferred, too.
+   * A local file is written under a hidden name and renamed when it is complete. Names that could lead out
+   * of the folder are refused, and symbolic links are skipped unless `links` is set. Many files are
+   * transferred in parallel; if some fail, the others are transferred, too.
    *
    * @param remote The file or folder there
    * @param local The path or file URL of the copy here (of the folder to put it in, with `glob`), where `~` is the
    * home directory; or a stream
-   * @param options Whether to recurse, what to preserve, who gets the progress
-   * @returns What was transferred
+   * @param options Options of the transfer
+   * @returns The result of the transfer
    * @throws {SftpError} If the server refuses
    * @throws {SftpTransferError} If some files of a folder could not be transferred
    */
@@ -643,8 +643,8 @@ export class SftpClient implements AsyncDisposable {
   }
 
   /**
-   * Stores a file, or with `recursive` a folder and everything in it, or with `glob` what a pattern
-   * matches.
+   * Stores a file, or with `recursive` a folder and everything in it, or with `glob` the matches of a
+   * pattern.
    *
    * A file is written under a hidden name and renamed when it is complete. Many files are transferred in
    * parallel; if some fail, the others are transferred, too.
@@ -652,8 +652,8 @@ export class SftpClient implements AsyncDisposable {
    * @param local The path or file URL of the file or folder here, where `~` is the home directory; or bytes, a
    * blob, a response of `fetch`, or a stream
    * @param remote The path of the copy there (of the folder to put it in, with `glob`)
-   * @param options Whether to recurse, what to preserve, who gets the progress
-   * @returns What was transferred
+   * @param options Options of the transfer
+   * @returns The result of the transfer
    * @throws {SftpError} If the server refuses, or the source is cut off while it is read
    * @throws {SftpTransferError} If some files of a folder could not be transferred
    */
@@ -671,8 +671,8 @@ export class SftpClient implements AsyncDisposable {
    *
    * @param from The file or folder on this server
    * @param to The client of the other server, and the path of the copy there
-   * @param options As of `get` and `put`
-   * @returns What was transferred
+   * @param options As for `get` and `put`
+   * @returns The result of the transfer
    * @throws {SftpError} If a server refuses
    * @throws {SftpTransferError} If some files of a folder could not be transferred
    */
@@ -703,7 +703,7 @@ export class SftpClient implements AsyncDisposable {
   }
 }
 
-/** Runs a transfer in a span, with the number of files and bytes. */
+/** Runs a transfer in a span that records the number of files and bytes. */
 function spanned(name: string, run: () => Promise<TransferResult>): Promise<TransferResult> {
   return inSpan(name, "client", {}, async (span) => {
     const result = await run();

@@ -1,6 +1,6 @@
 /**
- * What {@linkcode SftpClient} is made of. It is loaded with the first session, and not with the class, which
- * every program that connects imports.
+ * The implementation of {@linkcode SftpClient}. It is loaded with the first session, because every program
+ * that connects imports the class.
  *
  * @module
  */

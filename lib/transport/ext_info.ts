@@ -3,7 +3,7 @@ import { ExtInfo } from "../wire/messages.ts";
 import { Reader } from "../wire/reader.ts";
 import { Writer } from "../wire/writer.ts";
 
-/** Extensions that one message may name; as many as OpenSSH takes. */
+/** The most extensions in one message, as in OpenSSH. */
 const MAX_EXTENSIONS = 1024;
 
 /** EXT_INFO as a message (RFC 8308 §2.3). */
@@ -14,7 +14,7 @@ export function encodeExtInfo(extensions: Readonly<Record<string, string>>): Uin
   return ExtInfo.encode({ count: entries.length, pairs: pairs.take() });
 }
 
-/** The extensions of EXT_INFO; the first of a name counts. */
+/** The extensions of EXT_INFO; the first value of a name counts. */
 export function decodeExtInfo(payload: Uint8Array): Map<string, Uint8Array> {
   const { count, pairs } = ExtInfo.decode(payload);
   if (count > MAX_EXTENSIONS) throw new ProtocolError("EXT_INFO names too many extensions");

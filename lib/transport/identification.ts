@@ -2,14 +2,14 @@ import { ConnectError, printable, ProtocolError } from "../errors.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 import type { Socket } from "./socket.ts";
 
-/** What we call ourselves; without CR LF, as it is hashed (RFC 4253 §4.2, §8). */
+/** Our identification, without CR LF, as it is hashed (RFC 4253 §4.2, §8). */
 export const IDENTIFICATION = "SSH-2.0-denossh_0.1";
 
-/** Longest line of ours without CR LF (RFC 4253 §4.2). */
+/** The longest identification without CR LF (RFC 4253 §4.2). */
 const MAX_OWN_LINE = 253;
 
 /**
- * What we call ourselves, with text after it.
+ * Our identification, followed by a text.
  *
  * @throws {TypeError} If the text is not printable ASCII, or too long
  */
@@ -22,23 +22,23 @@ export function withAddendum(text: string = ""): string {
   return line;
 }
 
-/** Longest line that is read, in bytes: RFC 4253 §4.2 allows 255, and OpenSSH reads 8192. */
+/** The longest line to read, in bytes: RFC 4253 §4.2 allows 255, and OpenSSH reads 8192. */
 const MAX_LINE = 8192;
-/** Lines that a server may send first, and their bytes: OpenSSH's client gives up likewise. */
+/** The most lines that a server may send before, and their bytes, as in OpenSSH's client. */
 const MAX_LINES_BEFORE = 1024;
 const MAX_BYTES_BEFORE = 64 * 1024;
 
-/** The peer's line, and what it sent behind it. */
+/** The peer's line, and the data after it. */
 export interface PeerIdentification {
   readonly line: string;
   readonly leftover: Uint8Array;
 }
 
 /**
- * Reads the peer's identification. Only a server may send other lines first (RFC 4253 §4.2).
+ * Reads the peer's identification. Only a server may send other lines before it (RFC 4253 §4.2).
  *
  * @param heard Called with the peer's first line while it has not identified itself
- * @throws {ConnectError} If what answers is not an SSH server
+ * @throws {ConnectError} If the answer is not from an SSH server
  * @throws {ProtocolError} If the line has another version
  */
 export async function readIdentification(
@@ -125,7 +125,7 @@ function refuse(said: string, from: "client" | "server", why?: string): ConnectE
   return new ConnectError(`The ${from} does not speak SSH: ${answer}${advice}`);
 }
 
-/** One character a byte, so that the hash of the key exchange covers exactly what was sent. */
+/** One character per byte, so that the exchange hash covers exactly the bytes sent. */
 function decode(line: number[]): string {
   return String.fromCharCode(...line);
 }

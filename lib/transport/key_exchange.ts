@@ -27,13 +27,13 @@ import {
 import type { PacketSink } from "./packet_sink.ts";
 import { strangersWork } from "./work_share.ts";
 
-/** What a key exchange needs to know and to change. */
+/** The state of a transport that a key exchange reads and changes. */
 export interface KeyExchangeRun {
   readonly role: Role;
   readonly suite: Suite;
   /** The server's own keys. */
   readonly hostKeys: readonly Signer[];
-  /** The client's verdict on the server's key; throws to refuse. */
+  /** Called by a client with the server's key; throws to refuse it. */
   readonly verifyHostKey: (key: PublicKey) => void | Promise<void>;
   /** Extensions that we announce to a client that asks for them. */
   readonly extensions: Readonly<Record<string, string>>;
@@ -41,13 +41,13 @@ export interface KeyExchangeRun {
   readonly sink: PacketSink;
   readonly opener: Opener;
   readonly identification: { readonly client: string; readonly server: string };
-  /** What the first exchange settled; null during the first. */
+  /** The results of the first exchange; null during the first. */
   readonly session: SessionIdentity | null;
-  /** Told as soon as the peer's KEXINIT is known, before anything else of it is looked at. */
+  /** Called when the peer's KEXINIT arrives, before it is evaluated. */
   onPeerKexInit(strict: boolean): void;
 }
 
-/** What the first exchange settles for the whole connection. */
+/** The results of the first exchange, which apply to the whole connection. */
 export interface SessionIdentity {
   readonly id: Uint8Array;
   readonly hostKey: PublicKey;
@@ -64,8 +64,8 @@ interface Exchanged {
 }
 
 /**
- * One key exchange, from our KEXINIT to both NEWKEYS (RFC 4253 §7, §9). Writers are held from the
- * first to the moment when our new keys are in force.
+ * One key exchange, from our KEXINIT to both NEWKEYS (RFC 4253 §7, §9). Writers are held from our KEXINIT
+ * until our new keys are in force.
  */
 export async function exchangeKeys(run: KeyExchangeRun): Promise<[SessionIdentity, Agreed]> {
   const { role, conversation, sink, opener } = run;
@@ -122,7 +122,7 @@ export async function exchangeKeys(run: KeyExchangeRun): Promise<[SessionIdentit
   }
 }
 
-/** A server offers no host key algorithm that it has no key for. */
+/** A server offers only host key algorithms for which it has a key. */
 function offeredSuite({ role, suite, hostKeys }: KeyExchangeRun): Suite {
   if (role === "client") return suite;
   const hostKey = suite.hostKey.filter((name) =>
@@ -132,9 +132,9 @@ function offeredSuite({ role, suite, hostKeys }: KeyExchangeRun): Suite {
 }
 
 /**
- * A client with Nagle's algorithm on sends nothing after its KEXINIT until that is acknowledged, which
- * the kernel leaves for 40 ms unless there is an answer to carry it: ours is one, if it comes second. For
- * clients that wait for the server's it is not late either.
+ * A client with Nagle's algorithm sends nothing after its KEXINIT until that is acknowledged. The kernel
+ * delays the acknowledgement by 40 ms unless it can be sent with an answer: our KEXINIT, if it is sent
+ * second. For clients that wait for the server's KEXINIT the delay is short.
  */
 async function patience(receiving: Promise<Uint8Array>): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>();
@@ -153,7 +153,7 @@ async function initiate(
   const agreement = await method.request(talkOf(run));
   using ours = agreement.initiate();
   run.sink.sendNow(agreement.init.encode({ publicValue: ours.publicValue }));
-  // The server computes now: time to have the kernels compiled.
+  // The server is computing: use the time to compile the kernels.
   if (run.session === null) await warmUpAfter(run.sink.drained(), agreed);
   const reply = agreement.reply.decode(await run.conversation.receive());
   const hostKey = parsePublicKey(reply.hostKey);
@@ -166,8 +166,8 @@ async function initiate(
     server: reply.publicValue,
     secret,
   });
-  // The verdict comes after the proof: until the signature holds, the key is anybody's.
-  // A host key on a token signs without a touch: OpenSSH requires no user presence either.
+  // Checked after the signature, which proves that the server has the key. A host key on a token may sign
+  // without a touch, as in OpenSSH.
   const lax = { noTouchRequired: true };
   if (!hostKey.verify(agreed.hostKey, transcript, reply.signature, lax)) {
     throw new HostKeyError(
@@ -203,7 +203,7 @@ async function respond(
   secrets: Uint8Array[],
 ): Promise<Exchanged> {
   const { method, hash } = row(KEX, agreed.kex);
-  // There is one: we offered no algorithm that we have no key for.
+  // There is one, because we offered only algorithms for which we have a key.
   const signer = run.hostKeys.find((key) => canUse(key.publicKey, agreed.hostKey))!;
   const agreement = await method.grant(talkOf(run));
   const init = agreement.init.decode(await run.conversation.receive());
@@ -222,7 +222,7 @@ async function respond(
   return { secret, hash: transcript, hostKey, signature };
 }
 
-/** Answers the client's value; in its turn, if that is costly and the client is not logged in yet. */
+/** Answers the client's value; before the login, a costly answer waits for its share of time. */
 function answered(
   { session, conversation }: KeyExchangeRun,
   agreement: Agreement,
@@ -246,7 +246,7 @@ function talkOf({ sink, conversation, suite }: KeyExchangeRun): KexTalk {
   };
 }
 
-/** H of RFC 4253 §8, RFC 4419 §3 and RFC 5656 §4; K goes in as its kex encodes it. */
+/** H of RFC 4253 §8, RFC 4419 §3 and RFC 5656 §4; K is encoded as its method requires. */
 function exchangeHash(
   run: KeyExchangeRun,
   hash: Parameters<typeof digest>[0],

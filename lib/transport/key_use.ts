@@ -1,9 +1,9 @@
 import { REKEY_BYTES, REKEY_MS, REKEY_PACKETS } from "../defaults.ts";
 
-/** The longest time that setTimeout takes, 24.8 days: more than that is for ever. */
+/** The longest time for setTimeout, 24.8 days; longer times count as unlimited. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** When to exchange keys anew. */
+/** When to exchange keys again. */
 export interface RekeyLimits {
   /** Bytes in one direction. */
   readonly bytes?: number;
@@ -13,13 +13,13 @@ export interface RekeyLimits {
   readonly milliseconds?: number;
 }
 
-/** What the keys in force have been used for, and when that is enough (RFC 4253 §9, RFC 4344 §3). */
+/** Counts the use of the current keys, and decides when to replace them (RFC 4253 §9, RFC 4344 §3). */
 export class KeyUse {
   readonly #bytes: number;
   readonly #packets: number;
-  /** Milliseconds for which keys may be used; undefined is for ever. */
+  /** Milliseconds for which keys may be used; undefined for no limit. */
   readonly lifetime: number | undefined;
-  /** Whether they have been used for that long. */
+  /** Whether that time is over. */
   expired = false;
   /** Bytes of payload received. */
   bytesIn = 0;
@@ -35,7 +35,7 @@ export class KeyUse {
     this.lifetime = milliseconds <= MAX_TIMER_MS ? milliseconds : undefined;
   }
 
-  /** New keys are in force. */
+  /** Called when new keys are in force. */
   renew(): void {
     this.bytesBefore += this.bytesIn;
     this.bytesIn = 0;
@@ -43,7 +43,7 @@ export class KeyUse {
     this.expired = false;
   }
 
-  /** Whether new keys are due. What a key exchange itself sends does not count, or it would never end. */
+  /** Whether new keys are due. Messages of a key exchange do not count, otherwise it would never end. */
   exceeds(sent: { readonly bytesSinceRekey: number; readonly packetsSinceRekey: number }): boolean {
     return Math.max(this.bytesIn, sent.bytesSinceRekey) >= this.#bytes ||
       Math.max(this.packetsIn, sent.packetsSinceRekey) >= this.#packets ||

@@ -2,26 +2,26 @@ import { ProtocolError } from "../errors.ts";
 import type { HostProof } from "../keys/key.ts";
 import { MESSAGES } from "../wire/messages.ts";
 
-/** A conversation of messages, as key exchange and authentication have it: one after the other. */
+/** A conversation of messages, one after the other, for key exchange and authentication. */
 export interface Link {
   /** Sends a message; it is sealed now and flushed soon. */
   send(payload: Uint8Array): void;
   /** The next message, owned by the caller; rejects with the connection's error when it dies. */
   receive(): Promise<Uint8Array>;
-  /** Lets a peer that waits for an acknowledgement before it sends on have it at once. */
+  /** Sends an acknowledgement immediately, for a peer that waits for it before it sends more. */
   acknowledge(): void;
   /** The session identifier: the first exchange hash (RFC 4253 §7.2). */
   readonly sessionId: Uint8Array;
   /** The proof of the server's identity. */
   readonly host: HostProof;
-  /** What the peer said in EXT_INFO (RFC 8308). */
+  /** The extensions in the peer's EXT_INFO (RFC 8308). */
   readonly extensions: ReadonlyMap<string, Uint8Array>;
 }
 
 /**
- * The inbound half of a {@linkcode Link}. The packet source hands a message over and pauses until the
- * conversation asks for the next one or ends, so that keys and phases switch between two packets
- * and nothing has to be queued.
+ * The inbound half of a {@linkcode Link}. The packet source passes a message and pauses until the
+ * conversation asks for the next one or ends, so that keys and phases switch between two packets without a
+ * queue.
  */
 export class Conversation {
   #waiting: PromiseWithResolvers<Uint8Array> | null = null;
@@ -44,7 +44,7 @@ export class Conversation {
     return this.#waiting.promise;
   }
 
-  /** Hands over a borrowed message; the promise ends when the next one may come. */
+  /** Passes a borrowed message; resolves when the next one may follow. */
   deliver(payload: Uint8Array): Promise<void> {
     const copy = payload.slice();
     if (this.#waiting) {
@@ -58,12 +58,12 @@ export class Conversation {
     return new Promise((resolve) => this.#resume = resolve);
   }
 
-  /** @throws The reason for the end, if it is over */
+  /** @throws The reason for the end, if it has ended */
   throwIfOver(): void {
     if (this.#over) throw this.#over.error;
   }
 
-  /** Waits for a promise of the program's, such as a signer's; its outcome does not count after the end. */
+  /** Waits for a promise of the program, such as a signer's; its outcome is ignored after the end. */
   async outside<T>(promise: T | Promise<T>): Promise<T> {
     this.throwIfOver();
     const { promise: ended } = this.#outside = Promise.withResolvers<never>();

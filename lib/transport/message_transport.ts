@@ -15,7 +15,7 @@ export interface MessageSink {
   send(payload: Uint8Array): void;
   /** Sends channel data straight from the caller's buffer. */
   sendData(recipient: number, type: number, data: Uint8Array): void;
-  /** Calls `send` once there is room for bulk data, in the order of asking. */
+  /** Calls `send` once there is room for bulk data, in the order of the calls. */
   whenRoom(send: () => void): void;
 }
 

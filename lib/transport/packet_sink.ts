@@ -19,7 +19,7 @@ export type Framer =
  * next one.
  *
  * Bulk writers send only while the sink is not {@linkcode PacketSink.congested}, and leave a callback
- * otherwise. Everything else may send at any time; during a key exchange it is kept back until the new keys
+ * otherwise. Other messages may be sent at any time; during a key exchange they are held until the new keys
  * are in force (RFC 4253 §7.1).
  */
 export class PacketSink<F extends Framer = Sealer> implements MessageSink {
@@ -47,7 +47,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   #heldBytes = 0;
   #flushing = false;
   #closed: { error: unknown } | null = null;
-  /** Callbacks that send bulk data once there is room, in the order of asking. */
+  /** Callbacks that send bulk data once there is room, in their order. */
   readonly #waiting: (() => void)[] = [];
   #idle: PromiseWithResolvers<void> | null = null;
 
@@ -63,8 +63,8 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   }
 
   /**
-   * Calls `send` once there is room for bulk data, in the order of asking; never, if the connection ends
-   * first. It sends at once, if at all: the next one is called while there is still room.
+   * Calls `send` once there is room for bulk data, in the order of the calls; never, if the connection ends
+   * first. `send` must send synchronously: the next one is called while there is still room.
    */
   whenRoom(send: () => void): void {
     if (this.#closed) return;
@@ -171,7 +171,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
     while (this.#waiting.length > 0 && !this.congested) this.#waiting.shift()!();
   }
 
-  /** Bounds the answers that are held for a peer that sends requests but does not read. */
+  /** Limits the answers that are held for a peer that sends requests but does not read. */
   #overflow(): void {
     this.#failed(new ProtocolError("The peer does not read the answers to what it asks"));
   }

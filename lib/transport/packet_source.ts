@@ -14,7 +14,7 @@ export interface ReadPace {
   readEnds(): Promise<void> | null;
 }
 
-/** Reads as fast as it can. */
+/** Reads without pauses. */
 const UNPACED: ReadPace = {
   readPart: 1,
   readBegins() {},
@@ -23,15 +23,15 @@ const UNPACED: ReadPace = {
 };
 
 /**
- * The whole inbound loop. While data flows it awaits the socket and nothing else; a handler that
- * returns a promise (key exchange, authentication) holds the next packet back, since keys or the
- * phase switch between the two.
+ * The whole inbound loop. While data flows it awaits the socket and nothing else; a handler that returns a
+ * promise (key exchange, authentication) holds the next packet back, because keys or the phase switch
+ * between the two.
  *
  * @param leftover The bytes that arrived after the identification
  * @param handle Gets each payload, borrowed until it returns
  * @param tick Called after each batch of packets
- * @param isOpen Once false, what comes is read and dropped until the socket ends: a socket closed
- *   with unread data resets the connection, and the peer would lose our DISCONNECT
+ * @param isOpen Once false, data is read and dropped until the socket ends: closing a socket with unread
+ *   data resets the connection, and the peer would lose our DISCONNECT
  */
 export async function readPackets(
   socket: Socket,

@@ -1,6 +1,6 @@
 /**
- * Packets without keys, as a control master's socket carries them in its proxy mode (OpenSSH PROTOCOL.mux
- * §9): the length, a padding length of 0, the message.
+ * Unencrypted packets of a control master's socket in proxy mode (OpenSSH PROTOCOL.mux §9): the length, a
+ * padding length of 0, the message.
  *
  * @module
  */
@@ -88,7 +88,7 @@ export class PlainOpener {
   }
 }
 
-/** Bytes that come in at the end and go out at the front. */
+/** A queue of bytes. */
 class Backlog {
   #buffer = new Uint8Array(FIRST_BYTES);
   #start = 0;

@@ -55,7 +55,7 @@ export class PlainTransport implements MessageTransport {
     this.#read(leftover);
   }
 
-  /** Does nothing: an answer would reach the server, with a number that is not its packet's. */
+  /** Does nothing: an answer would reach the server with a wrong packet number. */
   unimplemented(): void {}
 
   // deno-lint-ignore require-await -- what cannot be done is a rejection
@@ -81,7 +81,7 @@ export class PlainTransport implements MessageTransport {
     this.sink.drained().then(() => this.socket.close());
   }
 
-  /** The socket has ended: with a reset if the master died before it read all of our bytes. */
+  /** The socket has ended; with a reset if the master ended before it read all of our bytes. */
   #lost(cause?: unknown): void {
     const isEnd = cause === undefined || cause instanceof ConnectError;
     this.fail(

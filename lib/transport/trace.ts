@@ -79,7 +79,7 @@ export class Trace {
     this.#message("received", payload);
   }
 
-  /** Channel data, which is sealed from where it lies. */
+  /** Channel data, which is sealed without an intermediate copy. */
   sentData(recipient: number, type: number, length: number): void {
     const number = type === 0 ? MSG.CHANNEL_DATA : MSG.CHANNEL_EXTENDED_DATA;
     const fields = { recipient, ...(type !== 0 && { type }), bytes: length };
@@ -129,7 +129,7 @@ function fieldsOf(payload: Uint8Array): Record<string, TraceField> {
 }
 
 function shown(value: unknown): TraceField {
-  if (value instanceof Uint8Array) return `${value.fill(0).length} bytes`; // a copy of secrets perhaps
+  if (value instanceof Uint8Array) return `${value.fill(0).length} bytes`; // may be a copy of secrets
   if (Array.isArray(value)) return value.map((name) => printable(String(name), 128));
   if (typeof value === "string") return printable(value, 256);
   return value as number | boolean;

@@ -41,13 +41,16 @@ import { plainMessage } from "../error_messages.ts";
 
 /** The layer above the transport, after authentication; declared here so that the transport can call it. */
 export interface UpperLayer {
-  /** A message 80 and above, borrowed until this returns; a promise if the next one must wait. */
+  /**
+   * Handles a message 80 and above, borrowed until this returns; returns a promise if the next one must
+   * wait.
+   */
   handle(payload: Uint8Array): void | Promise<void>;
   /** Called once, when the connection has ended, with its error. */
   closed(cause: unknown): void;
   /** Channels open or being opened. */
   readonly channelCount?: number;
-  /** Whether an operation is pending whose end one of the peers must learn. */
+  /** Whether an operation is pending, so that closing must wait for the peer. */
   readonly busy?: boolean;
   /** Called for a message that is not for this layer. */
   heard?(): void;
@@ -179,7 +182,7 @@ export class Transport implements MessageTransport {
   /**
    * Identifies both ends and exchanges the first keys; then packets are read until the end.
    *
-   * @throws {SshError} As the kind of failure is
+   * @throws {SshError} If that fails
    */
   async handshake(): Promise<void> {
     try {

@@ -2,7 +2,7 @@ import { STRANGERS_WORK_SHARE } from "../defaults.ts";
 import { sleep } from "../waiting.ts";
 
 /**
- * Limits work to a share of the thread's time: pieces run one after the other, in the order of asking,
+ * Limits work to a share of the thread's time: pieces run one after the other, in the order of the calls,
  * each followed by a rest in proportion to its duration. A single piece starts immediately.
  */
 export class WorkShare {
@@ -11,7 +11,7 @@ export class WorkShare {
   /** When the next piece may start, by `performance.now()`. */
   #free = 0;
 
-  /** @param share How much of the time the work may take, above 0 and at most 1 */
+  /** @param share The share of the time for the work, above 0 and at most 1 */
   constructor(share: number) {
     this.#rest = 1 / share - 1;
   }

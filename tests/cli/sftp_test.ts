@@ -74,7 +74,7 @@ Deno.test("An sftp batch", async (t) => {
     const flags = ["-v", "-X", "connections=2"];
     const ran = await cliSftp(server, ["put large"], { cwd: folder.path, flags });
     assertEquals(ran.code, 0);
-    assertStringIncludes(ran.stderr, "Spreading over 2 channels: one a connection\n");
+    assertStringIncludes(ran.stderr, "Spreading over 2 channels: one per connection\n");
     assertEquals((await Deno.stat(`${server.root}/large`)).size, 6_000_000);
   });
 

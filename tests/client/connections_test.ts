@@ -68,7 +68,7 @@ for (const [name, method] of Object.entries(methods)) {
       assert(same(await Deno.readFile(`${root.path}/file`), DATA));
       await sftp.put(new Uint8Array(100), "/small", { onNote: (note) => void notes.push(note) });
       const [first, ...later] = notes;
-      assertEquals(first, "Spreading over 3 channels: one a connection");
+      assertEquals(first, "Spreading over 3 channels: one per connection");
       for (const note of later) assertMatch(note, /^3 channels: /); // and no more of them
       const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
       const [back] = await Promise.all([

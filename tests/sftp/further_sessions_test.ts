@@ -182,7 +182,7 @@ Deno.test("as many channels as the caller asked for are opened for the first byt
 });
 
 Deno.test("as many channels as connections are one in each", () => {
-  for (const [connections, why] of [[3, "one a connection"], [2, "as asked for"]] as const) {
+  for (const [connections, why] of [[3, "one per connection"], [2, "as asked for"]] as const) {
     const { further, notes } = world(3, { connections });
     further.for(0);
     assertEquals(notes, [`Spreading over 3 channels: ${why}`]);
@@ -203,7 +203,7 @@ Deno.test("a source has one channel in each connection, for files that are not s
   further.for(SMALL);
   await turn();
   assertEquals([further.for(SMALL - 1).length, further.for(SMALL).length], [0, 2]);
-  assertEquals(notes, ["Spreading over 3 channels: one a connection"]);
+  assertEquals(notes, ["Spreading over 3 channels: one per connection"]);
   const eager = world("auto", { connections: 3 }, "source");
   eager.further.expect(SMALL + 1);
   assertEquals(eager.remote.asked.length, 2);

@@ -122,12 +122,12 @@ Deno.test("over several connections a put has a channel in each at once, and mor
   const near = await put({ path: { connections: 3, roundTrip: 4 } });
   assertEquals(near.channels, 3);
   assertEquals(near.notes, [
-    "Spreading over 3 channels: one a connection",
+    "Spreading over 3 channels: one per connection",
     "3 channels: the round trip takes 4.0 ms",
   ]);
   const far = await put({ path: { connections: 2, roundTrip: 200 }, data: noise(24 * MIB) });
   assertEquals(far.channels, 20);
-  assertEquals(far.notes[0], "Spreading over 2 channels: one a connection");
+  assertEquals(far.notes[0], "Spreading over 2 channels: one per connection");
   assertMatch(far.notes[1]!, /^Spreading over 20 channels: writes wait for a window/);
 });
 

@@ -187,7 +187,7 @@ export function changesOf({ size, uid, gid, mode, atime, mtime }: Attributes): S
   };
 }
 
-/** The full POSIX mode; where a platform has none, what `umask 022` would give. */
+/** The full POSIX mode; on platforms without modes, that of `umask 022`. */
 export function modeOf(info: SftpFileInfo): number {
   const type = info.isDirectory
     ? S_IF.DIRECTORY

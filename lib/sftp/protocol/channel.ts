@@ -1,8 +1,8 @@
 import { concat } from "@std/bytes";
 
 /**
- * A two-way byte stream that SFTP runs on. A session channel is one; `streamChannel` makes one of
- * any pair of streams.
+ * A two-way byte stream for SFTP: a session channel, or the result of `streamChannel` for any pair of
+ * streams.
  *
  * @example
  * ```ts
@@ -19,35 +19,35 @@ import { concat } from "@std/bytes";
  */
 export interface SftpChannel {
   /**
-   * Whether `readChunk` blocks the thread: then a server calls it only when no request is running, and it may
-   * reuse the memory of the last chunk.
+   * Whether `readChunk` blocks the thread. A server then calls it only when no request is running, and it
+   * may reuse the memory of the last chunk.
    */
   readonly blocks?: boolean;
   /**
-   * Whether neither side has closed the channel. Once it is false, a server stops the request that it is
-   * working on, and does not begin with the others that have arrived.
+   * Whether neither side has closed the channel. Once it is false, a server stops the current request and
+   * drops the others.
    */
   readonly isOpen?: boolean;
   /**
-   * How the other end limits what is sent, if it does. From it a client decides whether a large file is spread
-   * over further channels.
+   * The limits of the other end, if any. A client uses them to decide whether to spread a large file over
+   * further channels.
    */
   readonly state?: SftpChannelState;
   /** Waits for the next piece of data, of any size, which then belongs to the caller; null at EOF. */
   readChunk(): Promise<Uint8Array | null>;
   /**
    * Passes data to `take` as it arrives, borrowed until `take` returns; resolves at EOF, and rejects with
-   * what `take` throws. It saves a client a wait and a copy for each chunk.
+   * the error of `take`. It saves an await and a copy for each chunk.
    *
-   * @param options `borrowed`, if what is passed may be gone once `take` sends anything
+   * @param options `borrowed`: the data may become invalid when `take` sends anything
    */
   consume?(
     take: (bytes: Uint8Array) => void,
     options?: { readonly borrowed?: boolean },
   ): Promise<void>;
   /**
-   * Reads what has arrived on standard error, without waiting; may throw if nothing has. It is quoted in the
-   * error of a session that does not begin.
+   * Reads available standard error without waiting; may throw if there is none. It is quoted in the error
+   * if a session cannot start.
    */
   tryReadStderr?(into: Uint8Array): number | null;
   /** Sends the chunks in order; resolves when their memory may be reused. */
@@ -58,21 +58,21 @@ export interface SftpChannel {
   close(): Promise<void>;
 }
 
-/** How the other end of a channel limits what is sent. */
+/** The limits of the other end of a channel. */
 export interface SftpChannelState {
   /** Bytes sent so far. */
   readonly bytesSent: number;
-  /** The most bytes that could be sent at once so far. */
+  /** The largest send window so far, in bytes. */
   readonly largestSendWindow: number;
-  /** Milliseconds that writes have waited until more could be sent. */
+  /** Milliseconds that writes have waited for the window. */
   readonly waitedForWindow: number;
 }
 
 /**
- * Makes a channel of two streams: a child process, a Unix socket, a pair in memory.
+ * Makes a channel from two streams, for example of a child process, a Unix socket or a pair in memory.
  *
- * @param readable What the other side sends
- * @param writable What is sent to the other side
+ * @param readable The data from the other side
+ * @param writable The data to the other side
  * @returns The channel; it holds the locks of both streams
  *
  * @example

@@ -29,7 +29,7 @@ export const SftpStatus: {
   readonly BAD_MESSAGE: 5;
   /** There is no connection. */
   readonly NO_CONNECTION: 6;
-  /** The connection was lost, or the answer did not come in time. */
+  /** The connection was lost, or the answer did not arrive in time. */
   readonly CONNECTION_LOST: 7;
   /** The other side does not know this operation. */
   readonly OP_UNSUPPORTED: 8;

@@ -97,7 +97,7 @@ export class FurtherSessions {
   #small = 0;
   /** Counts small files, to give them to the sessions in turn. */
   #turn = 0;
-  /** Lost sessions in whose place others were opened. */
+  /** The number of lost sessions that were replaced. */
   #replaced = 0;
   /** A session was opened, or the last of those being opened failed. */
   readonly #news: Condition = new Condition();
@@ -158,7 +158,10 @@ export class FurtherSessions {
     return all[this.#turn++ % all.length]!;
   }
 
-  /** Resolves when one of the sessions that are being opened is open, or all were tried; null if there are none. */
+  /**
+   * Resolves when one of the sessions being opened is open, or all were tried; null if none is being
+   * opened.
+   */
   get opening(): Promise<void> | null {
     return this.#state === "opening" ? this.#news.wait() : null;
   }
@@ -173,8 +176,8 @@ export class FurtherSessions {
   }
 
   /**
-   * Opens sessions in place of those that ended with their connection, which is connected again. A server
-   * that ends each of them gets no more than the most channels.
+   * Replaces sessions that were lost with their connection. At most `#most` are replaced, in case the
+   * server ends each of them.
    */
   #replaceLost(): void {
     const state = this.#state;
@@ -189,13 +192,13 @@ export class FurtherSessions {
     const { connections, channels: { useful } } = this.#remote;
     if (this.#channels !== "auto") {
       const isEach = connections === this.#channels;
-      return this.#open(this.#channels, isEach ? "one a connection" : "as asked for");
+      return this.#open(this.#channels, isEach ? "one per connection" : "as asked for");
     }
     if (useful > 1 && this.#sessions.length === 0) {
       return this.#open(useful, "as for the last file");
     }
     if (connections > 1 && this.#sessions.length === 0) {
-      return this.#open(connections, "one a connection");
+      return this.#open(connections, "one per connection");
     }
     const sample = this.#sample();
     if (sample === null) return;
@@ -241,7 +244,7 @@ export class FurtherSessions {
     return { at: performance.now(), channels, bytes, waited, window, roundTrip };
   }
 
-  /** Opens the missing ones in the background; `then` is the state after it, unless there are no more. */
+  /** Opens the missing ones in the background; `then` is the state afterwards, unless all are open. */
   #open(channels: number, why: string, then: "looking" | "complete" = "looking"): void {
     this.#state = "opening";
     const missing = channels - 1 - this.#usable.length;

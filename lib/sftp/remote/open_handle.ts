@@ -58,7 +58,7 @@ export class OpenHandle {
   }
 }
 
-/** The error of a request whose answer was lost with the connection, in a session that continues. */
+/** The error of a request whose answer was lost with the connection. */
 export function answerLost(call: Call, what: string, loss: SftpError): SftpError {
   const error = sftpError(SftpStatus.FAILURE, call, `the connection was lost, and ${what}`, loss);
   losses.add(error);

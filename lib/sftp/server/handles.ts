@@ -62,7 +62,7 @@ export class Handles {
     return opened && "file" in opened && opened.file.parallel ? opened.file : null;
   }
 
-  /** The path that a handle was opened by; null if there is no such handle. */
+  /** The path that a handle was opened by; null if the handle is unknown. */
   path(handle: Uint8Array): string | null {
     return this.#opened.get(numberOf(handle))?.path ?? null;
   }
