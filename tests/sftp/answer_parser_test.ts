@@ -1,4 +1,4 @@
-/** Answers in chunks of any size: data goes to its memory, everything else to the session. */
+/** Answers in chunks of any size: data goes to its READ's buffer, everything else to the session. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { SFTP_MAX_MESSAGE } from "../../lib/defaults.ts";
 import { ProtocolError } from "../../lib/errors.ts";
@@ -9,7 +9,7 @@ import { Writer } from "../../lib/wire/writer.ts";
 import { frame, status } from "./raw.ts";
 import { noise } from "./world.ts";
 
-/** READs by id, and what was told. */
+/** READs by id, and the calls to the session. */
 function parser(reads: Record<number, PendingRead> = {}): { push: AnswerParser; told: string[] } {
   const told: string[] = [];
   const push = new AnswerParser({
@@ -24,7 +24,7 @@ function parser(reads: Record<number, PendingRead> = {}): { push: AnswerParser; 
   return { push, told };
 }
 
-/** Pushes bytes in pieces of a length, in memory that is used again. */
+/** Pushes bytes in pieces of this length, in a reused buffer. */
 function inPieces(parser: AnswerParser, bytes: Uint8Array, length: number): void {
   const memory = new Uint8Array(length);
   for (let at = 0; at < bytes.length; at += length) {
@@ -41,7 +41,7 @@ function joined(...frames: Uint8Array[]): Uint8Array {
 
 const data = noise(300);
 
-Deno.test("messages are the same however they are cut", () => {
+Deno.test("messages are the same in any chunks", () => {
   const stream = joined(
     status(1, 4, "no"),
     msg.Data.encode(2, { data }),
@@ -89,7 +89,7 @@ Deno.test("messages are the same however they are cut", () => {
   }
 });
 
-Deno.test("data that nobody waits for any more is passed over", () => {
+Deno.test("data for an abandoned READ is skipped", () => {
   for (const length of [1, 7, 1000]) {
     const { push, told } = parser({ 1: { length: 300, into: null } });
     inPieces(push, joined(msg.Data.encode(1, { data }), status(2, 0)), length);
@@ -98,7 +98,7 @@ Deno.test("data that nobody waits for any more is passed over", () => {
   }
 });
 
-Deno.test("data that is too long for its message or its READ is spoiled, and passed over", () => {
+Deno.test("data too long for its message or its READ fails the READ, and is skipped", () => {
   const cases: [claimed: number, bytes: number, wanted: number, outcome: string][] = [
     [301, 300, 400, "spoiled 1 the data is longer than its message"],
     [0xffff_ffff, 0, 400, "spoiled 1 the data is longer than its message"],
@@ -120,7 +120,7 @@ Deno.test("data that is too long for its message or its READ is spoiled, and pas
   }
 });
 
-Deno.test("data without room for a length is an answer like any other", () => {
+Deno.test("data without a length field is passed to the session", () => {
   for (const bytes of [0, 1, 3]) {
     const { push, told } = parser({ 1: { length: 9, into: () => new Uint8Array(9) } });
     inPieces(push, frame(FXP.DATA, 1, new Uint8Array(bytes)), 2);
@@ -128,7 +128,7 @@ Deno.test("data without room for a length is an answer like any other", () => {
   }
 });
 
-Deno.test("whether a message is incomplete is known at every byte", () => {
+Deno.test("the parser knows at every byte whether a message is incomplete", () => {
   const { push } = parser({ 2: { length: 3, into: () => new Uint8Array(3) } });
   for (const message of [status(1, 0), msg.Data.encode(2, { data: data.subarray(0, 3) })]) {
     assertEquals(push.inside, false);
@@ -157,7 +157,7 @@ Deno.test("a length below the header is refused at its last byte, one above the 
   assertThrows(() => push.push(header), ProtocolError, "absurd");
 });
 
-Deno.test("what the session says of an unknown answer ends the parsing", () => {
+Deno.test("the session's error for an unknown answer ends the parsing", () => {
   const push = new AnswerParser({
     begun: () => {
       throw new ProtocolError("not made");

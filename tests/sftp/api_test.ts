@@ -30,7 +30,7 @@ Deno.test("a step of a pattern matches as in a shell", () => {
   for (const [pattern, name, expected] of cases) {
     assertEquals(globMatcher(pattern)(name), expected, `${pattern} ${name}`);
   }
-  // Exponential, if it were a regular expression.
+  // Exponential as a regular expression.
   assertEquals(globMatcher("*a".repeat(40) + "b")("a".repeat(5000)), false);
 });
 
@@ -91,7 +91,7 @@ Deno.test("without extensions everything else still works, or is refused", async
   assertEquals(await refusal(sftp.usersAndGroups([0], [])), unsupported);
 });
 
-Deno.test("a copy that the server does not like goes through us", async () => {
+Deno.test("a copy that the server refuses goes through the client", async () => {
   const content = new TextEncoder().encode("content");
   let written = "";
   const sftp = await atServer(async ({ type, id, body }, peer) => {
@@ -115,7 +115,7 @@ Deno.test("a copy that the server does not like goes through us", async () => {
   await sftp.close();
 });
 
-Deno.test("every operation may have a time-out of its own", async () => {
+Deno.test("every operation may have a separate time-out", async () => {
   const sftp = await atServer(({ type, id }, peer) => {
     if (type === FXP.LSTAT) {
       return peer.send(msg.Attrs.encode(id, { attributes: { mode: 0o100644 } }));
@@ -131,7 +131,7 @@ Deno.test("every operation may have a time-out of its own", async () => {
   await gone;
 });
 
-Deno.test("one signal cancels hundreds of requests, and forgets those that were answered", async () => {
+Deno.test("one signal cancels hundreds of requests, and drops listeners of answered ones", async () => {
   const sftp = await atServer(({ type, id }, peer) => {
     if (type === FXP.LSTAT) {
       return peer.send(msg.Attrs.encode(id, { attributes: { mode: 0o100644 } }));
@@ -170,7 +170,7 @@ for (const [what, answer] of Object.entries(strange)) {
   });
 }
 
-Deno.test("another number of names than was asked for is refused", async () => {
+Deno.test("a wrong number of names is refused", async () => {
   const data = msg.IdNames.encode({ users: ["a", "b"], groups: [] });
   const sftp = await atServer(
     ({ id }, peer) => peer.send(msg.ExtendedReply.encode(id, { data })),
@@ -182,7 +182,7 @@ Deno.test("another number of names than was asked for is refused", async () => {
   await sftp.close();
 });
 
-Deno.test("a server that lists names alone is asked about them together", async () => {
+Deno.test("attributes are requested in parallel if a server lists only names", async () => {
   let waiting: number[] = [];
   let most = 0;
   let listed = false;
@@ -210,7 +210,7 @@ Deno.test("a server that lists names alone is asked about them together", async 
   await sftp.close();
 });
 
-Deno.test("limits follow the message length, and a server may refuse to tell them", async () => {
+Deno.test("limits follow the message length, and a server may refuse the request for them", async () => {
   const limits = async (data: Uint8Array | null) => {
     const sftp = await atServer(
       ({ id }, peer) =>
@@ -236,7 +236,7 @@ Deno.test("limits follow the message length, and a server may refuse to tell the
   assertEquals(await limits(null), lengths(32_768, 32_768, 0));
 });
 
-Deno.test("a link that is lost while nobody asks for the next entry is told to who asks", async () => {
+Deno.test("a link lost between entries of a listing rejects the next read", async () => {
   const sftp = await atServer(async ({ type, id }, peer) => {
     if (type === FXP.OPENDIR) return await peer.send(msg.Handle.encode(id, { handle }));
     if (type !== FXP.READDIR) return;

@@ -1,4 +1,4 @@
-/** What one client can cost a server: work without a pause, memory, descriptors. All of it is counted. */
+/** The cost of one client for a server: work without a pause, memory, descriptors, all counted. */
 import { assert, assertEquals } from "@std/assert";
 import { SFTP_CONNECTION_HANDLES, SFTP_MAX_HANDLES, SFTP_MAX_PATH } from "../../lib/defaults.ts";
 import { baseName, parent } from "../../lib/sftp/protocol/paths.ts";
@@ -21,7 +21,7 @@ import { RawPeer } from "./raw.ts";
 import { channelPair, folder, turn } from "./world.ts";
 import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
 
-/** Time that the work of backends moves, and the most of it between two rests. */
+/** Fake time advanced by backends, and the longest work between two rests. */
 class WorkClock {
   readonly #turn: () => Promise<void>;
   ms = 0;
@@ -57,7 +57,7 @@ function atMost(count: number, limit: number): void {
   assert(count <= limit, `${count} is more than ${limit}`);
 }
 
-/** A raw client at a session of ours, greeted. */
+/** A raw client with our server session, after VERSION. */
 async function session(
   backend: SftpBackend,
   share: ConnectionShare = new ConnectionShare(),
@@ -173,7 +173,7 @@ Deno.test("a listing whose entries take time lets the event loop turn between th
   atMost(clock.longest, LONG_TURN_MS + 4);
 });
 
-Deno.test("ten sessions of one connection get what the one of another connection gets", async () => {
+Deno.test("ten sessions of one connection get the same share as one session of another connection", async () => {
   const clock = new WorkClock(turn);
   const turns = new Turns(clock);
   const done = { greedy: 0, modest: 0 };
@@ -205,7 +205,7 @@ Deno.test("ten sessions of one connection get what the one of another connection
   atMost(meanwhile, 1.5 * count);
 });
 
-Deno.test("a copy ends with its channel, and what came after it is not begun", async () => {
+Deno.test("a copy ends with its channel, and later requests are not started", async () => {
   const clock = new WorkClock();
   let closed = false;
   const backend = slow(clock, {
@@ -225,7 +225,7 @@ Deno.test("a copy ends with its channel, and what came after it is not begun", a
   assertEquals(clock.ms, 10);
 });
 
-Deno.test("a copy takes a file as long as it was at the start", async () => {
+Deno.test("a copy uses the length of the file at the start", async () => {
   let written = 0;
   const backend = slow(new WorkClock(), {
     stat: () => Promise.resolve({ ...info, ...unknown, size: 600_000 }),
@@ -240,7 +240,7 @@ Deno.test("a copy takes a file as long as it was at the start", async () => {
   assertEquals(written, 1_200_000);
 });
 
-Deno.test("a copy is of one regular file to another", async () => {
+Deno.test("a copy works only between regular files", async () => {
   const notFile = () => Promise.resolve({ ...info, ...unknown, isFile: false });
   await using w = await session(slow(new WorkClock(), { stat: notFile }));
   const from = await handleOf(w.peer, open("/a"));
@@ -248,7 +248,7 @@ Deno.test("a copy is of one regular file to another", async () => {
   assertEquals(await statusOf(w.peer, copyData(from, to)), SftpStatus.FAILURE);
 });
 
-Deno.test("a copy onto the same file by another name or handle is refused where it overlaps", async () => {
+Deno.test("a copy onto the same file by another name or handle is refused if it overlaps", async () => {
   await using root = await folder();
   await Deno.writeFile(`${root.path}/file`, new Uint8Array(1000));
   await Deno.link(`${root.path}/file`, `${root.path}/name`);
@@ -284,7 +284,7 @@ async function calls(
   return count;
 }
 
-Deno.test("a path that is too long costs no look-up, whichever request it is in", async () => {
+Deno.test("a path that is too long costs no look-up in any request", async () => {
   await using root = await folder();
   await using w = await session(localFiles({ root: root.path }));
   const path = "a/../".repeat(SFTP_MAX_PATH / 5 + 1);
@@ -366,7 +366,7 @@ for (
     "after a while": (into: Uint8Array) => turn().then(() => into.length),
   })
 ) {
-  Deno.test(`ten sessions that read ${how} and do not listen cost one connection's memory`, async () => {
+  Deno.test(`ten sessions that read ${how} without receiving use one connection's memory`, async () => {
     let read = 0;
     const buffers = new Set<ArrayBufferLike>();
     const clock = new WorkClock();
@@ -411,7 +411,7 @@ Deno.test("a handle that could not be opened is not counted", async () => {
   await handleOf(other.peer, open("/x"));
 });
 
-Deno.test("a quarter of the process's descriptors is left to others", async () => {
+Deno.test("a quarter of the process's descriptors stays free", async () => {
   await using root = await folder();
   await Deno.writeTextFile(`${root.path}/file`, "x");
   for (let i = 0; i < 400; i++) await Deno.mkdir(`${root.path}/${i}`);
@@ -433,7 +433,7 @@ Deno.test("a quarter of the process's descriptors is left to others", async () =
   await handleOf(w.peer, open("/file"));
 });
 
-Deno.test("a listing keeps its folder and no other, however deep it is", {
+Deno.test("a listing holds only its own folder open at any depth", {
   ignore: Deno.build.os !== "linux",
 }, async () => {
   await using root = await folder();
@@ -449,7 +449,7 @@ Deno.test("a listing keeps its folder and no other, however deep it is", {
   atMost(open() - before, 40);
 });
 
-Deno.test("a path in a jail leads through 256 folders at most", async () => {
+Deno.test("a path in a jail has at most 256 folders", async () => {
   await using root = await folder();
   const deep = (count: number) => "d/".repeat(count);
   await Deno.mkdir(`${root.path}/${deep(258)}`, { recursive: true });
@@ -459,7 +459,7 @@ Deno.test("a path in a jail leads through 256 folders at most", async () => {
   assertEquals(await stat(deep(258)), SftpStatus.FAILURE);
 });
 
-Deno.test("a folder is read as its listing is asked for", async () => {
+Deno.test("a folder is read as its listing is requested", async () => {
   await using root = await folder();
   for (let i = 0; i < 1000; i++) Deno.writeTextFileSync(`${root.path}/${i}`, "");
   const real = Deno.readDir;
@@ -488,7 +488,7 @@ Deno.test("a folder is read as its listing is asked for", async () => {
   }
 });
 
-Deno.test("without a jail, too, pipes and devices are refused", {
+Deno.test("pipes and devices are also refused without a jail", {
   ignore: Deno.build.os === "windows" || WITHOUT_DESCRIPTORS,
 }, async () => {
   await using root = await folder();
@@ -499,7 +499,7 @@ Deno.test("without a jail, too, pipes and devices are refused", {
     assertEquals(await statusOf(w.peer, open(path)), SftpStatus.FAILURE, path);
     assertEquals(await statusOf(w.peer, open(path, FXF.WRITE)), SftpStatus.FAILURE, path);
   }
-  // What has become one since it was looked up is not waited for.
+  // A file replaced by a pipe after its look-up does not block.
   const flags: number[] = [];
   const { O_NONBLOCK } = (await import("node:fs")).constants;
   const fs = (await import("node:fs")).default;

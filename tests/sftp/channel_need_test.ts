@@ -12,7 +12,7 @@ const START: ChannelSample = {
   roundTrip: 50,
 };
 
-/** A sample so many milliseconds later, in which a window was sent each round trip. */
+/** A sample this many milliseconds later, in which a window was sent each round trip. */
 function later(from: ChannelSample, ms: number, more: Partial<ChannelSample> = {}): ChannelSample {
   const { at, bytes, waited, channels, window, roundTrip } = from;
   return {
@@ -24,7 +24,7 @@ function later(from: ChannelSample, ms: number, more: Partial<ChannelSample> = {
   };
 }
 
-Deno.test("a window that is full each round trip needs four channels, and then as many as there are", () => {
+Deno.test("a window that is full each round trip needs four channels, and then doubles them", () => {
   const need = new ChannelNeed();
   assertEquals(need.count(START, Infinity), 1);
   assertEquals(need.count(later(START, 99), Infinity), 1); // not two round trips
@@ -40,7 +40,7 @@ Deno.test("a window that is full each round trip needs four channels, and then a
   assertEquals(need.count(later(four, 100), Infinity), SFTP_CHANNELS);
 });
 
-Deno.test("over a long path one round trip is looked at, and there are as many channels as may be", () => {
+Deno.test("a long path is measured for one round trip, and gets the maximum of channels", () => {
   const need = new ChannelNeed();
   const first = { ...START, roundTrip: 70 };
   need.count(first, Infinity);
@@ -52,7 +52,7 @@ Deno.test("over a long path one round trip is looked at, and there are as many c
   assertMatch(slow.whyNot!, /^13 MB\/s are less than the window allows$/);
 });
 
-Deno.test("more channels are not needed where the window is not the limit", () => {
+Deno.test("no more channels are needed if the window is not the limit", () => {
   for (
     const [from, to, left, reason] of [
       [{ roundTrip: 4 }, {}, Infinity, /^the round trip takes 4\.0 ms$/],
@@ -69,7 +69,7 @@ Deno.test("more channels are not needed where the window is not the limit", () =
   }
 });
 
-Deno.test("at least 20 ms are looked at", () => {
+Deno.test("at least 20 ms are measured", () => {
   const need = new ChannelNeed();
   const first = { ...START, roundTrip: 6 };
   need.count(first, Infinity);
@@ -77,7 +77,7 @@ Deno.test("at least 20 ms are looked at", () => {
   assertEquals(need.count(later(first, 20), Infinity), 4);
 });
 
-Deno.test("if more channels gain nothing there are no more of them", () => {
+Deno.test("no channels are added after an increase without gain", () => {
   const need = new ChannelNeed();
   need.count(START, Infinity);
   const second = later(START, 100);

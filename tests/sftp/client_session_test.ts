@@ -25,7 +25,7 @@ Deno.test("a request that is never answered fails after the time-out", async () 
   await sftp.close();
 });
 
-Deno.test("a server that never greets is given up after the time-out", async () => {
+Deno.test("a server that never sends VERSION fails after the time-out", async () => {
   using time = new FakeTime();
   const [near] = channelPair();
   const opening = time.settle(SftpClient.open(near, { timeout: 20 }));
@@ -33,7 +33,7 @@ Deno.test("a server that never greets is given up after the time-out", async () 
   assertEquals(error.status, SftpStatus.CONNECTION_LOST);
 });
 
-Deno.test("waiting for the greeting can be aborted", async () => {
+Deno.test("waiting for VERSION can be aborted", async () => {
   const [near] = channelPair();
   const controller = new AbortController();
   const opening = SftpClient.open(near, { signal: controller.signal });
@@ -41,7 +41,7 @@ Deno.test("waiting for the greeting can be aborted", async () => {
   await assertRejects(() => opening, DOMException);
 });
 
-Deno.test("silence ends all that wait in one time-out, not one after the other", async () => {
+Deno.test("silence fails all pending requests after one time-out, not one by one", async () => {
   using time = new FakeTime();
   const sftp = await atServer(() => {}, { timeout: 100 });
   const waiting = Array.from({ length: 20 }, (_, index) => sftp.stat(`/${index}`));
@@ -51,13 +51,13 @@ Deno.test("silence ends all that wait in one time-out, not one after the other",
   await sftp.close();
 });
 
-Deno.test("a request that starves while others are answered is late too", async () => {
+Deno.test("a request that starves while others are answered also times out", async () => {
   using time = new FakeTime();
   const sftp = await atServer(async ({ type, id }, peer) => {
     if (type === FXP.LSTAT) await peer.send(attrs(id));
   }, { timeout: 500 });
   const starved = assertRejects(() => sftp.stat("/starved"), SftpError);
-  // An answer every 100 ms: none of them waits long.
+  // An answer every 100 ms, so none waits long.
   for (let fed = 0; fed < 5; fed++) {
     assertEquals((await sftp.lstat("/fed")).isFile, false);
     await time.advance(100);
@@ -67,12 +67,12 @@ Deno.test("a request that starves while others are answered is late too", async 
   await sftp.close();
 });
 
-Deno.test("requests that wait for those before them are not late", async () => {
+Deno.test("requests that wait for earlier ones do not time out", async () => {
   using time = new FakeTime();
   const waiting: RawMessage[] = [];
   const sftp = await atServer((request) => void waiting.push(request), { timeout: 1000 });
   const requests = Array.from({ length: 6 }, (_, index) => sftp.stat(`/${index}`));
-  // One answer every 300 ms: the last comes long after its own second.
+  // One answer every 300 ms: the last arrives long after a second.
   for (let served = 0; served < requests.length; served++) {
     await time.advance(300);
     await sftp.server.send(attrs(waiting[served]!.id));
@@ -81,7 +81,7 @@ Deno.test("requests that wait for those before them are not late", async () => {
   await sftp.close();
 });
 
-Deno.test("an aborted request rejects at once, and its late answer is dropped", async () => {
+Deno.test("an aborted request rejects immediately, and its late answer is dropped", async () => {
   const waiting: RawMessage[] = [];
   const asked = Promise.withResolvers<void>();
   const sftp = await atServer((request, peer) => {
@@ -99,7 +99,7 @@ Deno.test("an aborted request rejects at once, and its late answer is dropped", 
   await sftp.close();
 });
 
-Deno.test("a handle that comes after its open was aborted is closed", async () => {
+Deno.test("a handle received after its open was aborted is closed", async () => {
   const opened = Promise.withResolvers<number>();
   const closed = Promise.withResolvers<Uint8Array>();
   const sftp = await atServer(({ type, id, body }, peer) => {
@@ -117,7 +117,7 @@ Deno.test("a handle that comes after its open was aborted is closed", async () =
   await sftp.close();
 });
 
-Deno.test("data of an aborted read does not touch the caller's memory any more", async () => {
+Deno.test("data of an aborted read is not written to the caller's buffer", async () => {
   const reading = Promise.withResolvers<number>();
   const sftp = await atServer(({ type, id }, peer) => {
     if (type === FXP.OPEN) return peer.send(msg.Handle.encode(id, { handle }));
@@ -130,7 +130,7 @@ Deno.test("data of an aborted read does not touch the caller's memory any more",
   const read = file.read(memory, { signal: abort.signal });
   const id = await reading.promise;
   const data = msg.Data.encode(id, { data: new Uint8Array(100).fill(1) });
-  await sftp.server.send(data.subarray(0, 50)); // the first half is let in
+  await sftp.server.send(data.subarray(0, 50)); // the first half fits
   while (memory[0] === 0) await sftp.server.channel.writeAll(new Uint8Array(0));
   const filled = memory.lastIndexOf(1);
   abort.abort();
@@ -155,7 +155,7 @@ Deno.test("thousands of aborted requests without an answer end the session", asy
   await sftp.close();
 });
 
-Deno.test("close waits a moment for answers, and rejects what is still not answered", async () => {
+Deno.test("close waits a moment for answers, and rejects the unanswered requests", async () => {
   const sftp = await atServer(({ type, id }, peer) => {
     if (type === FXP.LSTAT) return peer.send(attrs(id));
   });
@@ -199,7 +199,7 @@ Deno.test("bursts of requests leave in one write", async () => {
   await sftp.close();
 });
 
-Deno.test("an error of the channel reaches all that wait, as the cause", async () => {
+Deno.test("an error of the channel is the cause for all pending requests", async () => {
   const [near, far] = channelPair();
   const broken = new Error("cable cut");
   let cut = false;
@@ -216,7 +216,7 @@ Deno.test("an error of the channel reaches all that wait, as the cause", async (
   await sftp.close();
 });
 
-Deno.test("a channel that hands over what comes carries every message, however it is cut", async () => {
+Deno.test("a channel with consume() carries every message in any chunks", async () => {
   for (const most of [1, 7, 13, 100, 40_000]) {
     const server = await folder();
     const [near, far] = channelPair();
@@ -235,7 +235,7 @@ Deno.test("a channel that hands over what comes carries every message, however i
   }
 });
 
-/** Hands over at most so many bytes at a time, in memory that is used again. */
+/** Passes on at most this many bytes at a time, in a reused buffer. */
 async function inPieces(
   channel: SftpChannel,
   most: number,

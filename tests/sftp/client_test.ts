@@ -18,7 +18,7 @@ Deno.test("a path with a NUL is refused by the server", async () => {
   assertEquals((await world.sftp.stat("/")).isDirectory, true);
 });
 
-Deno.test("after close everything is refused with one error", async () => {
+Deno.test("after close every operation fails with the same error", async () => {
   await using world = await ourWorld();
   const { sftp } = world;
   const file = await sftp.open("/file", { write: true, create: true });
@@ -28,7 +28,7 @@ Deno.test("after close everything is refused with one error", async () => {
   assertEquals(await assertRejects(() => file.write(new Uint8Array(1))), error);
 });
 
-Deno.test("the client tells what the server announced", async () => {
+Deno.test("the client has the server's announcements", async () => {
   await using world = await ourWorld();
   assertEquals(world.sftp.version, 3);
   assertEquals(world.sftp.extensions.get("posix-rename@openssh.com"), "1");
@@ -36,7 +36,7 @@ Deno.test("the client tells what the server announced", async () => {
   assert(world.sftp instanceof SftpClient);
 });
 
-Deno.test("what is read from a file goes through gzip, as its type says", async () => {
+Deno.test("a file's stream has the type that gzip streams accept", async () => {
   await using world = await ourWorld();
   const { sftp } = world;
   await sftp.writeTextFile("/log", "hello ".repeat(1000));

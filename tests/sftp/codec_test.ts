@@ -24,7 +24,7 @@ const handle = new Uint8Array([1, 2, 3, 4]);
 const path = "/päth";
 const all: Attributes = { size: 2 ** 40, uid: 1, gid: 2, mode: 0o100644, atime: 3, mtime: 4 };
 
-/** One value for each row, and for the layouts behind EXTENDED. */
+/** One value for each row, and for the layouts inside EXTENDED. */
 const values: [msg.Row<never>, unknown][] = [
   [msg.Open, { path, flags: 0x1b, attributes: all }],
   [msg.Close, { handle }],
@@ -64,7 +64,7 @@ const LIBERAL: readonly msg.Row<never>[] = [
   msg.Attrs,
 ] as unknown as msg.Row<never>[];
 
-Deno.test("every message comes back as it was, and no shorter, and requests no longer", () => {
+Deno.test("every message survives the wire; truncated ones, and requests with trailing bytes, are refused", () => {
   for (const [row, value] of values) {
     const frame = row.encode(0xdeadbeef, value as never);
     const reader = new Reader(frame);
@@ -83,7 +83,7 @@ Deno.test("every message comes back as it was, and no shorter, and requests no l
   }
 });
 
-Deno.test("a path of any bytes comes back as it was, and no two are one string", () => {
+Deno.test("a path of any bytes survives, and different paths are different strings", () => {
   const strings = new Set<string>();
   const paths: number[][] = [[], [0xff], [0x80, 0x41], [0xc3, 0xa9], [0xc3], [0xe2, 0x82], [
     0xed,
@@ -105,12 +105,12 @@ Deno.test("a path of any bytes comes back as it was, and no two are one string",
   }
 });
 
-Deno.test("a status without a message, as old servers send, is understood", () => {
+Deno.test("an old server's status without a message is accepted", () => {
   const body = new Writer().u32(4).take();
   assertEquals(msg.Status.decode(body), { status: 4, message: "", language: "" });
 });
 
-Deno.test("bytes of messages are those of the draft", () => {
+Deno.test("the bytes of messages match the draft", () => {
   assertEquals(
     encodeHex(msg.Open.encode(7, { path: "ab", flags: 1, attributes: { mode: 0o644 } })),
     "00000017" + "03" + "00000007" + "00000002" + "6162" + "00000001" + "00000004" + "000001a4",
@@ -123,7 +123,7 @@ Deno.test("bytes of messages are those of the draft", () => {
   assertEquals(encodeHex(msg.encodeVersion(FXP.INIT, 3)), "00000005" + "01" + "00000003");
 });
 
-Deno.test("attributes of any combination come back as they were", () => {
+Deno.test("attributes of any combination survive the wire", () => {
   for (let bits = 0; bits < 16; bits++) {
     const value: Attributes = {};
     if (bits & 1) value.size = bits;
@@ -138,12 +138,12 @@ Deno.test("attributes of any combination come back as they were", () => {
   }
 });
 
-Deno.test("extended attributes are read over", () => {
+Deno.test("extended attributes are skipped", () => {
   const bytes = new Writer().u32(0x8000_0001).u64(5n).u32(1).text("a@b").text("c").take();
   assertEquals(attributes.read(new Reader(bytes)), { size: 5 });
 });
 
-Deno.test("file information goes to the wire and back", () => {
+Deno.test("file information survives the wire", () => {
   const info = infoOf(all);
   assert(info.isFile && !info.isDirectory && !info.isSymlink);
   assertEquals(attributesOf(info), all);
@@ -187,7 +187,7 @@ Deno.test("a long name is a line of `ls -l`", () => {
   );
 });
 
-Deno.test("names that could lead out of a folder are known", () => {
+Deno.test("names that could lead out of a folder are detected", () => {
   const bad = ["", ".", "..", "/", "a/b", "\0", "a\n", "\x1b[m", "\x7f", "\u0085"];
   for (const name of bad) assert(nameProblem(name, "linux") !== null, JSON.stringify(name));
   for (const name of ["a", "...", "..a", "a..", " ", "-", "ü", "a\\b", "CON"]) {
@@ -198,12 +198,12 @@ Deno.test("names that could lead out of a folder are known", () => {
   assertEquals(nameProblem("console", "windows"), null);
 });
 
-Deno.test("a path has a parent, until it has none", () => {
+Deno.test("every path but the root has a parent", () => {
   const parents = ["/a/b", "/a/b/", "/a", "/", "a/b", "a", "", "//a"].map(parent);
   assertEquals(parents, ["/a", "/a", "/", null, "a", null, null, "/"]);
 });
 
-Deno.test("ByteSource cuts any chunks into what is asked for", async () => {
+Deno.test("ByteSource returns the requested sizes from any chunks", async () => {
   const bytes = noise(10_000);
   for (const chunk of [1, 2, 7, 100, 9999, 10_000]) {
     const [near, far] = channelPair({ chunk, limit: 1 << 20 });
@@ -222,7 +222,7 @@ Deno.test("ByteSource cuts any chunks into what is asked for", async () => {
   }
 });
 
-Deno.test("ByteSource says so if the stream ends inside what is asked for", async () => {
+Deno.test("ByteSource throws if the stream ends inside a requested size", async () => {
   const [near, far] = channelPair();
   await near.writeAll(new Uint8Array(3));
   await near.closeWrite();
@@ -233,7 +233,7 @@ Deno.test("ByteSource says so if the stream ends inside what is asked for", asyn
 });
 
 fuzzTest(
-  "fuzz: no bytes make a parser do anything but return or throw a ProtocolError",
+  "fuzz: for any bytes a parser returns or throws a ProtocolError",
   async (random) => {
     const parsers = [
       ...values.map(([row]) => (bytes: Uint8Array) => void row.decode(bytes)),

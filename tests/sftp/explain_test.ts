@@ -1,4 +1,4 @@
-/** Refusals without a reason: one look at the server finds it, and no other failure comes of the look. */
+/** Refusals without a reason: one look at the server finds it, and a failed look changes nothing. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { SftpClient, SftpError, type SftpFileSystem } from "@denossh/ssh/sftp";
 import { wireFileSystem } from "../../lib/sftp/protocol/file_system.ts";
@@ -23,13 +23,13 @@ const ROOMY: SftpFileSystem = {
   maxNameLength: 255,
 };
 
-/** How the server of a test differs. */
+/** Options of the test server. */
 interface Quirks {
   /** Requests that it refuses. */
   readonly refuses?: readonly number[];
-  /** Its words for a failure. */
+  /** Its text of a failure. */
   readonly words?: string;
-  /** Its file system; null if it does not tell of it. */
+  /** Its file system; null if it does not support statvfs. */
   readonly system?: Partial<SftpFileSystem> | null;
 }
 
@@ -162,7 +162,7 @@ for (const [what, act, expected, quirks] of CASES) {
   });
 }
 
-Deno.test("What succeeds, or is refused with a reason, is not looked at", async () => {
+Deno.test("Successes, and refusals with a reason, cause no look", async () => {
   const { sftp, requests } = await client({ words: "Quota exceeded", refuses: [MKDIR] });
   const start = requests.length;
   await sftp.symlink("/file", "/link");
@@ -173,7 +173,7 @@ Deno.test("What succeeds, or is refused with a reason, is not looked at", async 
   await sftp.close();
 });
 
-Deno.test("A look obeys the signal of its operation", async () => {
+Deno.test("The look is aborted with its operation", async () => {
   const { sftp, requests } = await client({ refuses: [MKDIR] });
   const controller = new AbortController();
   const making = sftp.mkdir("/new", { signal: controller.signal });

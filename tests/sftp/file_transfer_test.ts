@@ -35,7 +35,7 @@ function contextOf(
   };
 }
 
-/** A source in memory, and what was done with it. */
+/** A source in memory that records its calls. */
 class Source implements TransferSource {
   readonly size: number | null;
   readonly info = null;
@@ -78,7 +78,7 @@ class Source implements TransferSource {
   }
 }
 
-/** A target in memory, and what was done with it. */
+/** A target in memory that records its calls. */
 class Target implements TransferTarget {
   held = 0;
   unit = 100_000;
@@ -148,7 +148,7 @@ Deno.test("a file is written, flushed and committed, and its source closed", asy
   assertEquals([files, bytes], [1, 300_000]);
 });
 
-Deno.test("a failure discards what was written, closes the source, and counts no file", async () => {
+Deno.test("a failure discards the written data, closes the source, and counts no file", async () => {
   for (const what of ["write", "flush", "commit"]) {
     const [source, target, context] = [new Source(data), new Target(), contextOf()];
     const failure = new Error(what);
@@ -164,7 +164,7 @@ Deno.test("a failure discards what was written, closes the source, and counts no
   assertEquals(source.log, ["close"]);
 });
 
-Deno.test("the progress expects the size, and nothing of a stream", async () => {
+Deno.test("the progress expects the size of a file, and no size of a stream", async () => {
   for (const [size, total] of [[300_000, 300_000], [null, 5]] as const) {
     const totals: number[] = [];
     const progress = new Progress(({ total }) => totals.push(total));
@@ -176,7 +176,7 @@ Deno.test("the progress expects the size, and nothing of a stream", async () => 
   }
 });
 
-Deno.test("a file that resumes begins where the part ends, at both ends", async () => {
+Deno.test("a resumed file starts at the end of the part, at both ends", async () => {
   for (const held of [0, 1000]) {
     const reports: number[] = [];
     const progress = new Progress(({ transferred }) => reports.push(transferred));
@@ -191,7 +191,7 @@ Deno.test("a file that resumes begins where the part ends, at both ends", async 
   }
 });
 
-Deno.test("a file that turns out not to continue the part is transferred whole", async () => {
+Deno.test("a file that does not continue the part is transferred completely", async () => {
   const reports: number[] = [];
   const progress = new Progress(({ transferred }) => reports.push(transferred));
   const [source, target] = [new Source(data), new Target()];
@@ -217,7 +217,7 @@ Deno.test("a file that turns out not to continue the part is transferred whole",
   assertEquals([progress.bytes, reports.at(-1)], [599_000, 599_000]);
 });
 
-Deno.test("a file that is not as sent fails: at once, or after all of it was sent again", async () => {
+Deno.test("a file that does not match its source fails, after a retry if it was resumed", async () => {
   for (const [held, starts] of [[0, 1], [1, 2], [1000, 2]] as const) {
     const [source, target] = [new Source(data), new Target()];
     target.held = held;
@@ -237,7 +237,7 @@ Deno.test("a file that is not as sent fails: at once, or after all of it was sen
   }
 });
 
-Deno.test("both servers of a copy are asked for a digest, and no local end is", async () => {
+Deno.test("both servers of a copy are asked for a digest, but local ends are not", async () => {
   const asked: string[] = [];
   const digest = (end: string) => (length: number) => {
     asked.push(`${end} ${length}`);
@@ -255,7 +255,7 @@ Deno.test("both servers of a copy are asked for a digest, and no local end is", 
   assertEquals(asked.length, 2);
 });
 
-Deno.test("the beginning of a resumed file is read where no server is asked", async () => {
+Deno.test("the prefix of a resumed file is read if no server computes its digest", async () => {
   const digest = () => Promise.resolve(sha256(data));
   for (
     const [from, to, reads] of [[true, false, "target"], [false, true, "source"], [
@@ -270,14 +270,14 @@ Deno.test("the beginning of a resumed file is read where no server is asked", as
     target.held = 90_000;
     target.bytes = [...data.subarray(0, 90_000)];
     await run(source, target, contextOf({ resume: true, verify: true }));
-    // Both are sampled: three blocks and up to fourteen others; one read more is that of the beginning.
+    // Both are sampled: three blocks and up to fourteen others; the extra read is for the prefix.
     const count = (log: string[]) => log.filter((line) => line === "read").length;
     const extra = count(source.log) - count(target.log);
     assertEquals(extra, reads === "source" ? 1 : -1);
   }
 });
 
-Deno.test("what an earlier try has brought is taken back from the progress if this one fails", async () => {
+Deno.test("an earlier attempt's bytes are removed from the progress if this one fails", async () => {
   const reports: number[] = [];
   const progress = new Progress(({ transferred }) => reports.push(transferred));
   const target = new Target();
@@ -290,7 +290,7 @@ Deno.test("what an earlier try has brought is taken back from the progress if th
   assertEquals(reports.at(-1), 299_000);
 });
 
-Deno.test("a stream that gives nothing, or takes nothing, does not hold up an abort", async () => {
+Deno.test("a stalled stream does not delay an abort", async () => {
   const abort = new AbortController();
   const context = contextOf({}, { signal: abort.signal });
   const stalled = new Source(data, null);
@@ -307,7 +307,7 @@ Deno.test("a stream that gives nothing, or takes nothing, does not hold up an ab
   assertEquals([stalled.log, taking.log], [["close"], ["discard enough"]]);
 });
 
-Deno.test("an abort waits for a read and a write of a file, whose memory is in use", async () => {
+Deno.test("an abort waits for pending reads and writes of files, whose buffers are in use", async () => {
   const abort = new AbortController();
   const context = contextOf({}, { signal: abort.signal });
   const gate = Promise.withResolvers<void>();
@@ -330,7 +330,7 @@ Deno.test("an abort waits for a read and a write of a file, whose memory is in u
   await writing;
 });
 
-Deno.test("a rate limit divides blocks, which are given back when their last piece is", async () => {
+Deno.test("a rate limit divides blocks, which are released with their last piece", async () => {
   const passed: number[] = [];
   const throttle = {
     piece: 40_000,
@@ -349,7 +349,7 @@ Deno.test("a rate limit divides blocks, which are given back when their last pie
   assertEquals([early, source.lent.size, source.log], [3, 0, ["close"]]);
 });
 
-Deno.test("holes of a sparse source are left out where the target can", async () => {
+Deno.test("holes of a sparse source are skipped if the target supports it", async () => {
   const sparse = new Uint8Array(400_000);
   sparse.set(data.subarray(0, 1000), 0);
   sparse.set(data.subarray(0, 1000), 300_000);
@@ -371,7 +371,7 @@ Deno.test("holes of a sparse source are left out where the target can", async ()
   }
 });
 
-Deno.test("a sparse source without holes is written whole, and nothing is skipped", async () => {
+Deno.test("a sparse source without holes is written completely", async () => {
   const [source, target] = [new Source(data), new Target()];
   source.sparse = true;
   await run(source, target, contextOf());

@@ -48,7 +48,7 @@ async function world(): Promise<World> {
     copy: (options = {}, path = "/tree", to = "/copy") =>
       source.copy(path, { sftp: target, path: to }, { recursive: true, ...options }),
     async [Symbol.asyncDispose]() {
-      // After the CLOSEs that were not awaited, those of files that were opened too late as well.
+      // After the CLOSEs that are not awaited, including those of late opens.
       for (const sftp of [source, target, source, target]) await sftp.realPath("/");
       assertEquals([from.open, to.open], [0, 0]);
       await source.close();
@@ -61,7 +61,7 @@ function lines(server: MemoryServer, pattern: RegExp): string[] {
   return server.log.filter((line) => pattern.test(line));
 }
 
-Deno.test("a folder is made before what is in it, so that it can be written to", async () => {
+Deno.test("a folder is made before its content, with write permission", async () => {
   await using w = await world();
   const { files, bytes, skipped, failures } = await w.copy();
   assertEquals([files, bytes, skipped, failures], [3, 120_000, [], []]);
@@ -81,7 +81,7 @@ Deno.test("a folder is made before what is in it, so that it can be written to",
   assert(w.to.log.includes("MKDIR /copy/locked mode=700"));
 });
 
-Deno.test("a folder that is there is used, and a file in its place is a failure", async () => {
+Deno.test("an existing folder is used, and a file in its place is a failure", async () => {
   for (const status of [FAILURE, PERMISSION_DENIED, 11]) {
     await using w = await world();
     w.to.folders.set("/copy", 0o700);
@@ -95,7 +95,7 @@ Deno.test("a folder that is there is used, and a file in its place is a failure"
   }
 });
 
-Deno.test("a root that cannot be made is asked for once without a mode, or where its parent is missing", async () => {
+Deno.test("making a failed root is retried without a mode, or after its missing parent", async () => {
   for (
     const [path, options, refused] of [
       ["/copy", { glob: true }, true],
@@ -110,7 +110,7 @@ Deno.test("a root that cannot be made is asked for once without a mode, or where
   }
 });
 
-Deno.test("folders get their attributes at the end, those inside first", async () => {
+Deno.test("folders get their attributes at the end, inner ones first", async () => {
   const cases: [SftpTransferOptions, string][] = [
     [{}, ""],
     [{ preserve: true }, "mode=750 times=1000:1000"],
@@ -131,7 +131,7 @@ Deno.test("folders get their attributes at the end, those inside first", async (
   }
 });
 
-Deno.test("attributes of folders that are refused are warnings", async () => {
+Deno.test("refused attributes of folders are warnings", async () => {
   await using w = await world();
   w.to.refuse = (line) => /^SETSTAT.*times/.test(line) ? PERMISSION_DENIED : undefined;
   const { warnings } = await w.copy({ preserve: true });
@@ -144,7 +144,7 @@ Deno.test("attributes of folders that are refused are warnings", async () => {
   assertEquals(lines(w.to, /^SETSTAT/).length, 4 * 3);
 });
 
-Deno.test("a link is left out, followed or made at the end, as told", async () => {
+Deno.test("a link is skipped, followed or made at the end, by the option", async () => {
   for (const links of [undefined, "skip", "follow", "keep"] as const) {
     await using w = await world();
     w.from.links.set("/tree/file", "/tree/one");
@@ -167,12 +167,12 @@ Deno.test("a link is left out, followed or made at the end, as told", async () =
       assert(first > w.to.log.findLastIndex((line) => line.startsWith("RENAME")));
       w.from.links.set("/tree/file", "other");
       await w.copy({ links });
-      assertEquals(w.to.links.get("/copy/file"), "other"); // one that is there is replaced
+      assertEquals(w.to.links.get("/copy/file"), "other"); // an existing one is replaced
     } else assertEquals([files, skipped.toSorted()], [3, all]);
   }
 });
 
-Deno.test("a link that leads back is not followed for ever", async () => {
+Deno.test("a circular link is not followed endlessly", async () => {
   await using w = await world();
   w.from.links.set("/tree/a/up", "/tree");
   w.from.links.set("/tree/a/b/self", "/tree/a/b");
@@ -198,7 +198,7 @@ Deno.test("links that cannot be read or made are failures like others", async ()
   }
 });
 
-Deno.test("what fails does not keep the rest, and counts", async () => {
+Deno.test("a failure does not stop the rest, and is counted", async () => {
   await using w = await world();
   w.from.refuse = (line) =>
     /^(OPEN \/tree\/one|OPENDIR \/tree\/a\/b)/.test(line) ? PERMISSION_DENIED : undefined;
@@ -210,7 +210,7 @@ Deno.test("what fails does not keep the rest, and counts", async () => {
   ]]);
 });
 
-Deno.test("a session that ends ends the transfer with its error, not with a list of failures", async () => {
+Deno.test("the end of a session ends the transfer with its error, not with a list of failures", async () => {
   const [from, to] = [new MemoryServer(), new MemoryServer()];
   from.folders.set("/tree", 0o755);
   for (let i = 0; i < 20; i++) from.add(`/tree/${i}`, noise(100));
@@ -227,8 +227,7 @@ Deno.test("a session that ends ends the transfer with its error, not with a list
 });
 
 /**
- * Refuses to open each numbered file once, and again unless that try `works`; collects which were
- * tried again.
+ * Refuses to open each numbered file once, and again unless the retry `works`; records the retries.
  */
 function refuseFiles(w: World, works: readonly number[]): string[] {
   const first = new Set<string>();
@@ -246,7 +245,7 @@ function refuseFiles(w: World, works: readonly number[]): string[] {
   return again;
 }
 
-Deno.test("what could not be opened is tried again alone, until three in a row fail again", async () => {
+Deno.test("files that could not be opened are retried one by one, until three in a row fail", async () => {
   const cases: [works: number[], files: number, tries: number][] = [
     [[], 0, 3],
     [[3, 6], 2, 9],
@@ -266,7 +265,7 @@ Deno.test("what could not be opened is tried again alone, until three in a row f
   }
 });
 
-Deno.test("a folder that could not be opened is tried again with nothing else open", async () => {
+Deno.test("a folder that could not be opened is retried with nothing else open", async () => {
   await using w = await world();
   for (let at = 0; at < 20; at++) w.from.add(`/tree/a/${at}`, noise(50_000, at));
   w.from.folders.set("/tree/a/b/deep", 0o700);
@@ -291,7 +290,7 @@ Deno.test("a folder that could not be opened is tried again with nothing else op
   assertEquals([set.length, new Set(set).size], [6, 6]);
 });
 
-Deno.test("a folder whose listing ends with an error is not listed again", async () => {
+Deno.test("a folder whose listing fails is not listed again", async () => {
   await using w = await world();
   w.from.add("/tree/empty/file", noise(10));
   let reads = 0;
@@ -301,7 +300,7 @@ Deno.test("a folder whose listing ends with an error is not listed again", async
   assertEquals(lines(w.from, /^OPENDIR .*empty/).length, 1);
 });
 
-Deno.test("files that are there with the same size and time are left out", async () => {
+Deno.test("files that exist with the same size and time are skipped", async () => {
   await using w = await world();
   const options = { update: true, preserve: true };
   assertEquals((await w.copy(options)).unchanged, 0);
@@ -320,7 +319,7 @@ Deno.test("files that are there with the same size and time are left out", async
   assertEquals([one.files, one.unchanged], [0, 1]);
 });
 
-Deno.test("a file whose time is not known is transferred", async () => {
+Deno.test("a file with an unknown time is transferred", async () => {
   await using w = await world();
   await w.copy({ preserve: true });
   for (const file of w.to.files.values()) file.mtime = null;
@@ -329,7 +328,7 @@ Deno.test("a file whose time is not known is transferred", async () => {
   assertEquals([files, unchanged], [2, 1]);
 });
 
-Deno.test("a name that is listed twice, or that leads elsewhere, is used once or never", async () => {
+Deno.test("a repeated name is used once, and a name that leads elsewhere never", async () => {
   await using w = await world();
   w.from.add("/tree/x\x01y", noise(5));
   const { failures, files } = await w.copy({ partial: true });
@@ -340,7 +339,7 @@ Deno.test("a name that is listed twice, or that leads elsewhere, is used once or
   );
 });
 
-Deno.test("an entry that is no file, folder or link is left out", async () => {
+Deno.test("an entry that is not a file, folder or link is skipped", async () => {
   await using w = await world();
   w.from.add("/tree/pipe", new Uint8Array(0)).mode = 0o010644;
   const { files, skipped } = await w.copy();
@@ -348,7 +347,7 @@ Deno.test("an entry that is no file, folder or link is left out", async () => {
   assert(!w.from.log.some((line) => line.startsWith("OPEN /tree/pipe")));
 });
 
-Deno.test("what a pattern matches goes into the target, folders only if told to recurse", async () => {
+Deno.test("matches of a pattern are put into the target, folders only with recursive", async () => {
   await using w = await world();
   w.from.links.set("/tree/link", "/tree/one");
   const flat = await w.copy({ glob: true, recursive: false }, "/tree/*");
@@ -373,7 +372,7 @@ Deno.test("a pattern may match more files than are transferred in parallel", asy
   assertEquals([files, failures, w.to.files.size], [300, [], 300]);
 });
 
-Deno.test("a root that is not there, or not a folder, is told", async () => {
+Deno.test("a root that is missing, or not a folder, is reported", async () => {
   await using w = await world();
   const error = await assertRejects(() => w.copy({}, "/none"), SftpError);
   assertEquals(plainMessage(error), 'Cannot transfer "/none" on the server: No such file');
@@ -383,7 +382,7 @@ Deno.test("a root that is not there, or not a folder, is told", async () => {
   assertEquals(lines(w.to, /^MKDIR/), []);
 });
 
-Deno.test("a server's list of folders in folders ends somewhere", async () => {
+Deno.test("the depth of a server's folders is limited", async () => {
   await using w = await world();
   let path = "/tree/a/b";
   for (let depth = 0; depth < 260; depth++) w.from.folders.set(path += "/x", 0o755);
@@ -393,7 +392,7 @@ Deno.test("a server's list of folders in folders ends somewhere", async () => {
   assertEquals(failures[0]!.path.split("/").length - 2, 257);
 });
 
-Deno.test("an abort ends the transfer with its reason, and what waits is not started", async () => {
+Deno.test("an abort ends the transfer with its reason, and queued files are not started", async () => {
   await using w = await world();
   for (let i = 0; i < 300; i++) w.from.add(`/tree/${i}`, noise(100));
   const abort = new AbortController();
@@ -407,7 +406,7 @@ Deno.test("an abort ends the transfer with its reason, and what waits is not sta
   assert(opened < 200, `${opened}`);
 });
 
-Deno.test("few folders are listed at once, and all in the end", async () => {
+Deno.test("few folders are listed in parallel, and all in the end", async () => {
   await using w = await world();
   for (let i = 0; i < 100; i++) w.from.folders.set(`/tree/empty/${i}`, 0o755);
   let [listing, most] = [0, 0];
@@ -424,7 +423,7 @@ Deno.test("few folders are listed at once, and all in the end", async () => {
   assert(most > 10 && most <= 32, `${most}`);
 });
 
-Deno.test("a folder is not copied into itself, however the path is written", async () => {
+Deno.test("a folder is not copied into itself by any spelling of the path", async () => {
   const server = new MemoryServer();
   server.folders.set("/tree", 0o755);
   server.folders.set("/tree/a", 0o755);
@@ -443,7 +442,7 @@ Deno.test("a folder is not copied into itself, however the path is written", asy
   await sftp.close();
 });
 
-Deno.test("of 2,000 files, no more than 256 and what is listed ahead are under way", async () => {
+Deno.test("of 2,000 files, at most 256 plus those listed ahead are in progress", async () => {
   const [from, to] = [new MemoryServer(), new MemoryServer()];
   const files = 2000;
   from.folders.set("/tree", 0o755);
@@ -473,7 +472,7 @@ Deno.test("of 2,000 files, no more than 256 and what is listed ahead are under w
     { recursive: true },
   );
   assertEquals([sent, named], [files, files]);
-  // The folder's own handle is the one more.
+  // The extra one is the folder's own handle.
   assert(most.read <= 257 && most.read > 200, `${most.read} files are read`);
   assert(most.written <= 256 && most.written > 100, `${most.written} files are written`);
   assert(most.ahead <= 256 + 3 * LISTED, `${most.ahead} files are listed, and not done`);
@@ -481,8 +480,8 @@ Deno.test("of 2,000 files, no more than 256 and what is listed ahead are under w
   await target.close();
 });
 
-Deno.test("half of the files that either server allows are open for a transfer", async () => {
-  // 0: the server does not say how many, and 32 may be.
+Deno.test("a transfer opens at most half of the files that either server allows", async () => {
+  // 0: the server does not announce a limit, so it is 32.
   for (
     const [first, second, allowed] of [[0, 0, 32], [0, 9, 4], [11, 0, 5], [1, 1, 32], [
       900,
@@ -509,7 +508,7 @@ Deno.test("half of the files that either server allows are open for a transfer",
   }
 });
 
-Deno.test("a stream or bytes are one file, and no folder", async () => {
+Deno.test("a stream or bytes count as one file, not as a folder", async () => {
   const server = new MemoryServer();
   server.folders.set("/folder", 0o755);
   server.add("/file", noise(10));
@@ -527,7 +526,7 @@ Deno.test("a stream or bytes are one file, and no folder", async () => {
   await sftp.close();
 });
 
-Deno.test("a file whose attributes are refused is found by opening it", async () => {
+Deno.test("a file without readable attributes is found by opening it", async () => {
   await using w = await world();
   w.from.refuse = (line) => line.startsWith("STAT") ? PERMISSION_DENIED : undefined;
   const { files } = await w.copy({ recursive: false }, "/tree/one", "/one");
@@ -535,14 +534,14 @@ Deno.test("a file whose attributes are refused is found by opening it", async ()
   assertEquals(await refusal(w.copy({}, "/none", "/x")), PERMISSION_DENIED);
 });
 
-Deno.test("a folder of another server may have the path of one in the source", async () => {
+Deno.test("a folder on another server may have the same path as the source", async () => {
   await using w = await world();
   w.to.folders.set("/tree", 0o755);
   const { files } = await w.copy({}, "/tree", "/tree/copy");
   assertEquals([files, w.to.files.has("/tree/copy/a/b/three")], [3, true]);
 });
 
-Deno.test("a pattern leaves folders without an end at some depth", async () => {
+Deno.test("the depth of a pattern in endlessly nested folders is limited", async () => {
   const info = infoOf({ mode: 0o040755 });
   let listed = 0;
   const store = {

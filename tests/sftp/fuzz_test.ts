@@ -10,7 +10,7 @@ import { folder } from "./world.ts";
 
 const names = ["", ".", "..", "/", "a", "b", "a/b", "a/../..", "/../../x", "link", "link/x", "c"];
 
-/** A frame whose length is right, whatever is in it. */
+/** A frame with a valid length and any content. */
 function framed(frame: Uint8Array): Uint8Array<ArrayBuffer> {
   const result = new Uint8Array(Math.max(frame.length, 9));
   result.set(frame.length < 9 ? [] : frame);
@@ -82,7 +82,7 @@ fuzzTest(
   },
 );
 
-fuzzTest("fuzz: random bytes end a server's session, and nothing else", async (random) => {
+fuzzTest("fuzz: random bytes only end a server's session", async (random) => {
   for (let round = 0; round < 200 * LONG; round++) {
     const { peer, served } = await atOurServer({});
     const bytes = Uint8Array.from({ length: random(200) }, () => random(256));
@@ -95,7 +95,7 @@ fuzzTest("fuzz: random bytes end a server's session, and nothing else", async (r
 });
 
 fuzzTest(
-  "fuzz: whatever a server answers, a client gets a value or one clear error",
+  "fuzz: for any answers of a server, a client gets a value or one clear error",
   async (random) => {
     await using here = await folder();
     const entry = { name: "a", longname: "", attributes: { mode: 0o100644, size: 3 } };

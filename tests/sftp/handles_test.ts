@@ -1,4 +1,4 @@
-/** What one client of the server has open, and how it is closed. */
+/** A client's open files and listings, and how they are closed. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { SftpError } from "../../lib/sftp/mod.ts";
 import type { SftpBackendFile } from "../../lib/sftp/server/backend.ts";
@@ -8,9 +8,9 @@ import { turn } from "./world.ts";
 
 interface Watched {
   readonly handles: Handles;
-  /** Handles that the connection has lent. */
+  /** The number of handles in use on the connection. */
   lent: number;
-  /** What was done, in order; each takes a turn of the event loop. */
+  /** The calls, in order; each takes a turn of the event loop. */
   readonly done: string[];
   open(path: string, options?: { abort?: boolean; remove?: boolean }): Promise<Uint8Array>;
   list(path: string): Promise<Uint8Array>;
@@ -48,7 +48,7 @@ function watched(): Watched {
 
 const NOTHING = { read: 0, written: 0 };
 
-Deno.test("each open file has its path and what went through it, a listing its path", async () => {
+Deno.test("each open file has its path and its byte counts, a listing its path", async () => {
   const { handles, open, list } = watched();
   const [file, listing, other] = [await open("/file"), await list("/folder"), await open("/other")];
   assertEquals(handles.traffic(file), NOTHING);
@@ -66,7 +66,7 @@ Deno.test("each open file has its path and what went through it, a listing its p
   assertEquals(handles.path(new Uint8Array(5)), null);
 });
 
-Deno.test("closing waits for the file or listing, and gives the handle back", async () => {
+Deno.test("closing waits for the file or listing, and frees the handle", async () => {
   const watch = watched();
   const { handles, done } = watch;
   const [file, listing] = [await watch.open("/file", { abort: true }), await watch.list("/folder")];
@@ -79,14 +79,14 @@ Deno.test("closing waits for the file or listing, and gives the handle back", as
   assertEquals(watch.lent, 0);
 });
 
-Deno.test("what cannot be opened gives its handle back", async () => {
+Deno.test("a failed open frees its handle", async () => {
   const watch = watched();
   const failing = () => watch.handles.open(() => Promise.reject(new Error("not here")));
   await assertRejects(failing, Error, "not here");
   assertEquals(watch.lent, 0);
 });
 
-Deno.test("at the end everything is closed or aborted, and then removed if it is of no use", async () => {
+Deno.test("at the end everything is closed or aborted, and unfinished files are removed", async () => {
   const watch = watched();
   const { handles, done } = watch;
   const file = await watch.open("/a");

@@ -26,7 +26,7 @@ async function statusOf(peer: RawPeer, request: Uint8Array): Promise<number> {
   return msg.Status.decode(body).status;
 }
 
-/** A raw client at our server over a folder. */
+/** A raw client with our server over a folder. */
 async function world(): Promise<
   AsyncDisposable & { peer: RawPeer; root: string; served: Promise<Error | null> }
 > {
@@ -62,7 +62,7 @@ for (
     "a login": new TextEncoder().encode("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
   })
 ) {
-  Deno.test(`a client that begins with ${what} is hung up on`, async () => {
+  Deno.test(`the server hangs up on a client that begins with ${what}`, async () => {
     await using root = await folder();
     const { peer, served } = await atOurServer(localFiles({ root: root.path }), { greet: false });
     await peer.send(bytes);
@@ -73,7 +73,7 @@ for (
   });
 }
 
-Deno.test("a client of another version is served as one of ours", async () => {
+Deno.test("a client with another version is served with version 3", async () => {
   await using root = await folder();
   for (const version of [0, 2, 4, 6]) {
     const { peer, served } = await atOurServer(localFiles({ root: root.path }), { greet: false });
@@ -86,7 +86,7 @@ Deno.test("a client of another version is served as one of ours", async () => {
   }
 });
 
-Deno.test("a client that says nothing and leaves is no error", async () => {
+Deno.test("a client that disconnects without a message is not an error", async () => {
   await using root = await folder();
   const { peer, served } = await atOurServer(localFiles({ root: root.path }), { greet: false });
   await peer.channel.closeWrite();
@@ -101,7 +101,7 @@ Deno.test("a message that is too long ends the session", async () => {
 });
 
 for (const length of [1, 2, 3, 4]) {
-  Deno.test(`a message of length ${length} ends the session before more comes`, async () => {
+  Deno.test(`a message of length ${length} ends the session before more data arrives`, async () => {
     await using w = await world();
     await w.peer.send(new Uint8Array([0, 0, 0, length, ...new Uint8Array(length).fill(FXP.STAT)]));
     assertEquals(await w.peer.next(), null);
@@ -111,7 +111,7 @@ for (const length of [1, 2, 3, 4]) {
   });
 }
 
-Deno.test("a client that leaves in the middle of a message is an error, handles closed", async () => {
+Deno.test("a client that disconnects in the middle of a message is an error, and its handles are closed", async () => {
   await using root = await folder();
   let closed = 0;
   const backend: SftpBackend = {
@@ -126,7 +126,7 @@ Deno.test("a client that leaves in the middle of a message is an error, handles 
   assert(root.path !== "");
 });
 
-/** Requests that are wrong in themselves: answered, and the session goes on. */
+/** Malformed requests, which are answered, and the session continues. */
 const malformed: Record<string, Uint8Array> = {
   "an empty STAT": frame(FXP.STAT, 1),
   "a path longer than the message": frame(FXP.STAT, 1, new Writer().u32(0xffff_ffff).take()),
@@ -158,14 +158,14 @@ const malformed: Record<string, Uint8Array> = {
 };
 
 for (const [what, request] of Object.entries(malformed)) {
-  Deno.test(`${what} is answered with "bad message", and the session goes on`, async () => {
+  Deno.test(`${what} is answered with "bad message", and the session continues`, async () => {
     await using w = await world();
     assertEquals(await statusOf(w.peer, request), SftpStatus.BAD_MESSAGE);
     assertEquals((await ask(w.peer, msg.Stat.encode(2, { path: "/" }))).type, FXP.ATTRS);
   });
 }
 
-Deno.test("a WRITE with bytes behind its data writes its data", async () => {
+Deno.test("a WRITE with trailing bytes writes its data", async () => {
   await using w = await world();
   const handle = await opened(w.peer, "/file", FXF.WRITE | FXF.CREAT);
   const body = new Writer().string(handle).u64(0n).text("data").text("and the buffer").take();
@@ -185,7 +185,7 @@ Deno.test("unknown requests, extensions and answers are not supported", async ()
   assertEquals(await statusOf(w.peer, extension), SftpStatus.OP_UNSUPPORTED);
 });
 
-Deno.test("handles that were never given, are closed or are of another kind are refused", async () => {
+Deno.test("handles that are unknown, closed or of another kind are refused", async () => {
   await using w = await world();
   const file = await opened(w.peer, "/file", FXF.WRITE | FXF.CREAT);
   const directory = msg.Handle.decode(
@@ -216,7 +216,7 @@ Deno.test("handles that were never given, are closed or are of another kind are 
   assert(!again.every((byte, index) => byte === file[index]), "a number is never used twice");
 });
 
-Deno.test("a handle is worth nothing to another client of the same files", async () => {
+Deno.test("a handle is invalid for another client of the same files", async () => {
   await using root = await folder();
   await Deno.writeTextFile(`${root.path}/file`, "secret");
   const backend = localFiles({ root: root.path });
@@ -234,7 +234,7 @@ Deno.test("a handle is worth nothing to another client of the same files", async
   }
 });
 
-Deno.test("a client has 256 handles and no more", async () => {
+Deno.test("a client has at most 256 handles", async () => {
   await using w = await world();
   await Deno.writeTextFile(`${w.root}/file`, "x");
   const handles: Uint8Array[] = [];
@@ -245,7 +245,7 @@ Deno.test("a client has 256 handles and no more", async () => {
   await opened(w.peer, "/file", FXF.READ);
 });
 
-Deno.test("a READ of 4 GiB gets what a message can hold", async () => {
+Deno.test("a READ of 4 GiB gets as much as a message can hold", async () => {
   await using w = await world();
   await Deno.writeFile(`${w.root}/file`, new Uint8Array(1_000_000));
   const handle = await opened(w.peer, "/file", FXF.READ);
@@ -257,7 +257,7 @@ Deno.test("a READ of 4 GiB gets what a message can hold", async () => {
   assertEquals(await statusOf(w.peer, read(0, 0)), SftpStatus.EOF);
 });
 
-Deno.test("a client that asks and does not listen costs a few megabytes", async () => {
+Deno.test("a client that requests without receiving costs a few megabytes", async () => {
   let asked = 0;
   const file = {
     read: (into: Uint8Array) => {
@@ -270,7 +270,7 @@ Deno.test("a client that asks and does not listen costs a few megabytes", async 
   const handle = await opened(peer, "/zero", FXF.READ);
   const read = (id: number) => msg.Read.encode(id, { handle, offset: 0, length: 0xffff_ffff });
   const sending = peer.send(...Array.from({ length: 10_000 }, (_, id) => read(id)));
-  // The server stops reading requests at some point; nothing moves any more.
+  // Waits until the server stops reading requests.
   for (let seen = -1; seen !== asked;) {
     seen = asked;
     for (let turns = 0; turns < 200; turns++) await turn();
@@ -281,7 +281,7 @@ Deno.test("a client that asks and does not listen costs a few megabytes", async 
   assertInstanceOf(await served, SftpError);
 });
 
-Deno.test("what a backend cannot do is not supported and not announced", async () => {
+Deno.test("operations that a backend lacks are unsupported and not announced", async () => {
   const { peer, served } = await atOurServer({});
   const requests = [
     open(1, "/x", FXF.READ),
@@ -304,7 +304,7 @@ Deno.test("what a backend cannot do is not supported and not announced", async (
   assertEquals(await served, null);
 });
 
-Deno.test("a backend's own words reach the client, a system's do not", async () => {
+Deno.test("a backend's error texts reach the client, those of the system do not", async () => {
   const { peer } = await atOurServer({
     stat: () => Promise.reject(new SftpError(SftpStatus.FAILURE, "stat", null, "Come back later")),
     lstat: () => Promise.reject(new Deno.errors.NotFound("/srv/secret/path does not exist")),
@@ -341,7 +341,7 @@ Deno.test("a failing backend closes nothing twice and leaks no handle", async ()
   assertEquals(closes, 2);
 });
 
-Deno.test("names in listings look like `ls -l`, control characters left out", async () => {
+Deno.test("names in listings look like `ls -l`, without control characters", async () => {
   await using w = await world();
   await Deno.writeTextFile(`${w.root}/a\nb\x1b[2J`, "12345");
   const handle = msg.Handle.decode(

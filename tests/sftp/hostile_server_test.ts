@@ -18,7 +18,7 @@ import { plainMessage } from "../../lib/error_messages.ts";
 const MODE_FILE = 0o100644;
 const MODE_FOLDER = 0o040755;
 
-/** Answers to a STAT that make no sense, in messages that do. */
+/** Wrong answers to a STAT in well-formed messages. */
 const malformed: Record<string, (id: number) => Uint8Array> = {
   "an answer of the wrong type": (id) => msg.Handle.encode(id, { handle }),
   "a success without the attributes": (id) => status(id, SftpStatus.OK),
@@ -47,7 +47,7 @@ for (const [what, answer] of Object.entries(malformed)) {
   });
 }
 
-/** Answers to a STAT that are more than it takes, and none the less understood. */
+/** Answers to a STAT with extra data, which are accepted. */
 const liberal: Record<
   string,
   [bytes: (id: number) => Uint8Array, size: number | SftpError["status"]]
@@ -61,14 +61,14 @@ const liberal: Record<
 };
 
 for (const [what, [answer, size]] of Object.entries(liberal)) {
-  Deno.test(`a server that answers with ${what} is understood`, async () => {
+  Deno.test(`a server that answers with ${what} is accepted`, async () => {
     const sftp = await atServer(({ id }, peer) => peer.send(answer(id)));
     assertEquals((await sftp.stat("/x")).size, size);
     await sftp.close();
   });
 }
 
-Deno.test("a status is understood by its code, whatever is after it", async () => {
+Deno.test("a status is accepted by its code, with any data after it", async () => {
   const code = new Writer().u32(SftpStatus.PERMISSION_DENIED);
   for (
     const body of [
@@ -87,7 +87,7 @@ Deno.test("a status is understood by its code, whatever is after it", async () =
   }
 });
 
-/** Messages that end the session: where the next one begins is unknown, or whose it is. */
+/** Messages that end the session, since the next message or the request is unknown. */
 const nonsense: Record<string, (id: number) => Uint8Array> = {
   "an answer to a request that was not made": (id) => status(id + 1, 0),
   "a length of 2^32-1": (id) => frame(FXP.ATTRS, id, new Uint8Array(4), 0xffff_ffff),
@@ -107,7 +107,7 @@ for (const [what, answer] of Object.entries(nonsense)) {
   });
 }
 
-Deno.test("all that waits is rejected when the server breaks the protocol", async () => {
+Deno.test("all pending requests reject when the server breaks the protocol", async () => {
   const sftp = await atServer(async ({ id, type }, peer) => {
     if (type === FXP.LSTAT) await peer.send(frame(99, id, new Uint8Array(0), 0));
   });
@@ -119,7 +119,7 @@ Deno.test("all that waits is rejected when the server breaks the protocol", asyn
   await sftp.close();
 });
 
-Deno.test("an answer that comes twice is used once", async () => {
+Deno.test("a repeated answer is used once", async () => {
   const sftp = await atServer(async ({ id }, peer) => {
     const answer = msg.Attrs.encode(id, { attributes: { size: id, mode: MODE_FILE } });
     await peer.send(answer, answer, status(id, 4));
@@ -151,13 +151,13 @@ for (
     "a greeting of 4 GiB": frame(FXP.VERSION, 3, new Uint8Array(0), 0xffff_fff0),
   })
 ) {
-  Deno.test(`a server that greets with ${what} is refused`, async () => {
+  Deno.test(`a VERSION with ${what} is refused`, async () => {
     const error = await assertRejects(() => atServer(() => {}, { greeting }), SftpError);
     assertEquals(error.status, SftpStatus.BAD_MESSAGE);
   });
 }
 
-Deno.test("a server that greets with another version is served as with ours", async () => {
+Deno.test("a server with another version is used with version 3", async () => {
   for (const version of [0, 2, 4, 6]) {
     const greeting = msg.encodeVersion(FXP.VERSION, version);
     const sftp = await atServer(new QuirkyServer().answer, { greeting });
@@ -167,7 +167,7 @@ Deno.test("a server that greets with another version is served as with ours", as
   }
 });
 
-/** The error of a client at a server that sends these pieces, and has said this on standard error. */
+/** The error of a client if the server sends these pieces, and this on standard error. */
 async function openingError(
   pieces: readonly string[],
   said: string,
@@ -203,13 +203,13 @@ Deno.test("a server that sends text is quoted, with its standard error", async (
   assert((await openingError(["x".repeat(9000)], "", "waits")).message.length < 400);
 });
 
-Deno.test("a prompt without an end of line is quoted after a moment", async () => {
+Deno.test("a prompt without a line end is quoted after a moment", async () => {
   using time = new FakeTime();
   const error = await time.settle(openingError(["Password: "], "", "waits"));
   assertStringIncludes(plainMessage(error), 'it sent "Password:"');
 });
 
-Deno.test("extensions end where the greeting makes no sense", async () => {
+Deno.test("extensions end at the first malformed one in VERSION", async () => {
   const body = new Writer().text("copy-data").text("1").u32(100).take();
   const sftp = await atServer(({ id }, peer) => peer.send(status(id, 4)), {
     greeting: frame(FXP.VERSION, 3, body),
@@ -219,14 +219,14 @@ Deno.test("extensions end where the greeting makes no sense", async () => {
   await sftp.close();
 });
 
-Deno.test("a server that hangs up is noticed by who waits", async () => {
+Deno.test("a server that hangs up rejects pending requests", async () => {
   const sftp = await atServer((_, peer) => peer.channel.close());
   assertEquals(await refusal(sftp.stat("/x")), SftpStatus.CONNECTION_LOST);
   assertEquals(await refusal(sftp.stat("/x")), SftpStatus.CONNECTION_LOST);
   await sftp.close();
 });
 
-Deno.test("a server that hangs up in the middle of a message is noticed", async () => {
+Deno.test("a server that hangs up in the middle of a message is an error", async () => {
   const sftp = await atServer(async ({ id }, peer) => {
     await peer.send(frame(FXP.ATTRS, id, new Uint8Array(2), 40));
     await peer.channel.close();
@@ -235,7 +235,7 @@ Deno.test("a server that hangs up in the middle of a message is noticed", async 
   await sftp.close();
 });
 
-/** A server of one file whose READs are answered as a test likes. */
+/** A server of one file with scripted answers to READs. */
 function fileServer(
   size: number | undefined,
   read: (
@@ -255,13 +255,13 @@ function fileServer(
 
 const data = noise(300_000);
 
-/** What an honest server sends. */
+/** The answers of an honest server. */
 function piece({ id, offset, length }: { id: number; offset: number; length: number }): Uint8Array {
   const bytes = data.subarray(offset, offset + length);
   return bytes.length === 0 ? status(id, SftpStatus.EOF) : msg.Data.encode(id, { data: bytes });
 }
 
-/** Fetches the file; no trace of it may be left if that fails. */
+/** Fetches the file; nothing may remain if that fails. */
 async function fetch(
   size: number | undefined,
   read: Parameters<typeof fileServer>[1],
@@ -279,7 +279,7 @@ async function fetch(
   }
 }
 
-/** The same, of a server that must not succeed. */
+/** Fetches the file from a server that must not succeed. */
 async function refused(
   size: number | undefined,
   read: Parameters<typeof fileServer>[1],
@@ -289,7 +289,7 @@ async function refused(
   return error.status;
 }
 
-Deno.test("get puts short reads together, whatever their length", async () => {
+Deno.test("get joins short reads of any length", async () => {
   let turn = 0;
   const result = await fetch(data.length, (request, peer) => {
     const length = Math.min(request.length, 1 + turn++ * 997 % 5000);
@@ -298,14 +298,14 @@ Deno.test("get puts short reads together, whatever their length", async () => {
   assert(result instanceof Uint8Array && same(result, data));
 });
 
-Deno.test("get of a file whose size the server does not tell reads to the end", async () => {
+Deno.test("get of a file of unknown size reads to the end", async () => {
   for (const size of [undefined, 0]) {
     const result = await fetch(size, (request, peer) => peer.send(piece(request)));
     assert(result instanceof Uint8Array && same(result, data));
   }
 });
 
-Deno.test("get of a file that has grown since takes all of it", async () => {
+Deno.test("get of a file that has grown reads all of it", async () => {
   for (const size of [1, 100_000, 299_999]) {
     const result = await fetch(size, (request, peer) => peer.send(piece(request)));
     assert(result instanceof Uint8Array && same(result, data), `${size}`);
@@ -319,7 +319,7 @@ Deno.test("get of a file that is shorter than its size, as in /sys, reads to the
   }
 });
 
-Deno.test("get of a file that is cut off while it is read fails, and leaves nothing", async () => {
+Deno.test("get of a file that is truncated while it is read fails, and leaves nothing", async () => {
   await using here = await folder();
   let size = 2 * data.length;
   const honest = (request: RawMessage, peer: RawPeer) =>
@@ -333,7 +333,7 @@ Deno.test("get of a file that is cut off while it is read fails, and leaves noth
   await sftp.close();
 });
 
-Deno.test("get reads again where data is missing once", async () => {
+Deno.test("get reads missing data again, once", async () => {
   let missing = true;
   const result = await fetch(data.length, (request, peer) => {
     const lost = missing && request.offset === 65536;
@@ -349,7 +349,7 @@ Deno.test("get fails on an early end followed by more data", async () => {
   assertEquals(await refused(data.length, read), SftpStatus.EOF);
 });
 
-Deno.test("get fails on more data than was asked for", async () => {
+Deno.test("get fails on more data than requested", async () => {
   const read: Parameters<typeof fileServer>[1] = (request, peer) =>
     peer.send(msg.Data.encode(request.id, { data: new Uint8Array(request.length + 1) }));
   assertEquals(await refused(data.length, read), SftpStatus.BAD_MESSAGE);
@@ -377,7 +377,7 @@ Deno.test("bytes after the data of a message are ignored, and empty data ends a 
   }
 });
 
-Deno.test("an answer cannot hide in the data of another", async () => {
+Deno.test("an answer inside the data of another is not parsed", async () => {
   const asked: number[] = [];
   const sftp = await atServer(async ({ type, id }, peer) => {
     if (type === FXP.OPEN) return await peer.send(msg.Handle.encode(id, { handle }));
@@ -396,7 +396,7 @@ Deno.test("an answer cannot hide in the data of another", async () => {
   await sftp.close();
 });
 
-Deno.test("get of a file that grows while its end is read leaves no hole", async () => {
+Deno.test("get of a file that grows while its end is read makes no hole", async () => {
   let visible = 500;
   const result = await fetch(1, (request, peer) => {
     const length = Math.max(Math.min(request.length, visible - request.offset), 0);
@@ -416,7 +416,7 @@ Deno.test("get fails with the server's refusal of one read", async () => {
 });
 
 Deno.test("get fails if the link is lost at any byte of the data", async () => {
-  // The first bytes one by one, then in strides that no length here is a multiple of.
+  // The first bytes one by one, then in steps that divide none of the lengths here.
   for (let cut = 0, whole = false; !whole; cut += cut < 300 ? 1 : 9973) {
     let left = cut;
     const result = await fetch(data.length, async (request, peer) => {
@@ -431,7 +431,7 @@ Deno.test("get fails if the link is lost at any byte of the data", async () => {
   }
 });
 
-Deno.test("get does not mind a server that cannot close what was only read", async () => {
+Deno.test("get ignores a failed CLOSE of a file that was only read", async () => {
   await using here = await folder();
   const honest = fileServer(data.length, (request, peer) => peer.send(piece(request)));
   const sftp = await atServer((request, peer) =>
@@ -442,7 +442,7 @@ Deno.test("get does not mind a server that cannot close what was only read", asy
   await sftp.close();
 });
 
-Deno.test("get refuses what is neither a file nor, if recursive, a folder", async () => {
+Deno.test("get refuses anything but a file or, if recursive, a folder", async () => {
   await using here = await folder();
   for (const mode of [MODE_FOLDER, 0o010644, 0o020644, 0o140644]) {
     const sftp = await atServer(({ id }, peer) =>
@@ -476,7 +476,7 @@ Deno.test("a stream that fails closes its handle", async () => {
   await sftp.close();
 });
 
-Deno.test("put fails if any write is refused, and tells the first", async () => {
+Deno.test("put fails if any write is refused, with the first error", async () => {
   const sftp = await atServer(async ({ type, id, body }, peer) => {
     if (type === FXP.OPEN) return await peer.send(msg.Handle.encode(id, { handle }));
     if (type === FXP.LSTAT) return await peer.send(status(id, SftpStatus.NO_SUCH_FILE));
@@ -489,7 +489,7 @@ Deno.test("put fails if any write is refused, and tells the first", async () => 
   await sftp.close();
 });
 
-Deno.test("put fails if the server's close says that not all was kept", async () => {
+Deno.test("put fails if the server's CLOSE fails", async () => {
   const sftp = await atServer(async ({ type, id }, peer) => {
     if (type === FXP.OPEN) return await peer.send(msg.Handle.encode(id, { handle }));
     if (type === FXP.LSTAT) return await peer.send(status(id, SftpStatus.NO_SUCH_FILE));
@@ -599,7 +599,7 @@ Deno.test("a recursive get refuses a name that is listed twice", async () => {
   await sftp.close();
 });
 
-Deno.test("a recursive get makes no links, and replaces one that is here", async () => {
+Deno.test("a recursive get makes no links, and replaces local ones", async () => {
   await using here = await folder();
   await using elsewhere = await folder();
   await Deno.symlink(`${elsewhere.path}/file`, `${here.path}/file`);
@@ -611,7 +611,7 @@ Deno.test("a recursive get makes no links, and replaces one that is here", async
   await sftp.close();
 });
 
-Deno.test("a recursive get walks through no link that is here", async () => {
+Deno.test("a recursive get does not follow local links", async () => {
   await using here = await folder();
   await using elsewhere = await folder();
   await Deno.symlink(elsewhere.path, `${here.path}/folder`);
@@ -626,7 +626,7 @@ Deno.test("a recursive get walks through no link that is here", async () => {
   await sftp.close();
 });
 
-Deno.test("a recursive get of folders without an end ends with an error", async () => {
+Deno.test("a recursive get of endlessly nested folders ends with an error", async () => {
   await using here = await folder();
   let depth = 0;
   const sftp = await atServer(async ({ type, id }, peer) => {
@@ -648,7 +648,7 @@ Deno.test("a recursive get of folders without an end ends with an error", async 
   await sftp.close();
 });
 
-Deno.test("a listing ends where the server lists nothing", async () => {
+Deno.test("a listing ends at an empty answer", async () => {
   const sftp = await atServer(async ({ type, id }, peer) => {
     if (type === FXP.OPENDIR) await peer.send(msg.Handle.encode(id, { handle }));
     else if (type === FXP.CLOSE) await peer.send(status(id, 0));
@@ -676,7 +676,7 @@ Deno.test("a listing with an absurd count is refused", async () => {
   await sftp.close();
 });
 
-Deno.test("a listing without an end can be left, and asks no further", async () => {
+Deno.test("an endless listing can be stopped, and sends no further requests", async () => {
   let readdirs = 0;
   const sftp = await atServer(async ({ type, id }, peer) => {
     if (type === FXP.OPENDIR) await peer.send(msg.Handle.encode(id, { handle }));
@@ -692,7 +692,7 @@ Deno.test("a listing without an end can be left, and asks no further", async () 
   assert(readdirs <= 12, `${readdirs} requests`);
 });
 
-Deno.test("realPath and readLink want exactly one name", async () => {
+Deno.test("realPath and readLink require exactly one name", async () => {
   for (const count of [0, 2]) {
     const entry = { name: "x", longname: "", attributes: {} };
     const sftp = await atServer(({ id }, peer) =>
@@ -704,7 +704,7 @@ Deno.test("realPath and readLink want exactly one name", async () => {
   }
 });
 
-Deno.test("text of the server is stripped of control characters in errors", async () => {
+Deno.test("the server's text in errors is stripped of control characters", async () => {
   const sftp = await atServer(({ id }, peer) =>
     peer.send(status(id, 4, "\x1b]0;owned\x07 no\r\n" + "x".repeat(1000)))
   );

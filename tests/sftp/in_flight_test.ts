@@ -1,4 +1,4 @@
-/** How much is in flight, how files that end early are told, and how memory is used again. */
+/** The amount in flight, errors of files that end early, and the reuse of buffers. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SftpClient, SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
 import { EXTENSION } from "../../lib/sftp/protocol/numbers.ts";
@@ -18,7 +18,7 @@ import { plainMessage } from "../../lib/error_messages.ts";
 const MIB = 1024 * 1024;
 const data = noise(3 * MIB + 77);
 
-/** A client at a server of files in memory. */
+/** A client with a server of files in memory. */
 async function at(server: MemoryServer): Promise<SftpClient> {
   const { channel } = channelTo((request, peer) => server.answer(request, peer), {
     extensions: server.extensions.map((name) => [name, "1"]),
@@ -27,7 +27,7 @@ async function at(server: MemoryServer): Promise<SftpClient> {
   return await SftpClient.open(channel);
 }
 
-/** Answers READs and WRITEs a turn late, and counts their bytes until then. */
+/** Answers READs and WRITEs a turn later, and counts their bytes in flight. */
 function counting(server: MemoryServer): { most: number } {
   let inFlight = 0;
   const found = { most: 0 };
@@ -44,7 +44,7 @@ function counting(server: MemoryServer): { most: number } {
   return found;
 }
 
-Deno.test("one file has no more in flight than it may, and makes use of it", async () => {
+Deno.test("one file uses its limit in flight, and does not exceed it", async () => {
   for (const inFlight of [8192, 100_000, 400_000]) {
     const server = new MemoryServer();
     const data = noise(8 * inFlight);
@@ -57,7 +57,7 @@ Deno.test("one file has no more in flight than it may, and makes use of it", asy
       new Response(readable).bytes(),
     ]);
     assert(same(back, data));
-    // One short request asks whether the file has grown.
+    // One short request checks whether the file has grown.
     const wanted = found.most <= inFlight + 1024 && found.most > inFlight / 2;
     assert(wanted, `get ${found.most} ${inFlight}`);
     found.most = 0;
@@ -70,7 +70,7 @@ Deno.test("one file has no more in flight than it may, and makes use of it", asy
   }
 });
 
-Deno.test("the files of a folder have no more in flight together than they may", async () => {
+Deno.test("the files of a folder together do not exceed the limit in flight", async () => {
   await using here = await folder();
   const server = new MemoryServer();
   server.folders.set("/from", 0o755);
@@ -89,7 +89,7 @@ Deno.test("the files of a folder have no more in flight together than they may",
   await sftp.close();
 });
 
-Deno.test("a copy between servers has no more in flight at either than it may", async () => {
+Deno.test("a copy between servers does not exceed the limit in flight at either", async () => {
   const [one, two] = [new MemoryServer(), new MemoryServer()];
   one.add("/file", data);
   const [from, to] = [await at(one), await at(two)];
@@ -112,7 +112,7 @@ function cutting(server: MemoryServer): void {
 
 const CUT = `Cannot read "/file" on the server: it was cut off at ${MIB} of ${data.length} bytes`;
 
-Deno.test("a file that ends early is an error of all that reads it, and its handles are closed", async () => {
+Deno.test("a file that ends early is an error for every reader, and its handles are closed", async () => {
   const attempts: Record<string, (sftp: SftpClient, here: string) => Promise<unknown>> = {
     "readFile": (sftp) => sftp.readFile("/file"),
     "readTextFile": (sftp) => sftp.readTextFile("/file"),
@@ -143,7 +143,7 @@ Deno.test("a file that ends early is an error of all that reads it, and its hand
   }
 });
 
-Deno.test("a copy by the server of a file that has ended early goes through us, and fails", async () => {
+Deno.test("a server-side copy of a file that ends early is retried through the client, and fails", async () => {
   const server = new MemoryServer();
   server.extensions.push(EXTENSION.COPY_DATA);
   const file = server.add("/file", data);
@@ -182,7 +182,7 @@ async function opened(bytes: Uint8Array): Promise<Opened> {
   };
 }
 
-Deno.test("blocks come in order, from any start, and end with the file", async () => {
+Deno.test("blocks are read in order from any start, and end with the file", async () => {
   for (const start of [0, 1, 100_000, 200_000]) {
     await using w = await opened(data.subarray(0, 200_000));
     const ahead = new ReadAhead(w.file, { start, size: 200_000, inFlight: 100_000 });
@@ -212,7 +212,7 @@ Deno.test("a file of unknown length is read request by request, past its end onc
   assertEquals(reads.filter((line) => line === "READ /file 100000").length, 2, reads.join());
 });
 
-Deno.test("the memory of a block that was released is filled again, and no other", async () => {
+Deno.test("only the buffers of released blocks are reused", async () => {
   await using w = await opened(data.subarray(0, 400_000));
   const ahead = new ReadAhead(w.file, { size: 400_000, inFlight: 100_000 });
   const first = (await ahead.next())!;
@@ -231,7 +231,7 @@ Deno.test("the memory of a block that was released is filled again, and no other
   assert(same(second, data.subarray(32_768, 65_536)));
 });
 
-Deno.test("an abort ends a read ahead before it asks for more", async () => {
+Deno.test("an abort ends a read ahead before further requests", async () => {
   await using w = await opened(data.subarray(0, 100_000));
   const abort = new AbortController();
   const ahead = new ReadAhead(w.file, { size: 100_000, signal: abort.signal });
@@ -244,7 +244,7 @@ Deno.test("an abort ends a read ahead before it asks for more", async () => {
   assertEquals(w.server.log.length, asked + 1);
 });
 
-Deno.test("a block is given back when its last request is answered, and not before", async () => {
+Deno.test("a block is released once its last request is answered", async () => {
   await using w = await opened(new Uint8Array(0));
   const gates: PromiseWithResolvers<undefined>[] = [];
   w.server.refuse = (line) => {
@@ -269,7 +269,7 @@ Deno.test("a block is given back when its last request is answered, and not befo
   assert(same(w.server.data("/file")!.subarray(5), data.subarray(0, 70_000)));
 });
 
-Deno.test("a write waits until the channel has taken its block, and not for the answers", async () => {
+Deno.test("a write waits until its block was sent, not for the answers", async () => {
   const server = new MemoryServer();
   server.add("/file", new Uint8Array(0));
   const { channel } = channelTo((request, peer) => server.answer(request, peer));
@@ -297,7 +297,7 @@ Deno.test("a write waits until the channel has taken its block, and not for the 
   await remote.session.close();
 });
 
-Deno.test("however short requests are, no more than 1025 of them are in flight", async () => {
+Deno.test("at most 1025 requests of any length are in flight", async () => {
   await using w = await opened(new Uint8Array(0));
   let [inFlight, most] = [0, 0];
   w.server.refuse = (line) => {
@@ -318,7 +318,7 @@ Deno.test("however short requests are, no more than 1025 of them are in flight",
   assertEquals(most, 1025);
 });
 
-Deno.test("a refused write is an error of the next one at the latest, and others are told nothing", async () => {
+Deno.test("a refused write fails at the latest the next one, and only one write reports it", async () => {
   await using w = await opened(new Uint8Array(0));
   w.server.refuse = (line) => line.startsWith("WRITE /file 0 ") ? 3 : undefined;
   const behind = new WriteBehind(w.file, { inFlight: 65_536 });
@@ -333,7 +333,7 @@ Deno.test("a refused write is an error of the next one at the latest, and others
   assertEquals(tries.length, 1); // it is not one that may pass
 });
 
-Deno.test("a server that takes one request at a time gets the rest that way, in the same places", async () => {
+Deno.test("a server that accepts only one request at a time gets the rest that way, at the same offsets", async () => {
   for (const status of [SftpStatus.FAILURE, SftpStatus.BAD_MESSAGE]) {
     await using w = await opened(new Uint8Array(0));
     let [running, most] = [0, 0];
@@ -359,7 +359,7 @@ Deno.test("a server that takes one request at a time gets the rest that way, in 
   }
 });
 
-Deno.test("an abort ends a write behind before it sends more", async () => {
+Deno.test("an abort ends a write behind before further requests", async () => {
   await using w = await opened(new Uint8Array(0));
   const abort = new AbortController();
   const behind = new WriteBehind(w.file, { signal: abort.signal });
@@ -369,7 +369,7 @@ Deno.test("an abort ends a write behind before it sends more", async () => {
   assertEquals(w.server.log, ["REALPATH /"]);
 });
 
-Deno.test("a hole of a write behind moves its place", async () => {
+Deno.test("a hole in a write behind advances its position", async () => {
   await using w = await opened(new Uint8Array(0));
   const behind = new WriteBehind(w.file, {});
   behind.skip(10);
@@ -380,7 +380,7 @@ Deno.test("a hole of a write behind moves its place", async () => {
   assertEquals(w.server.log, ["WRITE /file 10 1"]);
 });
 
-Deno.test("the digest of a server's file is that of its beginning, and closes it", async () => {
+Deno.test("a digest of the prefix of a server's file closes the file", async () => {
   for (const length of [0, 1, 32_769, 100_000]) {
     await using w = await opened(data.subarray(0, 100_000));
     const settings = { options: { verify: true }, limits: {}, inFlight: 65_536, warn() {} };
@@ -398,7 +398,7 @@ Deno.test("the digest of a server's file is that of its beginning, and closes it
   }
 });
 
-Deno.test("a server's file is read from any place, also after another one", async () => {
+Deno.test("a server's file is read from any offset, also a second time", async () => {
   await using w = await opened(data.subarray(0, 100_000));
   const settings = { options: {}, limits: {}, inFlight: 65_536, warn() {} };
   const source = await new RemoteStore(w.remote, settings).source("/file", await w.file.stat());
@@ -417,7 +417,7 @@ Deno.test("a server's file is read from any place, also after another one", asyn
   assertEquals(w.server.open, 1);
 });
 
-Deno.test("a server's pipe or folder is no source, a file without a type is one", async () => {
+Deno.test("a server's pipe or folder is refused as a source, a file without a type is accepted", async () => {
   await using w = await opened(data.subarray(0, 10));
   const settings = { options: { sparse: true }, limits: {}, inFlight: 65_536, warn() {} };
   const store = new RemoteStore(w.remote, settings);
@@ -438,7 +438,7 @@ Deno.test("a server's pipe or folder is no source, a file without a type is one"
   source.close();
 });
 
-Deno.test("a server that takes one READ at a time, or short ones, is read that way, to the end", async () => {
+Deno.test("a server that accepts only single or short READs is read that way to the end", async () => {
   for (const code of [SftpStatus.FAILURE, SftpStatus.BAD_MESSAGE]) {
     for (
       const [told, inFlight] of [
@@ -462,7 +462,7 @@ Deno.test("a server that takes one READ at a time, or short ones, is read that w
           return undefined;
         });
       };
-      // A file that is said to be longer is one of /sys.
+      // A file shorter than its size, as in /sys.
       if (told > 100_000) {
         w.file.stat = async () => ({ ...await w.remote.stat("/file", {}), size: told });
       }
@@ -471,14 +471,14 @@ Deno.test("a server that takes one READ at a time, or short ones, is read that w
       for (let block; (block = await ahead.next()) !== null;) found.push(...block);
       assert(same(new Uint8Array(found), data.subarray(0, 100_000)), `${code} ${told}`);
       assertEquals([most, await ahead.next()], [1, null]);
-      // Those that were on the way with the first, and no others.
+      // Only those in flight with the first.
       const [block, requests] = [Math.min(told, inFlight / 2), told === 0 ? 0 : 4];
       assert(refused <= (block < told ? 1 : requests), `${refused}`);
     }
   }
 });
 
-Deno.test("a READ that is refused for another reason, or again, is an error", async () => {
+Deno.test("a READ refused for another reason, or twice, is an error", async () => {
   for (
     const [code, tries] of [[SftpStatus.PERMISSION_DENIED, 1], [SftpStatus.FAILURE, 2]] as const
   ) {
@@ -494,7 +494,7 @@ Deno.test("a READ that is refused for another reason, or again, is an error", as
   }
 });
 
-Deno.test("a refusal of the first byte is an error, whatever the size is said to be", async () => {
+Deno.test("a refused read of the first byte is an error with any announced size", async () => {
   for (const size of [0, 100]) {
     await using w = await opened(data.subarray(0, 100));
     w.server.refuse = (line) => line.startsWith("READ") ? SftpStatus.PERMISSION_DENIED : undefined;
@@ -519,7 +519,7 @@ Deno.test("the blocks of a write behind fill their requests, up to 256 KiB", asy
   await session.close();
 });
 
-Deno.test("what was refused is written again after all answers, in case one was late", async () => {
+Deno.test("refused data is written again after all answers, in case one was late", async () => {
   await using w = await opened(new Uint8Array(0));
   const gate = Promise.withResolvers<undefined>();
   const lines: string[] = [];
@@ -538,14 +538,14 @@ Deno.test("what was refused is written again after all answers, in case one was 
   await finishing;
   assertEquals(lines.splice(0).slice(2), ["WRITE /file 0 32768", "WRITE /file 32768 32768"]);
   assert(same(w.server.data("/file")!, data.subarray(0, 65_536)));
-  // One request at a time by now: a refusal is final.
+  // One request at a time now: a refusal is final.
   w.server.refuse = (line) =>
     line.startsWith("WRITE") ? (lines.push(line), SftpStatus.FAILURE) : undefined;
   assertEquals(await refusal(behind.write(data.subarray(0, 10), () => {})), SftpStatus.FAILURE);
   assertEquals(lines.length, 1);
 });
 
-Deno.test("what is written again has requests of 32 KiB, and so has what comes after", async () => {
+Deno.test("rewritten and later data has requests of 32 KiB", async () => {
   await using w = await opened(new Uint8Array(0));
   const lines: string[] = [];
   w.server.refuse = (line) => {
@@ -570,7 +570,7 @@ Deno.test("what is written again has requests of 32 KiB, and so has what comes a
   assert(same(w.server.data("/file")!, data.subarray(0, 100_000)));
 });
 
-Deno.test("a READ of a file of unknown length is tried again with care, too", async () => {
+Deno.test("a READ of a file of unknown length is also retried one at a time", async () => {
   await using w = await opened(data.subarray(0, 50_000));
   let first = true;
   w.server.refuse = (line) => {

@@ -1,4 +1,4 @@
-/** What the jail does about the file itself: its descriptors, and other programs that swap it. */
+/** The last step of a path in the jail: descriptors, and programs that swap the file. */
 import { assert, assertEquals } from "@std/assert";
 import type { PosixFiles } from "../../lib/runtime/files.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
@@ -65,7 +65,7 @@ async function watched(backend: (root: string) => SftpBackend): Promise<Watched>
 
 for (const [where, backend] of Object.entries(BACKENDS)) {
   Deno.test({
-    name: `a file that becomes a link while it is opened leads nowhere, ${where}`,
+    name: `a file that becomes a link while it is opened is not followed, ${where}`,
     ignore: Deno.build.os === "windows" || WITHOUT_DESCRIPTORS,
     fn: async () => {
       await using watch = await watched(backend);
@@ -106,7 +106,8 @@ for (const [where, backend] of Object.entries(BACKENDS)) {
       };
       assertEquals(await refusal(sftp.open("/file")), SftpStatus.PERMISSION_DENIED);
       assertEquals(watch.open, new Set());
-      // A pipe cannot be made without another program: to open one would stop the server for ever.
+      // Opening a pipe would block the server; here it is simulated, since making one needs another
+      // program.
       assert(flags & runtime.posix.constants.O_NONBLOCK);
     },
   });

@@ -12,7 +12,7 @@ import {
 } from "../../lib/sftp/mod.ts";
 import { channelPair, folder, ourWorld, refusal, type World } from "./world.ts";
 
-/** A served folder with a tree beside it that nobody may reach. */
+/** A served folder next to a tree that must not be reachable. */
 async function jailed(
   backend: (root: string) => SftpBackend = (root) => localFiles({ root }),
 ): Promise<World & { outside: string }> {
@@ -30,12 +30,12 @@ async function jailed(
   };
 }
 
-/** A jail as on systems where folders cannot be held on to. */
+/** A jail as on systems where folders cannot be held open. */
 function byPath(root: string): SftpBackend {
   return filesOf(new Jail(new PathFolders(root), "/"), "/");
 }
 
-/** The tree outside is as it was. */
+/** Checks that the outside tree is unchanged. */
 async function untouched(outside: string): Promise<void> {
   const names = await Array.fromAsync(Deno.readDir(outside), ({ name }) => name);
   assertEquals(names.sort(), ["empty", "secret"]);
@@ -59,7 +59,7 @@ Deno.test("`..` stops at the root", async () => {
   await untouched(w.outside);
 });
 
-Deno.test("paths are cleaned up as a shell would", async () => {
+Deno.test("paths are normalized as by a shell", async () => {
   await using w = await jailed();
   await w.sftp.mkdir("/a/b", { recursive: true });
   await w.sftp.writeTextFile("/a/b/c", "x");
@@ -88,7 +88,7 @@ for (
     ", where there are only paths": byPath,
   })
 ) {
-  Deno.test(`a symbolic link leads nowhere outside, whoever made it${what}`, async () => {
+  Deno.test(`a symbolic link never leads outside, whoever made it${what}`, async () => {
     await using w = await jailed(backend);
     const depth = "../".repeat(20);
     for (const target of [w.outside, depth + w.outside.slice(1)]) {
@@ -119,7 +119,7 @@ for (
   });
 }
 
-Deno.test("an absolute link is read from the root, as after chroot", async () => {
+Deno.test("an absolute link starts at the root, as after chroot", async () => {
   await using w = await jailed();
   await w.sftp.mkdir("/real");
   await w.sftp.writeTextFile("/real/file", "x");
@@ -132,7 +132,7 @@ Deno.test("an absolute link is read from the root, as after chroot", async () =>
   assertEquals(await w.sftp.realPath("/absolute/up"), "/real/file");
 });
 
-Deno.test("loops of links end", async () => {
+Deno.test("loops of links are errors", async () => {
   await using w = await jailed();
   await w.sftp.symlink("b", "/a");
   await w.sftp.symlink("a", "/b");
@@ -159,7 +159,7 @@ Deno.test("writing through a dangling link makes the file inside", async () => {
   await untouched(w.outside);
 });
 
-Deno.test("the root itself stays", async () => {
+Deno.test("the root itself cannot be changed", async () => {
   await using w = await jailed();
   await w.sftp.mkdir("/other");
   assertEquals(
@@ -174,7 +174,7 @@ Deno.test("the root itself stays", async () => {
   assert((await Deno.stat(w.root)).isDirectory);
 });
 
-Deno.test("what is neither a file nor a directory cannot be opened", async () => {
+Deno.test("only files and directories can be opened", async () => {
   await using w = await jailed();
   using _socket = Deno.listen({ transport: "unix", path: `${w.root}/socket` });
   for (const path of ["/socket", "/"]) {
@@ -196,7 +196,7 @@ Deno.test("setuid and setgid bits are refused", async () => {
   assertEquals((await Deno.stat(`${w.root}/folder`)).mode! & 0o6000, 0);
 });
 
-Deno.test("the umask of the session is taken off new files and directories", async () => {
+Deno.test("the session's umask is applied to new files and directories", async () => {
   await using w = await ourWorld({ serve: { umask: 0o077 } });
   await w.sftp.writeTextFile("/file", "x", { mode: 0o666 });
   await w.sftp.mkdir("/folder", { mode: 0o777 });
@@ -240,14 +240,14 @@ for (
   });
 }
 
-Deno.test("a root that is missing or a file is refused at once", async () => {
+Deno.test("a root that is missing or a file is refused immediately", async () => {
   await using here = await folder();
   await Deno.writeTextFile(`${here.path}/file`, "");
   assertThrows(() => localFiles({ root: `${here.path}/none` }), Deno.errors.NotFound);
   assertThrows(() => localFiles({ root: `${here.path}/file` }), Deno.errors.NotADirectory);
 });
 
-Deno.test("attributes of an open file change the file, not what took its name", async () => {
+Deno.test("attributes of an open file change that file, not another one with its name", async () => {
   await using w = await jailed();
   await w.sftp.writeTextFile("/file", "12345");
   await using file = await w.sftp.open("/file", { write: true });
@@ -262,7 +262,7 @@ Deno.test("attributes of an open file change the file, not what took its name", 
   assertEquals(await w.sftp.readTextFile("/file"), "other");
 });
 
-/** Swaps `dir`, a folder, with a link to somewhere else, over and over until `done`. */
+/** Repeatedly swaps the folder `dir` with a link to the outside, until `done`. */
 async function swap(
   rename: (from: string, to: string) => Promise<void>,
   done: () => boolean,
@@ -291,7 +291,7 @@ const SWAPPER = `
     postMessage("done");
   };`;
 
-/** The same in a thread of its own, beside all that the server does. */
+/** The same in a separate thread, in parallel to the server. */
 function swapper(root: string): AsyncDisposable & { swaps(): number } {
   const count = new Int32Array(new SharedArrayBuffer(8));
   const url = URL.createObjectURL(new Blob([SWAPPER], { type: "text/javascript" }));
@@ -309,7 +309,7 @@ function swapper(root: string): AsyncDisposable & { swaps(): number } {
   };
 }
 
-/** A world whose `/dir` is swapped with a link out of it all the time. */
+/** A world whose `/dir` is continuously swapped with a link to the outside. */
 async function swapped(
   backend?: (root: string) => SftpBackend,
 ): Promise<World & { outside: string; swaps(): number }> {
@@ -334,7 +334,7 @@ for (
     "where there are only paths": (root: string) => byPath(root),
   })
 ) {
-  Deno.test(`another program that swaps links into paths gets no content out or in, ${what}`, async () => {
+  Deno.test(`no content crosses the jail while another program swaps links into paths, ${what}`, async () => {
     await using w = await swapped(backend);
     const seen = new Set<string>();
     for (let i = 0; i < 300 || w.swaps() < 300; i++) {
@@ -349,7 +349,7 @@ for (
 }
 
 Deno.test({
-  name: "another program that swaps links into paths makes, moves and removes nothing outside",
+  name: "nothing is made, moved or removed outside while another program swaps links into paths",
   ignore: runtime.descriptorPath(0) === null,
   fn: async () => {
     await using w = await swapped();
@@ -368,7 +368,7 @@ Deno.test({
           () => w.sftp.remove("/dir/empty"),
         ]
       ) await attempt().catch(() => {});
-      // Half of the time there is a link in the way, which leads to nothing inside.
+      // Half of the time it is a link, which leads to nothing inside.
       const listed = await Array.fromAsync(w.sftp.readDir("/dir")).catch(() => []);
       for (const { name } of listed) names.add(name);
     }
@@ -377,7 +377,7 @@ Deno.test({
   },
 });
 
-Deno.test("a client that swaps links under another client gets nothing at all", async () => {
+Deno.test("a client that swaps links under another client gains nothing", async () => {
   await using outside = await folder();
   await Deno.writeTextFile(`${outside.path}/victim`, "safe");
   await using root = await folder();
@@ -413,7 +413,7 @@ Deno.test("a client that swaps links under another client gets nothing at all", 
   await worker.close();
 });
 
-Deno.test("a pinned path is there while it is the same folder, below folders that are no links", async () => {
+Deno.test("a pinned path is valid while it is the same folder and no parent is a link", async () => {
   await using root = await folder();
   const path = `${root.path}/above/pinned`;
   await Deno.mkdir(path, { recursive: true });

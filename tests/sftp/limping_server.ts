@@ -1,4 +1,4 @@
-/** A server of the tests that limps: short reads, answers in any order, one request at a time, cut links. */
+/** A limited test server: short reads, answers in any order, one request at a time, lost links. */
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { localFiles, serveSftp, type SftpChannel, SftpClient } from "../../lib/sftp/mod.ts";
@@ -8,19 +8,19 @@ import { channelPair } from "./world.ts";
 export interface Limp {
   /** Bytes in both directions after which the link is lost. */
   readonly cutAfter?: number;
-  /** READs give this many bytes at most, a new number for each. */
+  /** READs return at most this many bytes, a new number for each. */
   readonly shortReads?: () => number;
-  /** Answers wait until this many are there, and leave in the reverse order. */
+  /** Answers are held until there are this many, and sent in reverse order. */
   readonly reorder?: number;
   /** READs, WRITEs and READDIRs are refused while this many requests are not answered. */
   readonly mostAtOnce?: number;
   /** READs and WRITEs of more bytes are refused. */
   readonly longest?: number;
-  /** The extensions that are announced; our server's own unless given. */
+  /** The announced extensions; those of our server unless given. */
   readonly extensions?: readonly string[];
 }
 
-/** A client at our server over a folder, with a limp in between. */
+/** A client with our server over a folder, with these limits in between. */
 export async function limping(root: string, limp: Limp): Promise<SftpClient> {
   const [near, ours] = channelPair();
   const [theirs, far] = channelPair();
@@ -69,7 +69,7 @@ class Middle {
     }
   }
 
-  /** One frame after the other, since refusals and answers meet here. */
+  /** One frame at a time, since refusals and answers are merged here. */
   #send(to: SftpChannel, frame: Uint8Array): Promise<void> {
     const turn = to === this.#client ? this.#sending : Promise.resolve();
     const sending = turn.then(async () => {
@@ -115,7 +115,7 @@ class Middle {
     await this.#flush();
   }
 
-  /** Lets go of what is held if enough is, or if nothing more will come. */
+  /** Releases held answers if there are enough, or if no more will come. */
   async #flush(): Promise<void> {
     if (this.#held.length < Math.min(this.#limp.reorder ?? 1, this.#open)) return;
     const frames = this.#held.reverse();

@@ -52,7 +52,7 @@ for (const [what, limp] of Object.entries(limps)) {
   });
 }
 
-/** What is under a name; null if nothing is. */
+/** The content of a name; null if missing. */
 async function hashOrNull(path: string): Promise<string | null> {
   return await sha256(path).catch((cause) => {
     if (cause instanceof Deno.errors.NotFound) return null;
@@ -60,7 +60,7 @@ async function hashOrNull(path: string): Promise<string | null> {
   });
 }
 
-fuzzTest("every file is whole in the end after cuts at random bytes", async (random) => {
+fuzzTest("every file is complete after cuts at random bytes", async (random) => {
   await using root = await folder();
   await using here = await folder();
   const options: SftpTransferOptions = { resume: true, inFlight: 256 * 1024 };
@@ -76,7 +76,7 @@ fuzzTest("every file is whole in the end after cuts at random bytes", async (ran
     if (replaces) await Deno.writeFile(`${to}/file`, before);
     const old = await hashOrNull(`${to}/file`);
     for (let tries = 0, done = false; !done; tries++) {
-      // The last of too many tries is let through.
+      // The last attempt is not cut.
       const cutAfter = tries < 12 ? 1 + random(length) : Infinity;
       const limp: Limp = {
         cutAfter,
@@ -109,7 +109,7 @@ fuzzTest("every file is whole in the end after cuts at random bytes", async (ran
 });
 
 for (const way of ["get", "put"] as const) {
-  Deno.test(`a ${way} that resumes from an older file keeps it until the new one is whole`, async () => {
+  Deno.test(`a ${way} that resumes from an older file keeps it until the new one is complete`, async () => {
     await using root = await folder();
     await using here = await folder();
     const data = noise(3_000_000);
@@ -133,7 +133,7 @@ for (const way of ["get", "put"] as const) {
   });
 }
 
-Deno.test("without resume, a cut leaves nothing here", async () => {
+Deno.test("without resume, a cut leaves no local file", async () => {
   await using root = await folder();
   await using here = await folder();
   await Deno.writeFile(`${root.path}/file`, noise(500_000));
@@ -191,12 +191,12 @@ for (const way of ["get", "put"] as const) {
         assertEquals((cause as Error).message, "enough");
       }
       abortAt = Infinity;
-      await sftp.stat("/"); // behind all that was sent to clean up
+      await sftp.stat("/"); // after all clean-up requests
       const names = [...await below(root.path), ...await below(here.path)];
       assertEquals(names.filter((name) => name.endsWith(".part")), [], `aborted at write ${at}`);
       assert(at < 500);
     }
-    // No handle is left either: as many as there may be can be opened.
+    // No handle leaks either: the maximum number can be opened.
     const files = await Promise.all(
       Array.from(
         { length: sftp.limits.openHandles },

@@ -19,7 +19,7 @@ async function failure(run: () => Promise<unknown>): Promise<SftpError> {
 }
 
 for (const what of ["remove", "glob"] as const) {
-  Deno.test(`an endless listing of long names ends by its bytes (${what})`, async () => {
+  Deno.test(`an endless listing of long names ends at its byte limit (${what})`, async () => {
     const attributes = { mode: 0o100644 };
     let sent = 0;
     await using client = await atServer(async ({ type, id, body }, peer) => {
@@ -44,12 +44,12 @@ for (const what of ["remove", "glob"] as const) {
   });
 }
 
-Deno.test("a million names of the usual length may be held", () => {
+Deno.test("a million names of ordinary length are allowed", () => {
   const held = new ListedBytes("/");
   for (let i = 0; i < 1_000_000; i++) held.add("a-name-that-is-28-bytes.long");
 });
 
-Deno.test("allListed gives all entries in order", async () => {
+Deno.test("allListed returns all entries in order", async () => {
   async function* listing() {
     for (const name of ["b", "a"]) yield await Promise.resolve({ name });
   }

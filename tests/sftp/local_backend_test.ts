@@ -105,7 +105,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     });
   const jailed = kind !== "no jail";
 
-  test("a file is opened as it is told", async (w) => {
+  test("a file is opened by its options", async (w) => {
     assertEquals(await refused(w.open("file")), NO_SUCH_FILE);
     assertEquals(await refused(w.open("file", { write: true })), NO_SUCH_FILE);
     const made = await w.open("file", { read: false, write: true, create: true, mode: 0o640 });
@@ -134,7 +134,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     assertEquals(await text(`${w.root}/cut`), "");
   }, WITHOUT_DESCRIPTORS);
 
-  test("a write that appends goes to the end, whatever its offset", async (w) => {
+  test("an appending write goes to the end with any offset", async (w) => {
     await Deno.writeTextFile(`${w.root}/file`, "one");
     const file = await w.open("file", { read: false, write: true, append: true });
     assertEquals(file.parallel, false);
@@ -163,7 +163,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     }
   });
 
-  test("an open file is looked at and changed as itself", async (w) => {
+  test("attributes of an open file are read and set by descriptor", async (w) => {
     await Deno.writeTextFile(`${w.root}/file`, "text");
     const file = await w.open("file", { write: true });
     const info = await file.stat();
@@ -194,7 +194,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     await file.close();
   });
 
-  test("two open files are one if they are, whatever their names", async (w) => {
+  test("two open files are recognized as the same by identity, not by name", async (w) => {
     await Deno.writeTextFile(`${w.root}/one`, "");
     await Deno.link(`${w.root}/one`, `${w.root}/same`);
     await Deno.writeTextFile(`${w.root}/two`, "");
@@ -229,7 +229,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     assertEquals(await refused(w.backend.setStat("dir", { size: 0 })), FAILURE);
   });
 
-  test("owners are changed by both their numbers", async (w) => {
+  test("owners are changed by user and group number", async (w) => {
     const calls: unknown[][] = [];
     using _ = posix({
       lchownSync: (...args: unknown[]) => calls.push(["lchown", ...args.slice(1)]),
@@ -247,7 +247,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     await file.close();
   });
 
-  test("folders are made and removed, files are removed, and each is only that", async (w) => {
+  test("folders are made and removed, files are removed, and each call accepts only its kind", async (w) => {
     await w.backend.mkdir("dir", 0o740);
     assertEquals(await modeOf(`${w.root}/dir`), 0o740);
     await w.backend.mkdir("usual", null);
@@ -272,7 +272,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     assert((await Deno.stat(`${w.root}/usual`)).isDirectory);
   });
 
-  test("a rename replaces a file only if it may", async (w) => {
+  test("a rename replaces a file only if allowed", async (w) => {
     for (const name of ["a", "b"]) await Deno.writeTextFile(`${w.root}/${name}`, name);
     const rename = (from: string, to: string, overwrite: boolean) =>
       w.backend.rename(from, to, { overwrite });
@@ -291,7 +291,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     assertEquals(await refused(rename("c", "moved", true)), FAILURE);
   });
 
-  test("a rename without hard links is one by the system", async (w) => {
+  test("a rename without hard links uses the system call", async (w) => {
     for (
       const [code, status] of [
         ["EPERM", 0],
@@ -335,7 +335,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     assertEquals(await refused(w.backend.stat("link")), NO_SUCH_FILE);
   });
 
-  test("a listing has each name once, the folder itself and the one above", async (w) => {
+  test("a listing has each name once, including . and ..", async (w) => {
     await Deno.mkdir(`${w.root}/dir/deep`, { recursive: true });
     const names = Array.from({ length: 70 }, (_, index) => `${index}`);
     for (const name of names) await Deno.writeTextFile(`${w.root}/dir/${name}`, name);
@@ -359,7 +359,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     assertEquals(await refused(Array.fromAsync(w.backend.readDir("none"))), NO_SUCH_FILE);
   });
 
-  test("a file that is removed while its folder is listed is left out", async (w) => {
+  test("a file removed during the listing is skipped", async (w) => {
     await Deno.mkdir(`${w.root}/dir`);
     for (const name of ["a", "b"]) await Deno.writeTextFile(`${w.root}/dir/${name}`, name);
     const listed: string[] = [];
@@ -370,7 +370,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     assertEquals(listed.filter((name) => !name.startsWith(".")), ["b"]);
   });
 
-  test("a look-up that is denied is no missing file", async (w) => {
+  test("a denied look-up is not a missing file", async (w) => {
     await Deno.writeTextFile(`${w.root}/file`, "");
     using _ = replacedFiles({
       lstatSync: (path) => {
@@ -390,7 +390,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
     ) assertEquals(await refused(attempt()), PERMISSION_DENIED);
   });
 
-  test("the size of a file system is told", async (w) => {
+  test("statvfs returns the size of a file system", async (w) => {
     const { blockSize, fragmentSize, blocks, freeBlocks, availableBlocks, ...rest } = await w
       .backend
       .statVfs(".");
@@ -401,7 +401,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 }
 
-Deno.test("accounts are those of the tree, read again when they change", async () => {
+Deno.test("accounts are read from the tree, and again when they change", async () => {
   await using w = await world((root) => localFiles({ root }));
   assertEquals(await w.backend.userNames([0, 7]), ["", ""]);
   await Deno.mkdir(`${w.root}/etc`);
@@ -416,7 +416,7 @@ Deno.test("accounts are those of the tree, read again when they change", async (
   await Deno.utime(passwd, 1, 1);
   assertEquals(await w.backend.userNames([7]), ["bob"]);
   await Deno.writeTextFile(passwd, "eve:x:7:8::/e:/bin/sh\n");
-  await Deno.utime(passwd, 1, 1); // as far as the time tells, it is the same
+  await Deno.utime(passwd, 1, 1); // by its time it is the same
   assertEquals(await w.backend.userNames([7]), ["bob"]);
   const listed = await Array.fromAsync(w.backend.readDir("/etc"));
   const { uid, gid } = await Deno.stat(passwd);
@@ -427,7 +427,7 @@ Deno.test("accounts are those of the tree, read again when they change", async (
   assertEquals(await w.backend.userNames([7]), [""]);
 });
 
-Deno.test("relative paths of a jail begin at its home, and no others", async () => {
+Deno.test("only relative paths of a jail start at its home", async () => {
   for (
     const make of [
       (root: string) => localFiles({ root, home: "/home/me" }),
@@ -446,7 +446,7 @@ Deno.test("relative paths of a jail begin at its home, and no others", async () 
 });
 
 Deno.test({
-  name: "descriptors of listings and files count until they are closed, however they end",
+  name: "descriptors of listings and files count until they are closed in any way",
   ignore,
   fn: async () => {
     await using here = await folder();
@@ -487,7 +487,7 @@ Deno.test("account files are opened for reading", async () => {
 });
 
 Deno.test({
-  name: "without a jail a path is absolute though its last step is missing, and no other may be",
+  name: "without a jail a path with a missing last step is resolved, but no other step may be missing",
   ignore,
   fn: async () => {
     await using w = await world((root) => filesOf(new UnrestrictedTree(root), root));
@@ -508,7 +508,7 @@ Deno.test({
   },
 });
 
-Deno.test("no account file is made where there is none", async () => {
+Deno.test("a missing account file is not created", async () => {
   await using w = await world((root) => localFiles({ root }));
   await Deno.mkdir(`${w.root}/etc`);
   await w.backend.userNames([0]);
@@ -517,7 +517,7 @@ Deno.test("no account file is made where there is none", async () => {
 });
 
 Deno.test({
-  name: "a device is opened only without a jail, by a process that may be stopped by it",
+  name: "a device is opened only without a jail, and only by a process that may block",
   ignore,
   fn: async () => {
     await using w = await world((root) => filesOf(new UnrestrictedTree(root), root));
@@ -533,7 +533,7 @@ Deno.test({
   },
 });
 
-Deno.test("after a slow read the next ones are in other threads, unless the process may block", async () => {
+Deno.test("after a slow read the next ones use other threads, unless the process may block", async () => {
   for (const blocking of [true, false, undefined]) {
     await using w = await world((root) => localFiles({ root }));
     await Deno.writeTextFile(`${w.root}/file`, "text");
@@ -554,7 +554,7 @@ Deno.test("after a slow read the next ones are in other threads, unless the proc
   }
 });
 
-Deno.test("an open file is refused if a check of its path fails at any time", async () => {
+Deno.test("an open is refused if any check of its path fails", async () => {
   await using w = await world((root) => localFiles({ root }));
   await Deno.mkdir(`${w.root}/a/b`, { recursive: true });
   await Deno.writeTextFile(`${w.root}/a/b/file`, "text");
@@ -591,14 +591,14 @@ Deno.test("an open file is refused if a check of its path fails at any time", as
 });
 
 Deno.test({
-  name: "the descriptors of a process have a limit where it can be read",
+  name: "the limit of a process's descriptors is read if possible",
   ignore: Deno.build.os !== "linux",
   fn: () => {
     assertThrows(() => Descriptors.ofProcess().take(2 ** 40), SftpError, "Too many open files");
   },
 });
 
-Deno.test("the first of several accounts counts, and malformed lines do not", () => {
+Deno.test("the first of several accounts is used, and malformed lines are skipped", () => {
   const { user, group, home } = parseAccounts(
     "a:x:1:1::/one\na:x:2:1::/two\nb:x:1:1::/b\nshort:x:3:1:\nword:x:x:1::/\n:x:4:1::/none\n" +
       "long:x:12345678901:1::/\n12:x:0000000005:1::/five:sh:more\n",
@@ -612,7 +612,7 @@ Deno.test("the first of several accounts counts, and malformed lines do not", ()
 
 for (const [kind, make] of Object.entries(KINDS)) {
   Deno.test({
-    name: `what a large file took is freed in another thread, in ${kind}`,
+    name: `a large file's space is freed in another thread, in ${kind}`,
     ignore,
     async fn() {
       const counted = ["ftruncate", "rename", "unlink"] as const;
@@ -656,7 +656,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
   });
 }
 
-/** A file whose system calls are slow, or do half of what they are told. */
+/** A file whose system calls are slow or partial. */
 async function opened(
   changes: Partial<Record<keyof PosixFiles, unknown>>,
   slow: number,
@@ -684,7 +684,7 @@ async function opened(
   };
 }
 
-Deno.test("a write is done whole and a read is one, at once or in another thread", async () => {
+Deno.test("a write is completed and a read is a single call, synchronous or in another thread", async () => {
   const fs = runtime.posix;
   const half = {
     writeSync: (
@@ -719,7 +719,7 @@ Deno.test("a write is done whole and a read is one, at once or in another thread
   }
 });
 
-Deno.test("an error of another thread is the request's", async () => {
+Deno.test("an error in another thread rejects the request", async () => {
   const fail = (...args: unknown[]) =>
     (args.at(-1) as (error: Error) => void)(new RangeError("disk"));
   await using w = await opened({ read: fail, write: fail, fsync: fail }, -1);
@@ -733,7 +733,7 @@ Deno.test("an error of another thread is the request's", async () => {
   await assertRejects(() => w.file.sync(), RangeError, "disk");
 });
 
-Deno.test("every errno has the status and the text that OpenSSH would choose", () => {
+Deno.test("every errno has the status and the text of OpenSSH", () => {
   const of = (code: string) => statusOf(Object.assign(new Error("/srv/secret"), { code }));
   const statuses: [status: number, codes: string][] = [
     [NO_SUCH_FILE, "ENOENT ENOTDIR ELOOP EBADF"],
@@ -771,7 +771,7 @@ Deno.test("every errno has the status and the text that OpenSSH would choose", (
 });
 
 Deno.test({
-  name: "a folder that may not be entered is told as that, and one that became a link is gone",
+  name: "a folder without permission is reported as such, and one that became a link as missing",
   ignore: WITHOUT_DESCRIPTORS,
   fn: async () => {
     for (

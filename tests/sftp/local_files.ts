@@ -1,4 +1,4 @@
-/** Local files with other functions, for tests of what transfers do when one fails. */
+/** Local files with replaced functions, to test failures in transfers. */
 import type { Files, OpenFile } from "../../lib/runtime/files.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import { replaced } from "../support/replaced.ts";

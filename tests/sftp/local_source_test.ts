@@ -29,7 +29,7 @@ async function file(bytes: Uint8Array): Promise<AsyncDisposable & { path: string
   return { ...here, path: `${here.path}/file` };
 }
 
-Deno.test("a file is read in blocks of the length that the target wants", async () => {
+Deno.test("a file is read in blocks of the target's length", async () => {
   await using there = await file(data);
   for (const io of [NOW(), new AdaptiveIo(-1)]) {
     const source = await fileSource(there.path, io);
@@ -88,7 +88,7 @@ Deno.test("a source has moved when it says so", async () => {
   source.close();
 });
 
-Deno.test("the memory of a block is used again after it is released, and not before", async () => {
+Deno.test("a buffer is reused only after its block is released", async () => {
   await using there = await file(data);
   const source = await fileSource(there.path, NOW());
   const first = (await source.next(50_000))!;
@@ -99,7 +99,7 @@ Deno.test("the memory of a block is used again after it is released, and not bef
   const third = (await source.next(50_000))!;
   assert(third.buffer === first.buffer && third.length === 50_000);
   source.release(second);
-  // Blocks of another length need other memory.
+  // Blocks of another length need new buffers.
   const fourth = (await source.next(60_000))!;
   assert(fourth.buffer !== second.buffer);
   source.release(third);
@@ -107,7 +107,7 @@ Deno.test("the memory of a block is used again after it is released, and not bef
   source.close();
 });
 
-Deno.test("a file that reads in short pieces is put together", async () => {
+Deno.test("short reads of a file are joined", async () => {
   await using there = await file(data);
   using _ = replacedOpenFiles((file) => ({
     readSync: (into) => file.readSync(into.subarray(0, 7001)),
@@ -129,7 +129,7 @@ Deno.test("a file that grows is read to its new end", async () => {
   source.close();
 });
 
-Deno.test("a file that is cut off while it is read is an error, with both lengths", async () => {
+Deno.test("a file that is truncated while it is read is an error with both lengths", async () => {
   await using there = await file(data);
   const source = await fileSource(there.path, NOW());
   await source.next(UNIT);
@@ -144,7 +144,7 @@ Deno.test("a file that is cut off while it is read is an error, with both length
   again.close();
 });
 
-Deno.test("a file that is shorter than its size says, as in /sys, is read to its end", async () => {
+Deno.test("a file shorter than its size, as in /sys, is read to its end", async () => {
   await using there = await file(data);
   using _ = replacedOpenFiles((file) => {
     const longer = (info: Deno.FileInfo) => ({ ...info, size: 300_000 });
@@ -162,7 +162,7 @@ Deno.test("a file that is shorter than its size says, as in /sys, is read to its
 });
 
 Deno.test({
-  name: "a file of /proc, which seems empty, is read to its end",
+  name: "a file of /proc with size 0 is read to its end",
   ignore: Deno.build.os !== "linux",
   fn: async () => {
     const source = await fileSource("/proc/self/limits", NOW());
@@ -173,7 +173,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a device is passed on as it comes, and asynchronously",
+  name: "a device is read asynchronously, in the chunks that it returns",
   ignore: Deno.build.os === "windows",
   fn: async () => {
     let short = true;
@@ -214,7 +214,7 @@ Deno.test("a file with fewer blocks than its size has holes", async () => {
   }
 });
 
-Deno.test("a folder and a file that is not there are errors, and leave nothing open", async () => {
+Deno.test("a folder and a missing file are errors, and leave nothing open", async () => {
   await using here = await folder();
   const { message } = await assertRejects(
     () => fileSource(here.path, NOW()),

@@ -1,4 +1,4 @@
-/** This machine's files as one end of a transfer of folders. */
+/** Local files as one end of a folder transfer. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { SftpFileInfo, SftpTransferOptions } from "../../lib/sftp/mod.ts";
 import { LocalStore } from "../../lib/sftp/transfer/local_store.ts";
@@ -28,7 +28,7 @@ async function modeOf(path: string): Promise<number> {
 }
 
 Deno.test({
-  name: "what is not there is none, and another refusal is an error",
+  name: "a missing file is null, and another failure is an error",
   ignore,
   fn: async () => {
     await using here = await folder();
@@ -50,7 +50,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "files are listed without a look-up, unless sizes and times matter; others with one",
+  name: "files are looked up in a listing only if sizes and times matter; other entries always",
   ignore,
   fn: async () => {
     await using here = await folder();
@@ -90,7 +90,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a listing that is given up closes its folder",
+  name: "stopping a listing closes its folder",
   sanitizeResources: true,
   async fn() {
     await using here = await folder();
@@ -103,7 +103,7 @@ Deno.test({
   },
 });
 
-Deno.test("many folders are looked up some at a time", async () => {
+Deno.test("many folders are looked up in limited batches", async () => {
   await using here = await folder();
   for (let i = 0; i < 150; i++) await Deno.mkdir(`${here.path}/${i}`);
   let [looking, most, looked] = [0, 0, 0];
@@ -112,7 +112,7 @@ Deno.test("many folders are looked up some at a time", async () => {
       most = Math.max(most, ++looking);
       const info = await Deno.lstat(path);
       looking--;
-      // The third of the first batch is gone by now.
+      // The third of the first batch has been removed.
       if (++looked === 3) throw new Deno.errors.NotFound();
       return info;
     },
@@ -123,7 +123,7 @@ Deno.test("many folders are looked up some at a time", async () => {
 });
 
 Deno.test({
-  name: "a link is made if it stays inside whatever other links there are",
+  name: "a link is made only if it stays inside despite other links",
   ignore,
   fn: async () => {
     await using here = await folder();
@@ -131,7 +131,7 @@ Deno.test({
     await Deno.mkdir(`${root}/a/b`, { recursive: true });
     const cases: [target: string, at: string, made: boolean][] = [
       ["file", "a/link", true],
-      ["b/../file", "a/link", false], // perhaps out of the target of a link that b is
+      ["b/../file", "a/link", false], // possibly out of the target if b is a link
       ["./b/./file", "a/link", true],
       ["..", "a/link", true],
       ["../..", "a/b/link", true],
@@ -162,7 +162,7 @@ Deno.test({
       }
     }
     await store.symlink("one", `${root}/link`, root);
-    await store.symlink("two", `${root}/link`, root); // one that is there is replaced
+    await store.symlink("two", `${root}/link`, root); // an existing one is replaced
     assertEquals(await Deno.readLink(`${root}/link`), "two");
     await Deno.writeTextFile(`${root}/file`, "text");
     await assertRejects(() => store.symlink("x", `${root}/file`, root), Deno.errors.AlreadyExists);
@@ -170,7 +170,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "the root may be a link and have folders above, a folder inside may not",
+  name: "the root may be or contain a link, a folder inside may not",
   ignore,
   fn: async () => {
     await using here = await folder();
@@ -185,7 +185,7 @@ Deno.test({
     await store.makeFolder(`${here.path}/link/b`, null, "inside");
     Deno.umask(umask);
     assertEquals(await modeOf(`${here.path}/real/b`), 0o755);
-    await store.makeFolder(`${here.path}/link/a`, 0o700, "inside"); // it is there
+    await store.makeFolder(`${here.path}/link/a`, 0o700, "inside"); // it exists
     await Deno.symlink("b", `${here.path}/real/c`);
     await Deno.writeTextFile(`${here.path}/real/d`, "");
     for (const name of ["c", "d"]) {
@@ -200,7 +200,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a folder that leads outside by now is not written in",
+  name: "nothing is written into a folder that now leads outside",
   ignore,
   fn: async () => {
     await using here = await folder();
@@ -222,20 +222,20 @@ Deno.test({
         () => store.makeFolder(`${root}/dir/deep`, null, "inside"),
       ]
     ) await assertRejects(attempt, Deno.errors.InvalidData);
-    await Deno.remove(`${here.path}/root2/deep`).catch(() => {}); // an empty folder may have been made
+    await Deno.remove(`${here.path}/root2/deep`).catch(() => {}); // an empty folder may remain
     assertEquals(await Array.fromAsync(Deno.readDir(`${here.path}/root2`)), []);
     assert((await Deno.stat(`${here.path}/root2`)).mtime!.getTime() !== 1e12);
   },
 });
 
-Deno.test("a store without a root of its own writes anywhere", async () => {
+Deno.test("a store without a root writes anywhere", async () => {
   await using here = await folder();
   const request = { path: `${here.path}/file`, name: "/x", info: INFO, inside: true };
   const target = await storeOf().target(request);
   await target.discard(new Error("enough"));
 });
 
-Deno.test("the root of the file system is a root like others", async () => {
+Deno.test("the root of the file system works as a root", async () => {
   await using here = await folder();
   const store = storeOf();
   using _ = replacedFiles({
@@ -248,7 +248,7 @@ Deno.test("the root of the file system is a root like others", async () => {
 });
 
 Deno.test({
-  name: "folders get what is kept, and nothing else",
+  name: "folders get only the preserved attributes",
   ignore,
   fn: async () => {
     await using here = await folder();
@@ -284,7 +284,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a device is a target itself unless it is inside, and a folder is none",
+  name: "a device is a direct target unless it is inside a folder, and a folder is refused",
   ignore,
   fn: async () => {
     await using here = await folder();
@@ -313,7 +313,7 @@ Deno.test({
   },
 });
 
-Deno.test("names and paths are this machine's", async () => {
+Deno.test("names and paths are in local syntax", async () => {
   const store = storeOf();
   assertEquals([store.trusted, store.join("a", "b").length], [true, 3]);
   assertEquals([store.nameProblem("a"), store.nameProblem("..")], [null, "it leads elsewhere"]);

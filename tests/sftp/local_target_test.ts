@@ -1,4 +1,4 @@
-/** A local file that a transfer writes: its hidden part, its lock, its mode and its name. */
+/** A local file written by a transfer: its part, its lock, its mode and its name. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AdaptiveIo } from "../../lib/runtime/adaptive_io.ts";
 import type { OpenFile } from "../../lib/runtime/files.ts";
@@ -77,7 +77,7 @@ Deno.test("a file is written under a hidden name, and gets its own when it is co
   }
 });
 
-Deno.test("a file that is given up leaves nothing, but its part if it may be resumed", async () => {
+Deno.test("an aborted file leaves nothing, or its part if it can be resumed", async () => {
   await using here = await folder();
   const path = `${here.path}/file`;
   for (const part of [undefined, PART]) {
@@ -90,7 +90,7 @@ Deno.test("a file that is given up leaves nothing, but its part if it may be res
 });
 
 Deno.test({
-  name: "a file gets a mode without the right to write at the end, and can be written until then",
+  name: "a read-only mode is set at the end, so that the file can be written until then",
   ignore,
   fn: async () => {
     await using here = await folder();
@@ -120,7 +120,7 @@ Deno.test({
   },
 });
 
-Deno.test("times are kept when told, the time of access from that of modification if need be", async () => {
+Deno.test("times are preserved if requested; a missing access time is taken from the modification time", async () => {
   await using here = await folder();
   const path = `${here.path}/file`;
   const mtime = new Date(1_000_000_000_000);
@@ -142,7 +142,7 @@ Deno.test("times are kept when told, the time of access from that of modificatio
   for (const [time] of found.slice(2)) assert(time!.getTime() > 1_200_000_000_000);
 });
 
-Deno.test("the disk and the owner are asked for when told, before the file has its name", async () => {
+Deno.test("sync and owner are applied if requested, before the rename", async () => {
   await using here = await folder();
   const log: string[] = [];
   const options = { sync: true, owners: true };
@@ -204,7 +204,7 @@ Deno.test("a part is held by one transfer at a time, until the file has its name
   assertEquals([busy, await names(here.path)], [true, ["file"]]);
 });
 
-Deno.test("a part is used where nothing can be locked", {
+Deno.test("a part is used on systems without locks", {
   ignore: WITHOUT_DESCRIPTORS,
 }, async () => {
   await using here = await folder();
@@ -216,7 +216,7 @@ Deno.test("a part is used where nothing can be locked", {
   assertEquals(await names(here.path), [PART]);
 });
 
-Deno.test("what was written after the place to resume from is lost", async () => {
+Deno.test("data after the resume offset is removed", async () => {
   await using here = await folder();
   const path = `${here.path}/file`;
   await Deno.writeFile(`${here.path}/${PART}`, data);
@@ -272,20 +272,20 @@ Deno.test({
   },
 });
 
-Deno.test("an open part that is not the file of its name is not used", async () => {
+Deno.test("an open part that was replaced under its name is not used", async () => {
   await using here = await folder();
   const path = `${here.path}/file`;
   for (const change of [{ ino: -1 }, { dev: -1 }, { isFile: false }]) {
     using _ = replacedFiles({ lstatSync: (path) => ({ ...Deno.lstatSync(path), ...change }) });
     await assertRejects(() => target(path, { part: PART }), Deno.errors.InvalidData);
-    // Without a folder that may change and without a part nothing is compared.
+    // Without a changeable folder and a part nothing is compared.
     await (await target(path)).discard(new Error("enough"));
     await assertRejects(() => target(path, { check() {} }), Deno.errors.InvalidData);
   }
   assertEquals(await names(here.path), [PART]);
 });
 
-Deno.test("a folder that is no longer the transfer's gets no file", async () => {
+Deno.test("no file is put into a folder that was replaced", async () => {
   await using here = await folder();
   const check = () => {
     throw new Deno.errors.InvalidData("elsewhere");
@@ -303,7 +303,7 @@ Deno.test("a folder that is no longer the transfer's gets no file", async () => 
   assertEquals([removed, await names(here.path)], [true, []]);
 });
 
-Deno.test("the beginning of an older file is copied to the part, and the file stays until the end", async () => {
+Deno.test("the prefix of an older file is copied to the part, and the file stays until the end", async () => {
   await using here = await folder();
   const path = `${here.path}/file`;
   const old = noise(2_500_000);
@@ -327,7 +327,7 @@ Deno.test("the beginning of an older file is copied to the part, and the file st
   assertEquals((await Deno.stat(path)).size, 2_800_000);
 });
 
-Deno.test("an older file is copied in order, also where writes are in another thread", async () => {
+Deno.test("an older file is copied in order, also with writes in another thread", async () => {
   await using here = await folder();
   const path = `${here.path}/file`;
   const old = noise(3_500_000);
@@ -345,7 +345,7 @@ Deno.test("an older file is copied in order, also where writes are in another th
   assert(same(await Deno.readFile(path), old));
 });
 
-Deno.test("a file that may not be the source's beginning is not copied", async () => {
+Deno.test("a file that cannot be a prefix of the source is not copied", async () => {
   await using here = await folder();
   const path = `${here.path}/file`;
   const attempt = async (size: number, same = true) => {
@@ -382,7 +382,7 @@ Deno.test("a file that may not be the source's beginning is not copied", async (
   assertEquals(await attempt(6), [false, 0]);
 });
 
-Deno.test("a file that shrinks while it is copied is used as far as it goes", async () => {
+Deno.test("a file that shrinks while it is copied is used up to its new end", async () => {
   await using here = await folder();
   const path = `${here.path}/file`;
   await Deno.writeFile(path, data);
@@ -395,7 +395,7 @@ Deno.test("a file that shrinks while it is copied is used as far as it goes", as
   await file.discard(new Error("enough"));
 });
 
-Deno.test("holes are left out, one at the end too", async () => {
+Deno.test("holes are skipped, also at the end", async () => {
   await using here = await folder();
   const path = `${here.path}/file`;
   const file = await target(path);

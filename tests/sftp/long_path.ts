@@ -1,13 +1,16 @@
-/** A connection in memory with a round trip and windows, on a clock that moves only with what is under way. */
+/**
+ * A connection in memory with a round trip and windows, on a clock that advances only with pending
+ * events.
+ */
 import { setImmediate } from "node:timers";
 import type { SftpChannel, SftpChannelState, SftpClient } from "../../lib/sftp/mod.ts";
 import { SftpClient as Client } from "../../lib/sftp/mod.ts";
 import { abortable } from "../../lib/waiting.ts";
 import { replaced } from "../support/replaced.ts";
 
-/** What the connection is like. */
+/** The properties of the connection. */
 export interface LongPathOptions {
-  /** Milliseconds from a byte to its answer. */
+  /** The round trip in milliseconds. */
   readonly roundTrip: number;
   /** Bytes that a channel may send before any are acknowledged. */
   readonly window: number;
@@ -15,11 +18,11 @@ export interface LongPathOptions {
   readonly sessions?: number;
   /** Bytes that arrive at the server before all channels are lost; others have been sent by then. */
   readonly cutAfter?: number;
-  /** Milliseconds that the server's end of a channel is late, for the channels in their order. */
+  /** Extra delay at the server's end of each channel, in milliseconds, in order. */
   readonly late?: (channel: number) => number;
   /** Whether further channels are never answered. */
   readonly mute?: boolean;
-  /** Connections that further channels are on in turns, the first among them; one unless given. */
+  /** Connections that channels are spread over, including the first; one unless given. */
   readonly connections?: number;
   /** Bytes a second that the connection carries; any number unless given. */
   readonly rate?: number;
@@ -30,13 +33,13 @@ interface Event {
   readonly run: () => void;
 }
 
-/** The connection, whose channels lead to what `serve` has answer them. */
+/** The connection, whose channels are served by `serve`. */
 export class LongPath implements Disposable {
-  /** Channels that are open, and those that have ever been. */
+  /** The number of open channels, and of all channels so far. */
   readonly channels: { open: number; opened: number } = { open: 0, opened: 0 };
   /** Bytes that have arrived at the server. */
   arrived = 0;
-  /** Has the last further channel give way, as if another session needed its place. */
+  /** Makes the last additional channel close, as if another session needed its slot. */
   giveWay: () => void = () => {};
   readonly #options: LongPathOptions;
   readonly #serve: (channel: SftpChannel) => void;
@@ -46,7 +49,7 @@ export class LongPath implements Disposable {
   readonly #ends: Set<() => void> = new Set();
   #events: Event[] = [];
   #now = 0;
-  /** When the link has sent all that it was given. */
+  /** The time at which the link has sent everything queued. */
   #free = 0;
   #isCut = false;
 
@@ -71,7 +74,7 @@ export class LongPath implements Disposable {
     );
   }
 
-  /** A client at the server, which may open further channels. */
+  /** A client of the server, which may open further channels. */
   client(): Promise<SftpClient> {
     const { connections } = this.#options;
     return this.run(Client.open(this.#channel()!, {
@@ -87,12 +90,12 @@ export class LongPath implements Disposable {
     }));
   }
 
-  /** Milliseconds since it was made. */
+  /** Milliseconds since its creation. */
   get now(): number {
     return this.#now;
   }
 
-  /** Loses one channel alone, the last that was opened. */
+  /** Loses only the last opened channel. */
   lose(): void {
     [...this.#ends].at(-1)!();
   }
@@ -122,14 +125,14 @@ export class LongPath implements Disposable {
     return event;
   }
 
-  /** The answer to a question that takes a round trip. */
+  /** Resolves after a round trip. */
   #later<T>(answer: () => T): Promise<T> {
     const { promise, resolve } = Promise.withResolvers<T>();
     this.#at(this.#now + this.#options.roundTrip, () => resolve(answer()));
     return promise;
   }
 
-  /** A channel; null if there are as many as there may be. */
+  /** A channel; null at the limit. */
   #channel(signal?: AbortSignal): SftpChannel | null {
     if (signal?.aborted) return null;
     const { roundTrip, window, sessions = Infinity, late = () => 0, rate } = this.#options;
@@ -211,7 +214,7 @@ export class LongPath implements Disposable {
   }
 }
 
-/** What has arrived and is not read yet. */
+/** Data that has arrived but is not read. */
 class Inbox {
   readonly #chunks: Uint8Array[] = [];
   #ended = false;
@@ -238,7 +241,7 @@ class Inbox {
   }
 }
 
-/** Everything that waits for no event gets on. */
+/** Runs everything that does not wait for an event. */
 function turn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }

@@ -1,4 +1,4 @@
-/** A server of files in memory that tells every request, and refuses or holds up those that a test names. */
+/** A server of files in memory that logs every request, and refuses or delays those selected by a test. */
 import type { Attributes } from "../../lib/sftp/protocol/attributes.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { EXTENSION, FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
@@ -8,7 +8,7 @@ import { channelTo, type RawMessage, type RawPeer, status } from "./raw.ts";
 export interface MemoryFile {
   data: Uint8Array;
   mode: number;
-  /** Null if it is not told. */
+  /** Null if it is not reported. */
   mtime?: number | null;
   atime?: number;
   uid?: number;
@@ -27,17 +27,17 @@ export class MemoryServer {
   readonly files: Map<string, MemoryFile> = new Map();
   readonly folders: Map<string, number> = new Map([["/", 0o755]]);
   readonly links: Map<string, string> = new Map();
-  /** Every request as `NAME path`, and what else matters of it. */
+  /** Every request as `NAME path`, and further relevant fields. */
   readonly log: string[] = [];
   /** The status to refuse a line of the log with; `undefined` lets the request through. */
   refuse: (line: string) => number | undefined | Promise<number | undefined> = () => undefined;
-  /** Handles that the server says may be open, if it announces limits. */
+  /** The announced limit of open handles, if it announces limits. */
   openHandles = 0;
-  /** Extensions that are announced. */
+  /** The announced extensions. */
   readonly extensions: string[] = [];
   readonly #handles: Map<number, { path: string; file: MemoryFile | null; listed: number }> =
     new Map();
-  /** Writes that were held up, by handle. */
+  /** Delayed writes, by handle. */
   readonly #writes: Map<number, Promise<void>[]> = new Map();
   #next = 0;
 
@@ -53,12 +53,12 @@ export class MemoryServer {
     return file;
   }
 
-  /** What is under a name. */
+  /** The content of a name. */
   data(path: string): Uint8Array | undefined {
     return this.files.get(path)?.data;
   }
 
-  /** A client's end of the protocol at this server. */
+  /** A client connected to this server. */
   async connect(timeout = 60_000): Promise<RemoteFileSystem> {
     const { channel } = channelTo((request, peer) => this.answer(request, peer), {
       extensions: this.extensions.map((name) => [name, "1"]),
@@ -78,7 +78,7 @@ export class MemoryServer {
       // A file is not closed before it is written (filexfer-02 §6.1).
       Promise.all(writes).then(() => refused).then(answer);
     } else if (refused instanceof Promise) {
-      // Others are answered while one is held up.
+      // Others are answered while one is delayed.
       const held = refused.then(answer);
       if (request.type === FXP.WRITE) this.#writes.set(handleOf(request), [...writes, held]);
     } else await answer(refused);
@@ -367,7 +367,7 @@ function change(file: MemoryFile, { size, mode, uid, gid, atime, mtime }: Attrib
   if (atime !== undefined && mtime !== undefined) [file.atime, file.mtime] = [atime, mtime];
 }
 
-/** Memory with room after the data of the file that it was taken for. */
+/** A buffer with room after the data of its file. */
 const ROOMY = new WeakSet<ArrayBufferLike>();
 
 function put(file: MemoryFile, offset: number, data: Uint8Array): void {

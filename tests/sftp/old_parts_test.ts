@@ -1,4 +1,4 @@
-/** Parts of transfers that broke off: removed with their session, or swept after a week. */
+/** Parts of interrupted transfers: removed with their session, or after a week. */
 import { assertEquals } from "@std/assert";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
@@ -17,7 +17,7 @@ async function names(path: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(path), ({ name }) => name)).sort();
 }
 
-Deno.test("what a put has begun is removed when its session ends, and nothing else", async () => {
+Deno.test("only the unfinished files of a put are removed when its session ends", async () => {
   await using root = await folder();
   await Deno.writeTextFile(`${root.path}/old`, "x");
   const { peer, served } = await atOurServer(localFiles({ root: root.path }));
@@ -78,7 +78,7 @@ for (const direction of ["get", "put"] as const) {
   });
 }
 
-/** A folder of files in memory, by the seconds since their last change, and what was removed of them. */
+/** A folder of files in memory, by seconds since their last change, and the removed ones. */
 function aged(ages: Iterable<[name: string, seconds: number]>, failing = false) {
   const removed: string[] = [];
   const NOW = 10_000_000;
@@ -99,7 +99,7 @@ function aged(ages: Iterable<[name: string, seconds: number]>, failing = false) 
   return { removed, sweep: () => removeOldParts(store as FileStore, "/", NOW * 1000) };
 }
 
-Deno.test("a part of exactly a week is kept, and one of a second more is not", async () => {
+Deno.test("a part of exactly a week is kept, and one a second older is not", async () => {
   const week = 604_800;
   const other = RESUMABLE.replace("01", "02");
   const { removed, sweep } = aged([[RESUMABLE, week], [other, week + 1]]);
@@ -107,7 +107,7 @@ Deno.test("a part of exactly a week is kept, and one of a second more is not", a
   assertEquals(removed, [other]);
 });
 
-Deno.test("the first thousand names of a folder are swept", async () => {
+Deno.test("only the first thousand names of a folder are checked", async () => {
   const name = (at: number) => `.${at.toString(16).padStart(32, "0")}.part`;
   const { removed, sweep } = aged(
     Array.from({ length: 1002 }, (_, at) => [name(at), at < 999 ? 0 : 1_000_000]),

@@ -1,4 +1,4 @@
-/** Our client at our server. */
+/** Our client with our server. */
 import { cases as api } from "./cases/api.ts";
 import { cases as client } from "./cases/client.ts";
 import { cases as transfer } from "./cases/transfer.ts";

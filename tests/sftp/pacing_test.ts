@@ -7,7 +7,7 @@ import { channelPair, folder, noise, same } from "./world.ts";
 
 const MIB = 1024 ** 2;
 
-Deno.test("a transfer begins with what those before it had under way, within its own memory", () => {
+Deno.test("a transfer starts with the amount in flight of earlier ones, within its memory limit", () => {
   const path = new PathEstimate(() => 50);
   const fresh = new RequestPacing(SFTP_MAX_CHUNK, path);
   path.held = 10 * MIB;
@@ -18,7 +18,7 @@ Deno.test("a transfer begins with what those before it had under way, within its
   assert(small.depth * small.block <= 4 * MIB);
 });
 
-Deno.test("over several channels there is as much under way as they hold, whatever the round trip", () => {
+Deno.test("several channels have as much in flight as they hold, at any round trip", () => {
   using time = new FakeTime();
   const path = new PathEstimate(() => 1); // of an empty link, whose rate is limited
   const pacing = new RequestPacing(SFTP_MAX_CHUNK, path);
@@ -37,7 +37,7 @@ Deno.test("over several channels there is as much under way as they hold, whatev
   assert(small.depth * small.block <= 2 * MIB);
 });
 
-Deno.test("a put fills its requests, though the file's length is no multiple of theirs", async () => {
+Deno.test("a put fills its requests, even if the file's length is not a multiple of theirs", async () => {
   await using there = await folder();
   await using here = await folder();
   const files = localFiles({ root: there.path });

@@ -13,7 +13,7 @@ import { Pipeline } from "../../lib/sftp/server/pipeline.ts";
 import { atOurServer, RawPeer } from "./raw.ts";
 import { channelPair, turn } from "./world.ts";
 
-Deno.test("answers leave in the order of the requests, whatever is done first", async () => {
+Deno.test("answers are sent in the order of the requests", async () => {
   const sent: number[] = [];
   const pipeline = new Pipeline<number>(() => 100, (answer) => sent.push(answer));
   const slow = Promise.withResolvers<number>();
@@ -27,7 +27,7 @@ Deno.test("answers leave in the order of the requests, whatever is done first", 
   assertEquals(sent, [1, 2, 3]);
 });
 
-Deno.test("what is done at once is answered at once, unless something before it is running", async () => {
+Deno.test("a synchronous request is answered immediately, unless an earlier one is running", async () => {
   const sent: number[] = [];
   const pipeline = new Pipeline<number>(() => 100, (answer) => sent.push(answer));
   await pipeline.beside(FXP.READ, 1, () => 0); // of the same kind as the next
@@ -43,7 +43,7 @@ Deno.test("what is done at once is answered at once, unless something before it 
   assertEquals(sent, [2, 3]);
 });
 
-Deno.test("what is of another kind waits for all before it", async () => {
+Deno.test("a request of another kind waits for all earlier ones", async () => {
   const pipeline = new Pipeline<string>(() => 100, () => {});
   const read = Promise.withResolvers<string>();
   await pipeline.beside(FXP.READ, 1, () => read.promise);
@@ -60,7 +60,7 @@ Deno.test("what is of another kind waits for all before it", async () => {
   assertEquals(started, ["close"]);
 });
 
-Deno.test("no more than the limit of bytes is under way, nor than sixteen requests", async () => {
+Deno.test("at most the byte limit, and at most sixteen requests, are running", async () => {
   for (const [bytes, most] of [[50, 3], [1, 16]] as const) {
     let [running, peak] = [0, 0];
     const pipeline = new Pipeline<void>(() => 100, () => {});
@@ -76,7 +76,7 @@ Deno.test("no more than the limit of bytes is under way, nor than sixteen reques
   }
 });
 
-/** A backend with one parallel file, whose operations end when they are told to. */
+/** A backend with one parallel file, whose operations the test completes. */
 function held(parallel = true): {
   backend: SftpBackend;
   started: string[];
@@ -122,7 +122,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await turn();
 }
 
-Deno.test("reads of a parallel file are under way together, and answered in order", async () => {
+Deno.test("reads of a parallel file run in parallel, and are answered in order", async () => {
   const { backend, started, release } = held();
   const { peer, served } = await atOurServer(backend);
   const handle = await opened(peer);
@@ -142,7 +142,7 @@ Deno.test("reads of a parallel file are under way together, and answered in orde
   assertEquals(await served, null);
 });
 
-Deno.test("requests for a file that does not take them in parallel run one by one", async () => {
+Deno.test("requests for a file that is not parallel run one by one", async () => {
   const { backend, started, release } = held(false);
   const { peer, served } = await atOurServer(backend);
   const handle = await opened(peer);
@@ -165,10 +165,10 @@ Deno.test("requests for a file that does not take them in parallel run one by on
 });
 
 for (
-  // Messages are gathered in memory that is used again, or are views on the chunks that they came in.
+  // Messages are collected in a reused buffer, or are views of their chunks.
   const [what, chunk] of [["in pieces", 7], ["whole", 32 * 1024]] as const
 ) {
-  Deno.test(`writes that come ${what} keep their data until they have ended, and their order`, async () => {
+  Deno.test(`writes that arrive ${what} keep their data until they have ended, and their order`, async () => {
     const { backend, started, ended, release } = held();
     const { peer, served } = await atOurServer(backend, { chunk });
     const handle = await opened(peer);
@@ -183,7 +183,7 @@ for (
     await until(() => started.length === 3);
     assertEquals(ended.toSorted(), both);
     release();
-    // The buffers of the first are free again, and the running ones keep theirs.
+    // The buffers of the first ones are free again, and running ones keep theirs.
     await peer.send(write(5, 11), write(6, 13));
     await until(() => started.length === 6);
     release();
@@ -195,14 +195,14 @@ for (
   });
 }
 
-Deno.test("a write waits for the writes that it overlaps, and for no others", async () => {
+Deno.test("a write waits only for the writes that it overlaps", async () => {
   const { backend, started, release } = held();
   const { peer, served } = await atOurServer(backend);
   const handle = await opened(peer);
   const write = (id: number, offset: number) =>
     msg.Write.encode(id, { handle, offset, data: new Uint8Array(10) });
   const read = msg.Read.encode(9, { handle, offset: 0, length: 1 });
-  // Where the last write ended is forgotten with it.
+  // The end of the last write is reset with it.
   await peer.send(write(1, 100), read, write(2, 0), write(3, 10), write(4, 5), write(5, 15));
   for (const together of [1, 2, 4, 5, 6]) {
     await until(() => started.length === together);
@@ -251,7 +251,7 @@ Deno.test("a channel that blocks is read only when no request is running, since 
 });
 
 for (const then of ["leaves", "has asked to close it, and leaves"]) {
-  Deno.test(`no file is closed while it is read, even if the client ${then}`, async () => {
+  Deno.test(`no file is closed during a read, even if the client ${then}`, async () => {
     const { backend, started, release, closed } = held();
     const { peer, served } = await atOurServer(backend);
     const handle = await opened(peer);
@@ -268,7 +268,7 @@ for (const then of ["leaves", "has asked to close it, and leaves"]) {
   });
 }
 
-Deno.test("a client asks for no more at once than it is told to", async () => {
+Deno.test("a client keeps the number of parallel requests within its limit", async () => {
   const [near, far] = channelPair();
   const lengths = new Set<number>();
   const file: Partial<SftpBackendFile> = {
@@ -288,7 +288,7 @@ Deno.test("a client asks for no more at once than it is told to", async () => {
   await served;
 });
 
-/** A client at a server whose writes are counted, with the answers of each. */
+/** A client of a server that counts its writes, and the answers in each. */
 async function countingWrites(backend: SftpBackend) {
   const [near, far] = channelPair({ limit: 1024 * 1024 });
   const writes: number[] = [];
@@ -308,7 +308,7 @@ async function countingWrites(backend: SftpBackend) {
 
 const infoOfFile = infoOf({ size: 1 });
 
-Deno.test("requests that come together are answered together", async () => {
+Deno.test("requests that arrive together are answered together", async () => {
   const { peer, writes, served } = await countingWrites({
     stat: () => Promise.resolve(infoOfFile),
   });
@@ -327,7 +327,7 @@ Deno.test("requests that come together are answered together", async () => {
   await served;
 });
 
-Deno.test("an answer does not wait for a request that takes long, though both came together", async () => {
+Deno.test("an answer does not wait for a slow request that arrived with it", async () => {
   const gate = Promise.withResolvers<typeof infoOfFile>();
   const { peer, served } = await countingWrites({
     stat: (path) => path === "/slow" ? gate.promise : Promise.resolve(infoOfFile),

@@ -4,7 +4,7 @@ import { Throttle } from "../../lib/sftp/transfer/throttle.ts";
 import { bitsOf, inFlightOf } from "../../lib/sftp/transfer/transfer_options.ts";
 import { FakeTime } from "../support/fake_time.ts";
 
-/** A progress of a fake clock, and its reports. */
+/** A progress on a fake clock, and its reports. */
 function watched(): { time: FakeTime; progress: Progress; reports: TransferProgress[] } {
   const time = new FakeTime();
   const reports: TransferProgress[] = [];
@@ -31,7 +31,7 @@ Deno.test("progress is reported ten times a second, and at the end of each file"
   assertEquals([progress.result().files, progress.result().bytes], [1, 300]);
 });
 
-Deno.test("the rate is the mean at first, and that of the last seconds later", () => {
+Deno.test("the rate is the overall mean at first, and later the mean of the last seconds", () => {
   const { time, progress, reports } = watched();
   using _ = time;
   progress.expect(20_000);
@@ -40,7 +40,7 @@ Deno.test("the rate is the mean at first, and that of the last seconds later", (
   time.skip(1000);
   progress.advance("/a", 0);
   assertEquals(reports.map(({ rate, remaining }) => [rate, remaining]), [[4000, 4], [2000, 8]]);
-  time.skip(1000); // 3 s: a moving mean from here on
+  time.skip(1000); // 3 s: from here on a moving mean
   progress.advance("/a", 5000);
   const weight = 1 - Math.exp(-1000 / 3000);
   const rate = 2000 + (5000 - 2000) * weight;
@@ -48,7 +48,7 @@ Deno.test("the rate is the mean at first, and that of the last seconds later", (
   assertEquals(reports.at(-1)!.remaining, 11_000 / reports.at(-1)!.rate);
 });
 
-Deno.test("the rest is unknown without a total or a rate, and more than expected moves the total", () => {
+Deno.test("the remaining time is unknown without a total or a rate, and excess bytes raise the total", () => {
   const { time, progress, reports } = watched();
   using _ = time;
   time.skip(10);
@@ -61,7 +61,7 @@ Deno.test("the rest is unknown without a total or a rate, and more than expected
   assertEquals([reports.at(-1)!.total, reports.at(-1)!.remaining], [5, 0]);
 });
 
-Deno.test("a rate of almost no time is no infinite one, and a slow one is one, too", () => {
+Deno.test("a rate over a tiny time is not infinite, and a slow rate is reported", () => {
   const rates = (...steps: [ms: number, bytes: number][]) => {
     const { time, progress, reports } = watched();
     using _ = time;
@@ -75,13 +75,13 @@ Deno.test("a rate of almost no time is no infinite one, and a slow one is one, t
   };
   assertEquals(rates([0, 0], [0, 10]), [[0, null], [10_000, 0]]);
   assertEquals(rates([2000, 1]), [[0.5, 0]]);
-  // The first report comes late: before it there was no rate.
+  // The first report is late, since there was no rate before.
   assertEquals(rates([4000, 41]), [[41 / 4.1 * (1 - Math.exp(-4100 / 3000)), 0]]);
   const [, last] = rates([4000, 0], [1, 10]);
   assertEquals(last, [10_000 * (1 - Math.exp(-1 / 3000)), 0]);
 });
 
-Deno.test("bytes of an earlier try count as transferred, but not in the rate", () => {
+Deno.test("bytes of an earlier attempt count as transferred, but not in the rate", () => {
   const { time, progress, reports } = watched();
   using _ = time;
   progress.expect(100);
@@ -96,7 +96,7 @@ Deno.test("bytes of an earlier try count as transferred, but not in the rate", (
   ]);
 });
 
-Deno.test("a rate limit lets pieces pass when they are due, and saves nothing up", async () => {
+Deno.test("a rate limit passes pieces when they are due, and does not save up unused time", async () => {
   using time = new FakeTime();
   const throttle = new Throttle(1000, undefined);
   assertEquals(throttle.piece, 100);
@@ -109,7 +109,7 @@ Deno.test("a rate limit lets pieces pass when they are due, and saves nothing up
   // In parallel: one after the other.
   await time.settle(Promise.all([throttle.pass(100), throttle.pass(200)]));
   assertEquals(time.now, 1400);
-  // Less than a millisecond is not waited for, but is not forgotten either.
+  // A wait below a millisecond is skipped, but accumulated.
   await time.settle(throttle.pass(0.5));
   assertEquals(time.now, 1400);
   for (let i = 0; i < 3; i++) await time.settle(throttle.pass(0.5));
@@ -125,7 +125,7 @@ Deno.test("a wait of a rate limit is aborted", async () => {
   await assertRejects(() => passing, Error, "enough");
 });
 
-Deno.test("the memory of a transfer is as told, and less with a rate limit", () => {
+Deno.test("a transfer's memory follows its option, and is less with a rate limit", () => {
   assertEquals(inFlightOf({}), 32 * 1024 * 1024);
   assertEquals([inFlightOf({ inFlight: 5 }), inFlightOf({ inFlight: 1 })], [5, 1]);
   assertEquals(inFlightOf({ inFlight: 1000, rateLimit: 100 }), 50);
@@ -137,7 +137,7 @@ Deno.test("the memory of a transfer is as told, and less with a rate limit", () 
   }
 });
 
-Deno.test("a file gets the permission bits that are asked for, or the source's without its type", () => {
+Deno.test("a file gets the requested permission bits, or the source's without its type", () => {
   assertEquals(bitsOf({ mode: 0o104755 }, {}), 0o755);
   assertEquals(bitsOf({ mode: 0o100644 }, { mode: 0o600 }), 0o600);
   assertEquals(bitsOf(null, { mode: 0 }), 0);

@@ -1,4 +1,4 @@
-/** The parts of SFTP's messages, at their edges. */
+/** Edge cases of the parts of SFTP's messages. */
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { ProtocolError } from "../../lib/errors.ts";
 import { SftpError, type SftpFileInfo, SftpStatus } from "../../lib/sftp/mod.ts";
@@ -54,7 +54,7 @@ import { Writer } from "../../lib/wire/writer.ts";
 import { turn } from "./world.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
-Deno.test("the numbers are those of the draft and of POSIX", () => {
+Deno.test("the numbers match the draft and POSIX", () => {
   assertEquals([SFTP_VERSION, MAX_HANDLE_LENGTH], [3, 256]);
   const requests = "INIT VERSION OPEN CLOSE READ WRITE LSTAT FSTAT SETSTAT FSETSTAT OPENDIR " +
     "READDIR REMOVE MKDIR RMDIR REALPATH STAT RENAME READLINK SYMLINK";
@@ -91,7 +91,10 @@ Deno.test("the numbers are those of the draft and of POSIX", () => {
   );
 });
 
-/** Bytes as UTF-8, and whether they are. The first and the last of each length, and what is beside them. */
+/**
+ * Bytes, and whether they are UTF-8: the first and last characters of each length, and their
+ * neighbours.
+ */
 const sequences: [bytes: number[], valid: boolean][] = [
   [[0x00], true],
   [[0x7f], true],
@@ -124,7 +127,7 @@ const sequences: [bytes: number[], valid: boolean][] = [
   [[0xf5, 0x80, 0x80, 0x80], false],
 ];
 
-Deno.test("bytes of a path are text where they are UTF-8, and escaped one by one where not", () => {
+Deno.test("the bytes of a path are text if they are UTF-8, otherwise escaped one by one", () => {
   const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   for (const [sequence, valid] of sequences) {
     for (const after of [[], [0x41]]) {
@@ -166,7 +169,7 @@ Deno.test("a uint64 is exact up to 2^53, and refused beyond unless a server repo
   assertEquals(reportedAttributes.read(size(2n ** 53n)), {});
 });
 
-Deno.test("extended attributes are passed over, however many there are", () => {
+Deno.test("any number of extended attributes is skipped", () => {
   const pair = (writer: Writer) => writer.text("a@b").text("c");
   for (const count of [0, 1, 2]) {
     const writer = new Writer().u32(ATTR.EXTENDED).u32(count);
@@ -176,7 +179,7 @@ Deno.test("extended attributes are passed over, however many there are", () => {
   }
 });
 
-Deno.test("half a pair of attributes is not written, and not to be changed", () => {
+Deno.test("half of an attribute pair is not written, and refused in a change", () => {
   const written = (value: Attributes) => {
     const writer = new Writer();
     attributes.write(writer, value);
@@ -200,7 +203,7 @@ Deno.test("half a pair of attributes is not written, and not to be changed", () 
   for (const half of [{ atime: 1 }, { mtime: 1 }]) assertEquals(changesOf(half), {});
 });
 
-Deno.test("changes go to the wire and back, and nothing else does", () => {
+Deno.test("changes survive the wire, and other fields are not sent", () => {
   const [atime, mtime] = [new Date(5000), new Date(7000)];
   const all = { size: 0, mode: 0o7777, uid: 0, gid: 1, atime, mtime };
   const wire = { size: 0, mode: 0o7777, uid: 0, gid: 1, atime: 5, mtime: 7 };
@@ -226,7 +229,7 @@ const INFO: SftpFileInfo = {
   gid: null,
 };
 
-Deno.test("information has a type from the mode, from elsewhere, or none", () => {
+Deno.test("file information has a type from the mode or another source, or none", () => {
   const types = (mode: number | undefined, other?: number) => {
     const { isFile, isDirectory, isSymlink } = infoOf(mode === undefined ? {} : { mode }, other);
     return [isFile, isDirectory, isSymlink];
@@ -245,7 +248,7 @@ Deno.test("information has a type from the mode, from elsewhere, or none", () =>
   assertEquals([atime, mtime], [new Date(5000), new Date(7000)]);
 });
 
-Deno.test("a mode always has a type on the wire, and what a platform lacks is made up", () => {
+Deno.test("a mode always has a type on the wire, and missing fields of a platform get defaults", () => {
   assertEquals(modeOf({ ...INFO, isFile: true }), 0o100644);
   assertEquals(modeOf({ ...INFO, isDirectory: true }), 0o040755);
   assertEquals(modeOf({ ...INFO, isSymlink: true, mode: 0o777 }), 0o120777);
@@ -265,7 +268,7 @@ Deno.test("a mode always has a type on the wire, and what a platform lacks is ma
   assertEquals(times(null, new Date(7000)), [undefined, undefined]);
 });
 
-Deno.test("a line of ls tells a type if it begins as one", () => {
+Deno.test("a long name has a type if it begins like a line of ls", () => {
   const rest = "rwsr-S-wT 1 a b 1 x";
   const types = [..."sl-bdcp"].map((letter) => typeOfLongname(letter + rest));
   const { SOCKET, LINK, FILE, BLOCK, DIRECTORY, CHARACTER, FIFO } = S_IF;
@@ -277,7 +280,7 @@ Deno.test("a line of ls tells a type if it begins as one", () => {
   }
 });
 
-Deno.test("a long name shows what it is given, and the year of what is not of this half year", () => {
+Deno.test("a long name shows its fields, and the year for times outside of the last half year", () => {
   const now = new Date(2026, 5, 15, 12, 0);
   const half = 182 * 24 * 60 * 60 * 1000;
   const line = (mtime: number, details = {}) =>
@@ -302,7 +305,7 @@ Deno.test("a long name shows what it is given, and the year of what is not of th
   assert(longname("n", INFO, { links: null }).startsWith("?rw-r--r--    1 "));
 });
 
-Deno.test("paths are joined and taken apart by their slashes", () => {
+Deno.test("paths are joined and split at slashes", () => {
   assertEquals([join("/a", "b"), join("/a/", "b"), join("/", "b"), join("", "b"), join("a", "b")], [
     "/a/b",
     "/a/b",
@@ -317,7 +320,7 @@ Deno.test("paths are joined and taken apart by their slashes", () => {
   assert(hiddenBeside("/a/b", "part") !== hiddenBeside("/a/b", "part"));
 });
 
-Deno.test("a name that is not UTF-8 is one for servers only", () => {
+Deno.test("a name that is not UTF-8 is valid only on servers", () => {
   assertEquals([nameProblem("\udcff", "server"), nameProblem("a\\b", "server")], [null, null]);
   assertEquals(nameProblem("\udcff", "linux"), "it is not UTF-8");
   assertEquals(["", ".", "..", "a/b", "\x1f", "\x9f"].map((name) => nameProblem(name, "server")), [
@@ -332,7 +335,7 @@ Deno.test("a name that is not UTF-8 is one for servers only", () => {
   assertEquals(nameProblem("aux", "windows"), "Windows has no such names");
 });
 
-Deno.test("the flags of an OPEN are those that the options ask for", () => {
+Deno.test("the flags of an OPEN match the options", () => {
   const { READ, WRITE, APPEND, CREAT, TRUNC, EXCL } = FXF;
   assertEquals(flagsOf({}), READ);
   assertEquals(flagsOf({ write: true }), WRITE);
@@ -354,7 +357,7 @@ Deno.test("the flags of an OPEN are those that the options ask for", () => {
   ) assertThrows(() => flagsOf(wrong), TypeError);
 });
 
-Deno.test("an error says what failed with what, and why; the server's text if it has some", () => {
+Deno.test("an error names the operation, the path and the reason, from the server if given", () => {
   const call = { operation: "open", path: "/a\x07" };
   const plain = sftpError(SftpStatus.FAILURE, call);
   assertEquals([plainMessage(plain), plain.status, plain.operation, plain.path, "cause" in plain], [
@@ -393,7 +396,7 @@ Deno.test("an error says what failed with what, and why; the server's text if it
   });
 });
 
-Deno.test("the error of a session is told once, with its cause", () => {
+Deno.test("the error of a session is reported once, with its cause", () => {
   const cause = new Error("cable");
   const over = sessionError(SftpStatus.CONNECTION_LOST, "gone", cause);
   assertEquals([plainMessage(over), over.cause, over.path], [
@@ -412,7 +415,7 @@ Deno.test("the error of a session is told once, with its cause", () => {
   ]);
 });
 
-Deno.test("a refusal is an answer, and not the end of the session", async () => {
+Deno.test("a refusal does not end the session", async () => {
   const call = { operation: "stat", path: "/" };
   const missing = sftpError(SftpStatus.NO_SUCH_FILE, call);
   const denied = sftpError(SftpStatus.PERMISSION_DENIED, call);
@@ -475,7 +478,7 @@ Deno.test("flags of a file system have names", () => {
   }
 });
 
-Deno.test("layouts of extensions come back as they were, and lie about no length", () => {
+Deno.test("layouts of extensions survive the wire, and check their lengths", () => {
   const ids = { users: [1, 2 ** 32 - 1], groups: [] };
   assertEquals(msg.Ids.decode(msg.Ids.encode(ids)), ids);
   const names = { users: ["a", ""], groups: ["ü"] };
@@ -502,7 +505,7 @@ Deno.test("layouts of extensions come back as they were, and lie about no length
   assertThrows(() => msg.IdNames.decode(odd), ProtocolError);
 });
 
-Deno.test("a handle has 256 bytes at most, and a path no NUL", () => {
+Deno.test("a handle has at most 256 bytes, and a path has no NUL", () => {
   const handle = new Uint8Array(256);
   assertEquals(msg.Close.decode(new Writer().string(handle).take()).handle.length, 256);
   assertThrows(
@@ -512,7 +515,7 @@ Deno.test("a handle has 256 bytes at most, and a path no NUL", () => {
   assertThrows(() => msg.Stat.decode(new Writer().text("a\0").take()), ProtocolError, "NUL");
 });
 
-Deno.test("a NUL at the end of a name is left out, as of a string of C, and one inside is refused", () => {
+Deno.test("a NUL at the end of a name is dropped, as in C, and one inside is refused", () => {
   const named = (name: string) =>
     msg.Name.decode(new Writer().u32(1).text(name).text("").u32(0).take()).entries[0]!.name;
   assertEquals([named("ab"), named("ab\0"), named(""), named("\0")], ["ab", "ab", "", ""]);
@@ -520,13 +523,13 @@ Deno.test("a NUL at the end of a name is left out, as of a string of C, and one 
   for (const bad of ["a\0b", "ab\0\0", "\0a"]) assertThrows(() => named(bad), ProtocolError, "NUL");
 });
 
-Deno.test("a path of a request has 4096 bytes at most", () => {
+Deno.test("a path in a request has at most 4096 bytes", () => {
   const path = (length: number) => new Writer().text("x".repeat(length)).take();
   assertEquals(msg.Stat.decode(path(4096)).path.length, 4096);
   assertThrows(() => msg.Stat.decode(path(4097)), SftpError, "too long");
 });
 
-Deno.test("a status is as long as it is", () => {
+Deno.test("the length of a status is exact", () => {
   const decode = (writer: Writer) => msg.Status.decode(writer.take());
   const code = () => new Writer().u32(3);
   assertEquals(decode(code()), { status: 3, message: "", language: "" });
@@ -537,7 +540,7 @@ Deno.test("a status is as long as it is", () => {
   assertEquals(decode(code().text("no").text("en")), { status: 3, message: "no", language: "en" });
 });
 
-Deno.test("extensions of a VERSION end where something else begins", () => {
+Deno.test("extensions of a VERSION end at the first malformed one", () => {
   const encoded = msg.encodeVersion(FXP.VERSION, 3, [["a", "1"], ["b", ""]]);
   assertEquals([...encoded.subarray(0, 9)], [0, 0, 0, 5 + 10 + 9, 2, 0, 0, 0, 3]);
   assertEquals([...msg.decodeExtensions(encoded.subarray(9))], [["a", "1"], ["b", ""]]);
@@ -547,7 +550,7 @@ Deno.test("extensions of a VERSION end where something else begins", () => {
   assertEquals(msg.decodeExtensions(new Uint8Array(0)).size, 0);
 });
 
-Deno.test("a message of data stands around what is in its memory already", () => {
+Deno.test("a data message is built around the data already in its buffer", () => {
   const memory = new Uint8Array(20).fill(7);
   const frame = msg.dataFrame(memory, 0x01020304, 5);
   assertStrictEquals(frame.buffer, memory.buffer);
@@ -556,7 +559,7 @@ Deno.test("a message of data stands around what is in its memory already", () =>
   assertEquals([msg.FRAME_HEADER, msg.DATA_HEADER], [9, 13]);
 });
 
-/** A channel whose writes end when they are told to. */
+/** A channel whose writes the test completes. */
 function gated(): { channel: SftpChannel; writes: string[]; end(error?: Error): Promise<void> } {
   const writes: string[] = [];
   const gates: PromiseWithResolvers<void>[] = [];
@@ -584,7 +587,7 @@ function gated(): { channel: SftpChannel; writes: string[]; end(error?: Error): 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
-Deno.test("an outbox sends what comes together in one write, and the rest in the next", async () => {
+Deno.test("an outbox sends messages of one turn in one write, and later ones in the next", async () => {
   const { channel, writes, end } = gated();
   const outbox = new Outbox(channel, () => assert(false));
   const released: string[] = [];
@@ -620,14 +623,14 @@ Deno.test("an outbox joins small chunks to about a packet, and leaves large ones
   await end();
 });
 
-Deno.test("an outbox keeps small chunks as one, which is what they cost", async () => {
+Deno.test("an outbox counts joined small chunks as one", async () => {
   const { channel, writes, end } = gated();
   const outbox = new Outbox(channel, () => assert(false));
   outbox.push([bytes("first")]);
   await turn();
   const reused = bytes("answer");
   for (let i = 0; i < 1000; i++) outbox.push([reused]);
-  reused.fill(0); // what was joined has been copied, but for the first chunk of the write
+  reused.fill(0); // joined chunks have been copied, except the first chunk of the write
   await end();
   assertEquals(writes[1]!.slice(6), "answer".repeat(999));
   let isBelow = false;
@@ -638,7 +641,7 @@ Deno.test("an outbox keeps small chunks as one, which is what they cost", async 
   await end();
 });
 
-Deno.test("an outbox tells when few enough bytes are left", async () => {
+Deno.test("an outbox signals when few enough bytes are queued", async () => {
   const { channel, end } = gated();
   const outbox = new Outbox(channel, () => {});
   await outbox.below(0);
@@ -658,7 +661,7 @@ Deno.test("an outbox tells when few enough bytes are left", async () => {
   assertEquals(below, [true, true, true]);
 });
 
-Deno.test("an outbox that is dropped releases what is queued, in flight or pushed later", async () => {
+Deno.test("a dropped outbox releases chunks that are queued, in flight or pushed later", async () => {
   for (const error of [undefined, new Error("gone")]) {
     const { channel, end } = gated();
     const outbox = new Outbox(channel, () => assert(false));
@@ -675,7 +678,7 @@ Deno.test("an outbox that is dropped releases what is queued, in flight or pushe
   }
 });
 
-Deno.test("an outbox that fails tells once, releases nothing and sends nothing more", async () => {
+Deno.test("a failed outbox reports once, releases nothing and sends nothing more", async () => {
   const { channel, writes, end } = gated();
   const failures: unknown[] = [];
   const outbox = new Outbox(channel, (cause) => failures.push(cause));
@@ -699,7 +702,7 @@ function chunks(...texts: string[]): SftpChannel {
   };
 }
 
-Deno.test("a source gives views where it can, and gathers in the memory that it is given", async () => {
+Deno.test("a source returns views if possible, and otherwise collects into the given buffer", async () => {
   const left = [bytes("abcdef"), bytes(""), bytes("gh"), bytes("ij")];
   const first = left[0]!;
   const source = new ByteSource({
@@ -716,14 +719,14 @@ Deno.test("a source gives views where it can, and gathers in the memory that it 
   assertEquals(gathered, bytes("efg"));
   assertEquals(await source.some(9), bytes("h"));
   assertEquals(await source.some(1), bytes("i"));
-  const last = await source.take(1, scratch); // all that is left is a view, too
+  const last = await source.take(1, scratch); // the rest is also a view
   assertEquals([last, last.buffer === scratch.buffer], [bytes("j"), false]);
   assertEquals([await source.more(), await source.take(0)], [false, new Uint8Array(0)]);
   await assertRejects(() => source.some(1), ProtocolError, "ends inside a message");
   await assertRejects(() => source.take(1), ProtocolError, "ends inside a message");
 });
 
-Deno.test("a channel is read to its end, by itself if it can", async () => {
+Deno.test("a channel is read to its end, by its own consume() if it has one", async () => {
   const left = [bytes("a"), bytes("b")];
   const plain = { ...gated().channel, readChunk: () => Promise.resolve(left.shift() ?? null) };
   const taken: string[] = [];
@@ -741,7 +744,7 @@ Deno.test("a channel is read to its end, by itself if it can", async () => {
   );
 });
 
-Deno.test("a pair of streams is a channel, which closes both", async () => {
+Deno.test("a pair of streams works as a channel, which closes both", async () => {
   const loop = new TransformStream<Uint8Array, Uint8Array>();
   const channel = streamChannel(loop.readable, loop.writable);
   const [, chunk] = await Promise.all([

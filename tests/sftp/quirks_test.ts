@@ -14,7 +14,7 @@ function refusing(status: number, ...types: number[]): Quirks {
   return { refused: Object.fromEntries(types.map((type) => [type, status])) };
 }
 
-/** What a quirk costs: operations that may fail, and whether a put warns. */
+/** The cost of a quirk: operations that may fail, and whether a put warns. */
 interface Case {
   readonly quirks: Quirks;
   /** Operations that fail with an `SftpError`. */
@@ -100,7 +100,7 @@ const cases: Record<string, Case> = {
 };
 
 for (const [what, { quirks, fails = [], warns = [] }] of Object.entries(cases)) {
-  Deno.test(`a server that ${what} costs no session and no file`, async () => {
+  Deno.test(`with a server that ${what} no session and no file is lost`, async () => {
     await using here = await folder();
     const server = new QuirkyServer(quirks);
     const sftp = await atServer(server.answer);
@@ -230,7 +230,7 @@ for (const handles of [1, 2, 5]) {
   });
 }
 
-Deno.test("files that a server never opens are tried again a few times, not all", async () => {
+Deno.test("only a few of the files that a server never opens are retried", async () => {
   await using here = await folder();
   const server = new QuirkyServer();
   for (let i = 0; i < 50; i++) server.files.set(`/d/${i}`, noise(10));
@@ -260,7 +260,7 @@ Deno.test("a server that refuses RENAME and REMOVE gets one temporary file, and 
   await sftp.close();
 });
 
-Deno.test("names that are not UTF-8 are listed, and taken back", async () => {
+Deno.test("names that are not UTF-8 are listed, and accepted in paths", async () => {
   await using here = await folder();
   const bytes = (last: number) => new Uint8Array([0x63, 0x61, 0x66, last]);
   const server = new QuirkyServer({ names: [bytes(0xe9), bytes(0xe8)] });
@@ -271,7 +271,7 @@ Deno.test("names that are not UTF-8 are listed, and taken back", async () => {
   const sftp = await atServer(server.answer);
   const [first, second] = await listed();
   assertEquals([first, second], ["caf\udce9", "caf\udce8"]);
-  // This machine's names are UTF-8: no file is written for such a name, least of all one for two.
+  // Local names are UTF-8, so no file is written for such a name, which could also merge two files.
   const options = { recursive: true, partial: true };
   const { failures, files } = await sftp.get("/d", `${here.path}/d`, options);
   assertEquals([failures.length, files], [2, 2]);
@@ -285,7 +285,7 @@ Deno.test("names that are not UTF-8 are listed, and taken back", async () => {
   await sftp.close();
 });
 
-Deno.test("our server makes no file of a name that is not UTF-8", async () => {
+Deno.test("our server makes no file with a name that is not UTF-8", async () => {
   await using world = await ourWorld();
   for (const path of ["/caf\udce9", "/caf\udce8"]) {
     assertEquals(await refusal(world.sftp.writeTextFile(path, "x")), SftpStatus.FAILURE);
@@ -296,7 +296,7 @@ Deno.test("our server makes no file of a name that is not UTF-8", async () => {
   assertEquals(await Array.fromAsync(Deno.readDir(world.root)), []);
 });
 
-Deno.test("a mode that the caller chose is a condition of the put", async () => {
+Deno.test("a put fails if the requested mode cannot be set", async () => {
   const server = new QuirkyServer({ modes: 3 });
   const sftp = await atServer(server.answer);
   assertEquals(await refusal(sftp.put(noise(10), "/f.txt", { mode: 0o600 })), 3);
@@ -305,7 +305,7 @@ Deno.test("a mode that the caller chose is a condition of the put", async () => 
   await sftp.close();
 });
 
-Deno.test("copyFile copies where the mode cannot be set", async () => {
+Deno.test("copyFile also copies if the mode cannot be set", async () => {
   for (const quirks of [{ modes: 3 }, refusing(8, FSETSTAT)]) {
     const server = new QuirkyServer(quirks);
     const sftp = await atServer(server.answer);

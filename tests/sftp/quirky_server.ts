@@ -10,7 +10,7 @@ export interface Quirks {
   readonly refused?: Readonly<Record<number, number>>;
   /** Statuses without texts, or with bytes after them. */
   readonly status?: "bare" | "trailing";
-  /** What attributes lack, or have too much of. */
+  /** Missing or extra attributes. */
   readonly attributes?:
     | "no type"
     | "more bits"
@@ -22,21 +22,21 @@ export interface Quirks {
     | "size only"
     | "extended"
     | "zeros";
-  /** The status of what does not exist. */
+  /** The status for a missing file. */
   readonly missing?: number;
   /** Names end with a NUL, as in C. */
   readonly nuls?: boolean;
-  /** How a listing ends, if not by the status EOF; or names come one at a time. */
+  /** How a listing ends, if not by the status EOF; or sends names one at a time. */
   readonly listing?: "ends with OK" | "ends with no names" | "one by one";
   /** The status of a READ at the end. */
   readonly readEnd?: number;
   /** Bytes of a handle; with 0, one file can be open. */
   readonly handleLength?: number;
-  /** The answer to each request comes twice, or after those to the requests that came with it. */
+  /** Each answer is sent twice, or after those of the requests that arrived with it. */
   readonly replies?: "twice" | "late";
   /** The most open files and folders; more are refused with FAILURE. */
   readonly handles?: number;
-  /** The status of a CLOSE of what was only read. */
+  /** The status of a CLOSE of a file that was only read. */
   readonly close?: number;
   /** The status of an OPEN with EXCL. */
   readonly exclusive?: number;
@@ -50,19 +50,19 @@ export interface Quirks {
   readonly names?: readonly Uint8Array[];
   /** The most bytes of a READ's answer. */
   readonly shortReads?: number;
-  /** A byte after data says whether it is the end. */
+  /** A byte after data tells whether it is the end. */
   readonly endByte?: boolean;
   /** The end of a file is empty data, not a status. */
   readonly emptyEnd?: boolean;
-  /** Writes beyond are refused. */
+  /** Writes beyond this offset are refused. */
   readonly quota?: number;
-  /** The status of a MKDIR of what exists. */
+  /** The status of a MKDIR of an existing name. */
   readonly mkdirExists?: number;
-  /** The status of a RENAME to what exists. */
+  /** The status of a RENAME to an existing name. */
   readonly renameExists?: number;
 }
 
-/** An open file or folder, and how many of its names have been listed. */
+/** An open file or folder, and the number of names listed so far. */
 interface Opened {
   readonly path: string;
   readonly written: boolean;
@@ -101,7 +101,7 @@ export class QuirkyServer {
     if (replies === "twice") return await peer.send(answer, answer);
     if (replies !== "late") return await peer.send(answer);
     this.#late.unshift(answer);
-    // Requests of one task have come together.
+    // Requests of one task have arrived together.
     if (this.#late.length === 1) setTimeout(() => peer.send(...this.#late.splice(0)));
   };
 
@@ -263,7 +263,7 @@ export class QuirkyServer {
     if (this.files.has(path) && flags & FXF.EXCL) return this.#status(id, 4);
     if (!this.files.has(path) && !(flags & FXF.CREAT)) return this.#status(id, missing);
     if (!this.files.has(path) || flags & FXF.TRUNC) this.files.set(path, new Uint8Array(0));
-    // As ProFTPD does, after the file was created.
+    // Like ProFTPD, after the file was created.
     if (modes !== undefined && attributes.mode !== undefined) return this.#status(id, modes);
     return this.#handle(id, path, (flags & FXF.WRITE) !== 0);
   }

@@ -1,4 +1,4 @@
-/** Folders that may hold only so much. */
+/** Folders with a quota. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import {
@@ -31,7 +31,7 @@ const FOR_WRITING: SftpBackendOpen = {
 interface World extends AsyncDisposable {
   readonly backend: Required<SftpBackend>;
   readonly root: string;
-  /** What is counted. */
+  /** The counted usage. */
   readonly usage: Usage;
   open(path: string, options?: Partial<SftpBackendOpen>): Promise<SftpBackendFile>;
   /** Makes a file of that length. */
@@ -60,7 +60,7 @@ async function world(quota: SftpQuota, prepare?: (root: string) => Promise<void>
   };
 }
 
-/** What is in a folder, as the disk has it. */
+/** The usage of a folder on the disk. */
 async function held(
   root: string,
   seen: Set<number> = new Set(),
@@ -106,7 +106,7 @@ const GROWTHS: Record<string, (w: World, a: SftpBackendFile) => Promise<void> | 
 
 for (const [name, grow] of Object.entries(GROWTHS)) {
   Deno.test(
-    { name: `${name} beyond a quota is refused, and nothing is done`, ignore },
+    { name: `${name} beyond a quota is refused, and changes nothing`, ignore },
     async () => {
       await using w = await world({ bytes: 1000 });
       await w.put("/a", 600);
@@ -114,7 +114,7 @@ for (const [name, grow] of Object.entries(GROWTHS)) {
       await exceeded(() => grow(w, a));
       assertEquals(w.usage.bytes, 600);
       assertEquals((await held(w.root))[0], 600);
-      await a.write(noise(400), 600); // just as much as may be
+      await a.write(noise(400), 600); // exactly the limit
       await exceeded(() => a.write(noise(1), 1000));
       await a.close();
       assertEquals([w.usage.bytes, w.usage.files], await held(w.root));
@@ -146,7 +146,7 @@ Deno.test(
   },
 );
 
-fuzzTest("a quota is right after whatever clients do", async (random) => {
+fuzzTest("a quota is right after any operations of clients", async (random) => {
   if (ignore) return;
   const some = <T>(list: readonly T[]): T => list[random(list.length)]!;
   await using w = await world({ bytes: 20_000, files: 14 }, async (root) => {
@@ -197,7 +197,7 @@ fuzzTest("a quota is right after whatever clients do", async (random) => {
   assert(done > 100 && refused > 100);
 });
 
-/** The bytes of open files that have no name any more. */
+/** The bytes of open files without a name. */
 async function nameless(files: readonly SftpBackendFile[], root: string): Promise<number> {
   let bytes = 0;
   for (const [at, file] of files.entries()) {
@@ -255,7 +255,7 @@ Deno.test("a large file that is freed in another thread is counted once", async 
   };
   await grow("/a");
   await grow("/b");
-  // One client removes it, another one renames it and makes a small one of its name.
+  // One client removes it, another one renames it and makes a small file with its name.
   await Promise.allSettled([
     backend.remove("/a"),
     backend.rename("/a", "/c", { overwrite: true }),
@@ -288,7 +288,7 @@ Deno.test(
   async () => {
     const { posix } = runtime;
     let fails = false;
-    // Every synchronous call is slow, so that the next ones run in other threads.
+    // Makes every synchronous call slow, so that later ones run in other threads.
     const changes = {
       write: (
         fd: number,
@@ -328,7 +328,7 @@ Deno.test(
 );
 
 Deno.test(
-  { name: "backends with one root count together, whatever their limits", ignore },
+  { name: "backends with the same root share a count, each with its own limits", ignore },
   async () => {
     await using w = await world({ bytes: 1000 });
     const other = localFiles({ root: `${w.root}/.`, quota: { bytes: 2000 } });
@@ -342,7 +342,7 @@ Deno.test(
 );
 
 Deno.test(
-  { name: "a counter of the program's own is asked in place of the disk", ignore },
+  { name: "a counter of the program replaces counting the disk", ignore },
   async () => {
     let asked = 0;
     await using w = await world({
@@ -355,7 +355,7 @@ Deno.test(
 );
 
 Deno.test(
-  { name: "a full folder is counted anew once a minute, while nothing is open", ignore },
+  { name: "a full folder is counted again once a minute if nothing is open", ignore },
   async () => {
     using time = new FakeTime();
     await using w = await world({ bytes: 1000 });
@@ -372,7 +372,7 @@ Deno.test(
   },
 );
 
-Deno.test({ name: "what cannot be counted is full, and can be put right", ignore }, async () => {
+Deno.test({ name: "an uncountable folder counts as full, until it can be counted", ignore }, async () => {
   using time = new FakeTime();
   let known = false;
   await using w = await world({
@@ -392,7 +392,7 @@ Deno.test({ name: "what cannot be counted is full, and can be put right", ignore
   await w.put("/a", 1);
 });
 
-Deno.test({ name: "df tells what the quota leaves, by path and by handle", ignore }, async () => {
+Deno.test({ name: "df reports the quota's free space, by path and by handle", ignore }, async () => {
   await using w = await world({ bytes: 1024 * 100, files: 10 });
   await w.put("/a", 1024 * 30 + 1);
   const a = await w.open("/a");
@@ -406,7 +406,7 @@ Deno.test({ name: "df tells what the quota leaves, by path and by handle", ignor
 });
 
 Deno.test(
-  { name: "df tells what the disk has left if that is less than the quota", ignore },
+  { name: "df reports the disk's free space if that is less", ignore },
   async () => {
     const disk = { type: 1, bsize: 4096, blocks: 50, bfree: 20, bavail: 10, files: 0, ffree: 0 };
     const { posix } = runtime;
@@ -423,7 +423,7 @@ Deno.test(
 );
 
 Deno.test(
-  { name: "a put beyond the quota fails, and what it had counted is free again", ignore },
+  { name: "a put beyond the quota fails, and its counted bytes are free again", ignore },
   async () => {
     await using w = await ourWorld({
       backend: (root) => localFiles({ root, quota: { bytes: 1_000_000 } }),
@@ -438,7 +438,7 @@ Deno.test(
   },
 );
 
-Deno.test({ name: "a quota that cannot be meant is refused", ignore }, async () => {
+Deno.test({ name: "an invalid quota is refused", ignore }, async () => {
   await using here = await folder();
   const root = here.path;
   assertThrows(() => localFiles({ root, quota: { bytes: -1 } }), TypeError, "bytes must be");

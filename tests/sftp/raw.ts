@@ -1,4 +1,4 @@
-/** A peer that says what it likes: for hostile tests of both roles. */
+/** A peer that sends anything, for hostile tests of both roles. */
 import { ByteSource } from "../../lib/sftp/protocol/byte_source.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
@@ -20,7 +20,7 @@ export interface RawMessage {
   readonly body: Uint8Array;
 }
 
-/** Messages as they come, without a thought. */
+/** Reads messages without any checks. */
 export class RawPeer {
   readonly channel: SftpChannel;
   readonly #source: ByteSource;
@@ -42,7 +42,7 @@ export class RawPeer {
   }
 }
 
-/** A frame of anything; `length` lies about its length. */
+/** A frame with any content; `length` replaces its length field. */
 export function frame(
   type: number,
   id: number,
@@ -58,13 +58,13 @@ export function status(id: number, code: number, message = ""): Uint8Array {
 
 export const handle = new Uint8Array([7]);
 
-/** How a peer answers a client. */
+/** A peer's answers to a client. */
 export interface PeerOptions extends PairOptions {
   readonly extensions?: [string, string][];
   readonly greeting?: Uint8Array;
 }
 
-/** A channel to a server that answers as `answer` does. */
+/** A channel to a server that answers with `answer`. */
 export function channelTo(
   answer: (request: RawMessage, peer: RawPeer) => void | Promise<void>,
   options: PeerOptions = {},
@@ -73,7 +73,7 @@ export function channelTo(
   return { channel, peer: answerOn(far, answer, options) };
 }
 
-/** Answers what comes on a channel as `answer` does. */
+/** Answers messages on a channel with `answer`. */
 export function answerOn(
   channel: SftpChannel,
   answer: (request: RawMessage, peer: RawPeer) => void | Promise<void>,
@@ -93,7 +93,7 @@ export function answerOn(
   return peer;
 }
 
-/** A client of ours at a server that answers as `answer` does. */
+/** Our client with a server that answers with `answer`. */
 export async function atServer(
   answer: (request: RawMessage, peer: RawPeer) => void | Promise<void>,
   options: PeerOptions & { timeout?: number; signal?: AbortSignal } = {},
@@ -107,7 +107,7 @@ export async function atServer(
   return Object.assign(client, { server: peer });
 }
 
-/** A client that has greeted our server, and the promise of the server's end. */
+/** A raw client after VERSION from our server, and the promise of the server's end. */
 export async function atOurServer(
   backend: SftpBackend,
   options: PairOptions & { greet?: boolean } = {},

@@ -1,4 +1,4 @@
-/** A server's files by path: listings, types, trees, renaming, accounts, request by request. */
+/** A server's files by path: the requests for listings, types, trees, renaming, accounts. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SftpClient, SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
 import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
@@ -52,7 +52,7 @@ async function world(...extensions: string[]): Promise<World> {
   };
 }
 
-Deno.test("folders on the way are made only if they are missing", async () => {
+Deno.test("parent folders are made only if they are missing", async () => {
   await using w = await world();
   await makeFolders(w.remote, "/a/b/c", 0o700, {});
   assertEquals(await w.log(), [
@@ -66,12 +66,12 @@ Deno.test("folders on the way are made only if they are missing", async () => {
   assertEquals(await w.log(), ["MKDIR /a/b/c", "STAT /a/b/c"]);
 });
 
-Deno.test("a folder that cannot be made is an error, unless it is there", async () => {
+Deno.test("a failed mkdir is an error, unless the folder exists", async () => {
   await using w = await world();
   w.server.add("/file", noise(1));
   assertEquals(await refusal(makeFolders(w.remote, "/file", null, {})), FAILURE);
   assertEquals(await w.log(), ["MKDIR /file", "STAT /file", "OPENDIR /file", "STAT /"]);
-  // A server that has one status for both cases is asked what is there.
+  // If the server has one status for both cases, the path is looked up.
   w.server.refuse = (line) =>
     line.startsWith("MKDIR /one/two") && !w.server.folders.has("/one") ? FAILURE : undefined;
   await makeFolders(w.remote, "/one/two", 0o700, {});
@@ -83,7 +83,7 @@ Deno.test("a folder that cannot be made is an error, unless it is there", async 
   w.server.refuse = (line) => /^MKDIR \/none/.test(line) ? NO_SUCH_FILE : undefined;
   assertEquals(await refusal(makeFolders(w.remote, "/none/x", null, {})), NO_SUCH_FILE);
   assertEquals(await refusal(makeFolders(w.remote, "none", null, {})), NO_SUCH_FILE);
-  // Made by another in the meantime.
+  // Made by another program in the meantime.
   w.server.refuse = (line) => {
     if (line !== "MKDIR /new/deep") return undefined;
     const missing = !w.server.folders.has("/new");
@@ -96,7 +96,7 @@ Deno.test("a folder that cannot be made is an error, unless it is there", async 
   await makeFolders(w.remote, "/new", null, {});
 });
 
-Deno.test("the end of the session is no refusal", async () => {
+Deno.test("the end of the session is not treated as a refusal", async () => {
   const over = sessionError(SftpStatus.CONNECTION_LOST, "gone");
   let asked = 0;
   const fail = () => {
@@ -116,7 +116,7 @@ Deno.test("the end of the session is no refusal", async () => {
   }
 });
 
-Deno.test("a tree is removed level by level, its links but not what they lead to", async () => {
+Deno.test("a tree is removed level by level, its links but not their targets", async () => {
   await using w = await world();
   for (const path of ["/t", "/t/a", "/t/a/b", "/t/c", "/kept"]) w.server.folders.set(path, 0o755);
   for (const path of ["/t/1", "/t/a/2", "/t/a/b/3", "/kept/4"]) w.server.add(path, noise(1));
@@ -140,7 +140,7 @@ Deno.test("a tree is removed level by level, its links but not what they lead to
   assertEquals([[...w.server.files.keys()], w.server.links.size], [["/kept/4"], 0]);
 });
 
-Deno.test("what cannot be removed is an error of its own, looked at once", async () => {
+Deno.test("a failed removal is an error with its own path, looked up once", async () => {
   await using w = await world();
   w.server.add("/file", noise(1));
   assertEquals(await refusal(removeTree(w.remote, "/none", { recursive: true })), NO_SUCH_FILE);
@@ -156,7 +156,7 @@ Deno.test("what cannot be removed is an error of its own, looked at once", async
   assertEquals(await assertRejects(() => removeTree(remote, "/x", {})), cause);
 });
 
-Deno.test("a tree without an end is left at some depth", async () => {
+Deno.test("removal of an endless tree stops at a maximum depth", async () => {
   checkDepth("/x", 256);
   const error = await assertRejects(
     () => Promise.resolve().then(() => checkDepth("/x", 257)),
@@ -180,7 +180,7 @@ Deno.test("a tree without an end is left at some depth", async () => {
   assertEquals(requests, 256);
 });
 
-Deno.test("many files are removed and many folders listed at a time, and no more", async () => {
+Deno.test("removals and listings run in parallel, up to a limit", async () => {
   await using w = await world();
   w.server.folders.set("/t", 0o755);
   for (let i = 0; i < 300; i++) w.server.add(`/t/${i}`, noise(1));
@@ -202,7 +202,7 @@ Deno.test("many files are removed and many folders listed at a time, and no more
   assertEquals([w.server.files.size, w.server.folders.size], [0, 1]);
 });
 
-Deno.test("walk leaves a tree without an end at some depth", async () => {
+Deno.test("walk stops at a maximum depth in an endless tree", async () => {
   let listed = 0;
   const info = infoOf({ mode: S_IF.DIRECTORY });
   const remote = {
@@ -217,7 +217,7 @@ Deno.test("walk leaves a tree without an end at some depth", async () => {
   assertEquals(listed, 256);
 });
 
-Deno.test("walk goes no deeper than told, and no deeper than a tree can be", async () => {
+Deno.test("walk goes no deeper than its option, and the maximum depth", async () => {
   await using w = await world();
   let path = "";
   for (let depth = 0; depth < 4; depth++) w.server.folders.set(path += `/${depth}`, 0o755);
@@ -245,7 +245,7 @@ Deno.test("walk goes no deeper than told, and no deeper than a tree can be", asy
   assertEquals(file, []);
 });
 
-Deno.test("a rename replaces in one step if it can", async () => {
+Deno.test("a rename replaces in one step if possible", async () => {
   await using w = await world(EXTENSION.POSIX_RENAME);
   w.server.add("/a", noise(1));
   w.server.add("/b", noise(2));
@@ -265,7 +265,7 @@ Deno.test("a rename replaces in one step if it can", async () => {
     assertEquals((await w.log()).slice(1), tried ? ["RENAME /a /c"] : []);
     w.server.files.delete("/c");
   }
-  // The first refusal is the one to tell.
+  // The first refusal is reported.
   w.server.refuse = (line) =>
     line.startsWith("POSIX") ? PERMISSION_DENIED : line.startsWith("RENAME") ? FAILURE : undefined;
   assertEquals(await refusal(w.sftp.rename("/a", "/c")), PERMISSION_DENIED);
@@ -299,7 +299,7 @@ Deno.test("a rename is refused if there is nothing to move, or a folder in the w
   assertEquals((await w.log()).filter((line) => line.startsWith("RENAME")).length, 1);
 });
 
-Deno.test("an old file that cannot be moved aside stays, and one that was is put back", async () => {
+Deno.test("an old file that cannot be moved aside stays, and a moved one is put back", async () => {
   await using w = await world();
   w.server.add("/a", noise(1));
   const old = w.server.add("/b", noise(2));
@@ -328,7 +328,7 @@ Deno.test("an abort of a rename leaves no file under a hidden name", async () =>
   assertEquals(w.server.files.get("/b"), old);
 });
 
-/** A server whose listings a test writes. */
+/** A server with scripted listings. */
 async function listing(
   answers:
     readonly (readonly [name: string, mode: number | undefined, longname?: string][] | number)[],
@@ -359,7 +359,7 @@ async function listing(
 
 const LINE = (letter: string) => `${letter}rwxr-xr-x 1 a b 1 Jan 1 2001 x`;
 
-Deno.test("a listing asks two requests ahead, and closes at the end", async () => {
+Deno.test("a listing sends two requests ahead, and closes at the end", async () => {
   const { sftp, asked } = await listing([[["a", 0o100644]], [["b", 0o040755]]]);
   const found = await Array.fromAsync(sftp.readDir("/"));
   assertEquals(found.map(({ name, isFile, isDirectory }) => [name, isFile, isDirectory]), [
@@ -372,7 +372,7 @@ Deno.test("a listing asks two requests ahead, and closes at the end", async () =
   await sftp.close();
 });
 
-Deno.test("a listing that fails is an error, after what was listed before, and is closed", async () => {
+Deno.test("a failed listing is an error after the earlier entries, and is closed", async () => {
   const { sftp, asked } = await listing([[["a", 0o100644]], PERMISSION_DENIED, PERMISSION_DENIED]);
   const seen: string[] = [];
   const list = async () => {
@@ -384,13 +384,13 @@ Deno.test("a listing that fails is an error, after what was listed before, and i
   await sftp.close();
 });
 
-Deno.test("a listing that is denied is not tried again, whatever would come", async () => {
+Deno.test("a denied listing is not retried", async () => {
   const { sftp } = await listing([[["a", 0o100644]], PERMISSION_DENIED, [["b", 0o100644]]]);
   assertEquals(await refusal(Array.fromAsync(sftp.readDir("/"))), PERMISSION_DENIED);
   await sftp.close();
 });
 
-Deno.test("a server that answers one READDIR at a time is asked one by one", async () => {
+Deno.test("a server that accepts one READDIR at a time gets them one by one", async () => {
   const answers = [[["a", 0o100644]], FAILURE, [["b", 0o100644]], [["c", 0o100644]]] as never;
   const { sftp, asked } = await listing(answers);
   const names = await Array.fromAsync(sftp.readDir("/"), ({ name }) => name);
@@ -403,7 +403,7 @@ Deno.test("a server that answers one READDIR at a time is asked one by one", asy
   await broken.sftp.close();
 });
 
-Deno.test("what a listing leaves out of an entry is taken from its line, or asked for", async () => {
+Deno.test("missing attributes of an entry are taken from its long name, or requested", async () => {
   const other = ({ type, id, body }: RawMessage) => {
     if (type !== FXP.LSTAT) return undefined;
     const { path } = msg.Lstat.decode(body);
@@ -445,7 +445,7 @@ Deno.test("what a listing leaves out of an entry is taken from its line, or aske
   await sftp.close();
 });
 
-Deno.test("a slash at the end of a listed name is left out, one inside is an error", async () => {
+Deno.test("a slash at the end of a listed name is dropped, one inside is an error", async () => {
   const { sftp } = await listing([[["a/", 0o040755], ["b//", 0o040755], [".", 0o040755], [
     "..",
     0o040755,
@@ -455,7 +455,7 @@ Deno.test("a slash at the end of a listed name is left out, one inside is an err
   await sftp.close();
 });
 
-Deno.test("a file without a type is a folder if it can be listed, and a file if not", async () => {
+Deno.test("a file without a type is a folder if it can be listed, otherwise a file", async () => {
   await using w = await world();
   w.server.folders.set("/folder", 0o755);
   w.server.add("/file", noise(3)).mode = 0o644;
@@ -478,7 +478,7 @@ Deno.test("a file without a type is a folder if it can be listed, and a file if 
   assertEquals(await w.log(), ["OPENDIR /file", "OPEN /file read", "FSTAT /file", "CLOSE /file"]);
 });
 
-Deno.test("only a missing file is none; another refusal is an error", async () => {
+Deno.test("only a missing file is null; another refusal is an error", async () => {
   await using w = await world();
   assertEquals(await w.remote.statOrNull("/none", {}), null);
   assertEquals(await w.remote.lstatOrNull("/none", {}), null);
@@ -487,7 +487,7 @@ Deno.test("only a missing file is none; another refusal is an error", async () =
   assertEquals(await refusal(w.remote.lstatOrNull("/none", {})), PERMISSION_DENIED);
 });
 
-Deno.test("attributes of a link are not set where the server cannot", async () => {
+Deno.test("attributes of a link are not set without server support", async () => {
   await using w = await world();
   w.server.add("/file", noise(1));
   w.server.links.set("/link", "/file");
@@ -530,7 +530,7 @@ Deno.test("attributes of a path are set one kind at a time", async () => {
   ]);
 });
 
-Deno.test("an open file has a position, which reads and writes move", async () => {
+Deno.test("reads and writes advance the position of an open file", async () => {
   await using w = await world(EXTENSION.FSYNC);
   const data = noise(100);
   w.server.add("/file", data.slice());
@@ -585,7 +585,7 @@ Deno.test("an open file has a position, which reads and writes move", async () =
   ]);
 });
 
-Deno.test("streams of an open file begin at its position, are made once, and close it", async () => {
+Deno.test("streams of an open file start at its position, are created once, and close it", async () => {
   await using w = await world();
   const data = noise(50_000);
   w.server.add("/file", data.slice());
@@ -609,7 +609,7 @@ Deno.test("streams of an open file begin at its position, are made once, and clo
   assertEquals([...w.server.data("/file")!.subarray(3, 6)], [1, 2, 3]);
 });
 
-Deno.test("writeFile opens as it is told, and appends without emptying", async () => {
+Deno.test("writeFile opens by its options, and appends without truncating", async () => {
   await using w = await world();
   await w.sftp.writeTextFile("/a", "one");
   await w.sftp.writeTextFile("/a", "two", { append: true, create: false });
@@ -628,7 +628,7 @@ Deno.test("writeFile opens as it is told, and appends without emptying", async (
   await assertRejects(() => writing, Error, "enough");
 });
 
-Deno.test("a copy on the server keeps the mode, and cuts what was longer", async () => {
+Deno.test("a copy on the server keeps the mode, and truncates a longer file", async () => {
   for (const extensions of [[], [EXTENSION.COPY_DATA]]) {
     await using w = await world(...extensions);
     const data = noise(70_000);
@@ -660,7 +660,7 @@ Deno.test("a copy on the server keeps the mode, and cuts what was longer", async
     w.server.refuse = (line) => line.startsWith("CLOSE /to") ? FAILURE : undefined;
     assertEquals(await refusal(w.sftp.copyFile("/from", "/to")), FAILURE);
     w.server.refuse = () => undefined;
-    // What could not be closed.
+    // The handles that could not be closed.
     for (let number = 1; number < 30; number++) {
       const call = { operation: "close", path: null };
       await w.remote.command(msg.Close, { handle: new Uint8Array([0, number]) }, call).catch(
@@ -670,14 +670,14 @@ Deno.test("a copy on the server keeps the mode, and cuts what was longer", async
   }
 });
 
-Deno.test("a copy by the server goes piece by piece, and through us if it is refused", async () => {
+Deno.test("a copy by the server runs in pieces, and through the client if it is refused", async () => {
   await using w = await world(EXTENSION.COPY_DATA);
   const data = noise(70_000);
   const file = w.server.add("/from", data);
   w.server.refuse = (line) => line.startsWith("COPY_DATA") ? FAILURE : undefined;
   await w.sftp.copyFile("/from", "/to");
   assert(same(w.server.data("/to")!, data));
-  // More than is copied before an answer: 64 MiB.
+  // More than the 64 MiB that are copied before an answer.
   const huge = 2 * 64 * 1024 * 1024 + 5;
   Object.defineProperty(file, "data", { value: { length: huge, subarray: () => data } });
   w.server.refuse = (line) => line.startsWith("COPY_DATA") ? 0 : undefined;
@@ -717,7 +717,7 @@ async function accounts(...extensions: string[]): Promise<{ sftp: SftpClient; as
   return { sftp: await SftpClient.open(channel), asked };
 }
 
-Deno.test("a home is asked for by what the server has", async () => {
+Deno.test("a home folder is requested by the extension that the server has", async () => {
   const cases: [extensions: string[], asked: string[]][] = [
     [
       [EXTENSION.EXPAND_PATH],
@@ -750,7 +750,7 @@ Deno.test("a home is asked for by what the server has", async () => {
   await sftp.close();
 });
 
-Deno.test("names of accounts are asked for in parts, and unknown ones left out", async () => {
+Deno.test("names of accounts are requested in parts, and unknown ones omitted", async () => {
   const { sftp, asked } = await accounts(EXTENSION.USERS_GROUPS);
   const ids = Array.from({ length: 2049 }, (_, index) => index);
   const { users, groups } = await sftp.usersAndGroups(ids, ids.slice(0, 3));
@@ -769,7 +769,7 @@ Deno.test("names of accounts are asked for in parts, and unknown ones left out",
   await sftp.close();
 });
 
-Deno.test("a refused close is an error of what was written, and of nothing else", async () => {
+Deno.test("a refused close is an error only for written files", async () => {
   const { channel } = channelTo(({ id, type }, peer) =>
     peer.send(type === FXP.OPEN ? msg.Handle.encode(id, { handle }) : status(id, FAILURE))
   );
@@ -782,7 +782,7 @@ Deno.test("a refused close is an error of what was written, and of nothing else"
   await sftp.close();
 });
 
-Deno.test("a mode that is only wanted is left out where it is refused", async () => {
+Deno.test("an optional mode is omitted if it is refused", async () => {
   await using w = await world();
   const create = { write: true, create: true, createNew: true };
   const open = (more = {}) => w.remote.fileWithMode("/new", { ...create, mode: 0o640, ...more });
@@ -815,7 +815,7 @@ Deno.test("a mode that is only wanted is left out where it is refused", async ()
   }
 });
 
-Deno.test("the end of a stream waits for the answers to what was written", async () => {
+Deno.test("the end of a stream waits for the answers to its writes", async () => {
   await using w = await world();
   w.server.add("/file", noise(1));
   w.server.refuse = (line) =>
@@ -826,7 +826,7 @@ Deno.test("the end of a stream waits for the answers to what was written", async
   assertEquals(await refusal(writer.close()), PERMISSION_DENIED);
 });
 
-Deno.test("check-file is asked where a server has it, until it makes no sense", async () => {
+Deno.test("check-file is used if the server has it, until its answer is invalid", async () => {
   const right = new Writer().text("sha256").bytes(new Uint8Array(32).fill(0xab)).take();
   const answers: [string, (id: number) => Uint8Array, string | null][] = [
     ["a hash", (id) => msg.ExtendedReply.encode(id, { data: right }), "ab".repeat(32)],

@@ -1,4 +1,4 @@
-/** An open file of a server: reads that come short, writes in pieces, and its end. */
+/** An open file of a server: short reads, writes in pieces, and its end. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SftpStatus } from "../../lib/sftp/mod.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
@@ -42,7 +42,7 @@ async function opened(bytes = data, ...extensions: string[]): Promise<Opened> {
   };
 }
 
-Deno.test("one read is one request, as long as may be", async () => {
+Deno.test("one read is one request of the maximum length", async () => {
   await using w = await opened();
   const into = new Uint8Array(100_000);
   assertEquals(await w.file.read(into, 5), 32_768);
@@ -52,7 +52,7 @@ Deno.test("one read is one request, as long as may be", async () => {
   assertEquals(w.log(), ["READ /file 5 32768", "READ /file 199995 10", "READ /file 200000 10"]);
 });
 
-Deno.test("memory is filled in parallel, in requests of a length, and short answers are completed", async () => {
+Deno.test("a buffer is filled in parallel by requests of one length, and short answers are completed", async () => {
   await using w = await opened();
   for (const step of [undefined, 10_000, 70_000]) {
     const into = new Uint8Array(70_000);
@@ -92,7 +92,7 @@ async function patchy(has: (offset: number) => boolean): Promise<{
   return { file: await remote.file("/x", {}), close: () => remote.session.close() };
 }
 
-Deno.test("what is read ends at the first gap, and data after it is told", async () => {
+Deno.test("a read ends at the first gap, and data after it is reported", async () => {
   for (
     const [missing, filled, gap] of [
       [[], 40, undefined],
@@ -121,7 +121,7 @@ Deno.test("what is read ends at the first gap, and data after it is told", async
   }
 });
 
-Deno.test("one byte after a gap is data, too", async () => {
+Deno.test("one byte after a gap also counts as data", async () => {
   const { file, close } = await patchy((offset) => offset !== 1);
   const memory = new Uint8Array(3);
   const room: LazyBuffer = { length: 3, bytes: () => memory };
@@ -129,7 +129,7 @@ Deno.test("one byte after a gap is data, too", async () => {
   await close();
 });
 
-Deno.test("reads that fail are waited for together, and the first failure is told", async () => {
+Deno.test("failed reads are awaited together, and the first failure is thrown", async () => {
   await using w = await opened();
   let answered = 0;
   w.server.refuse = (line) => {
@@ -144,7 +144,7 @@ Deno.test("reads that fail are waited for together, and the first failure is tol
   assertEquals(answered, 3);
 });
 
-Deno.test("data is written in pieces in parallel, all of which are waited for", async () => {
+Deno.test("data is written in parallel pieces, which are all awaited", async () => {
   await using w = await opened(new Uint8Array(0));
   await w.file.write(data.subarray(0, 70_000), 10);
   assertEquals(w.log(), [
@@ -168,7 +168,7 @@ Deno.test("data is written in pieces in parallel, all of which are waited for", 
   w.server.refuse = () => undefined;
 });
 
-Deno.test("a file is closed once, also after an abort, which does not wait for the answer", async () => {
+Deno.test("a file is closed once, also after an abort, without waiting for the answer", async () => {
   const w = await opened();
   await w.file.close();
   await w.file.close();
@@ -184,11 +184,11 @@ Deno.test("a file is closed once, also after an abort, which does not wait for t
   assertEquals([w.log()[0], w.server.open], ["CLOSE /file", 0]);
   const third = await w.remote.file("/file", {});
   w.server.refuse = (line) => line.startsWith("CLOSE") ? SftpStatus.FAILURE : undefined;
-  await assertRejects(() => third.close({ signal }), Error, "enough"); // nothing else is told
+  await assertRejects(() => third.close({ signal }), Error, "enough"); // nothing else is reported
   await w.remote.session.close();
 });
 
-Deno.test("what can be opened is a file, unless the server says otherwise", async () => {
+Deno.test("an opened path counts as a file, unless the server reports another type", async () => {
   await using w = await opened();
   const file = w.server.files.get("/file")!;
   file.mode = 0o644;
@@ -208,7 +208,7 @@ Deno.test("extensions that the server has not announced are refused without a re
   assertEquals(other.log(), ["FSYNC /file"]);
 });
 
-Deno.test("requests are as long as the server allows, and the memory", () => {
+Deno.test("requests are as long as the server and the buffer allow", () => {
   const path = new PathEstimate(() => 50);
   const sizes = (longest: number, inFlight?: number) => {
     const pacing = new RequestPacing(longest, path, inFlight);
@@ -224,7 +224,7 @@ Deno.test("requests are as long as the server allows, and the memory", () => {
   assertEquals(sizes(2 * mib), [2 * mib, 2 * mib, 4, 17 * 2 * mib]);
 });
 
-Deno.test("the depth grows at once with the path, and shrinks block by block", () => {
+Deno.test("the depth grows immediately with the path, and shrinks block by block", () => {
   using time = new FakeTime();
   const path = new PathEstimate(() => 100);
   const mib = 1024 * 1024;
@@ -237,9 +237,9 @@ Deno.test("the depth grows at once with the path, and shrinks block by block", (
   assertEquals(pass(mib, 99), 4); // less than a round trip
   assertEquals(pass(9 * mib, 1), 20); // 10 MiB in a round trip, twice
   assertEquals(path.held, 10 * mib);
-  assertEquals(pass(mib, 100), 20); // one slow moment after a fast one
+  assertEquals(pass(mib, 100), 20); // one slow round trip after a fast one
   assertEquals([pass(mib, 100), pass(mib, 100)], [19, 18]);
-  assertEquals(pass(100 * mib, 100), 32); // as much as the memory holds
+  assertEquals(pass(100 * mib, 100), 32); // as much as the buffer holds
   const unknown = new RequestPacing(32 * 1024, new PathEstimate(() => Infinity));
   time.skip(1000);
   unknown.passed(100 * mib);
@@ -258,7 +258,7 @@ Deno.test("a round trip of less than ten milliseconds is measured over ten", () 
   assertEquals(path.held, 200);
 });
 
-Deno.test("requests that share a signal share a listener, which goes with the last of them", () => {
+Deno.test("requests that share a signal share a listener, which is removed with the last of them", () => {
   const cancelled: [number, unknown][] = [];
   const cancellations = new Cancellations((id, reason) => cancelled.push([id, reason]));
   const [one, two] = [new AbortController(), new AbortController()];
@@ -292,7 +292,7 @@ Deno.test("requests that share a signal share a listener, which goes with the la
   assertEquals(cancelled.length, 2);
 });
 
-Deno.test("text instead of the protocol is told by its first byte, and quoted by its first line", () => {
+Deno.test("text instead of the protocol is detected by its first byte, and its first line is quoted", () => {
   const text = (...pieces: string[]) => {
     const stray = new StrayText();
     const taken = pieces.map((piece) => stray.take(new TextEncoder().encode(piece)));

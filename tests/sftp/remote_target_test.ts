@@ -1,4 +1,4 @@
-/** A server's file that a transfer writes, request by request. */
+/** A server's file written by a transfer: the requests. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   SftpError,
@@ -82,7 +82,7 @@ function plain(line: string): string {
   );
 }
 
-/** Writes all of it and gives the file its name. */
+/** Writes everything and renames the file. */
 async function write(
   target: TransferTarget,
   bytes = data,
@@ -118,7 +118,7 @@ Deno.test("a new file is made under a hidden name, and renamed", async () => {
   assertEquals([w.server.files.size, w.warnings], [1, []]);
 });
 
-Deno.test("an empty file costs no request but those of its name", async () => {
+Deno.test("an empty file needs only the requests for its name", async () => {
   for (const atomic of [undefined, false]) {
     await using w = await world();
     const target = await w.target(atomic === undefined ? {} : { atomic });
@@ -133,7 +133,7 @@ Deno.test("an empty file costs no request but those of its name", async () => {
   }
 });
 
-Deno.test("a file inside of a folder's transfer is not looked for first", async () => {
+Deno.test("a file of a folder transfer is not looked up first", async () => {
   await using w = await world(EXTENSION.POSIX_RENAME);
   w.server.add("/dir/file", new Uint8Array(3), 0o600);
   await write(await w.target({}, { inside: true, info: null }), data, null);
@@ -145,7 +145,7 @@ Deno.test("a file inside of a folder's transfer is not looked for first", async 
   ]);
 });
 
-Deno.test("a file that is replaced keeps its mode, unless another is asked for", async () => {
+Deno.test("a replaced file keeps its mode, unless another is requested", async () => {
   const cases: [
     options: SftpTransferOptions,
     info: SftpFileInfo | null,
@@ -179,7 +179,7 @@ Deno.test("a file that is replaced keeps its mode, unless another is asked for",
   }
 });
 
-Deno.test("a put in place opens the file itself, and gives up without removing it", async () => {
+Deno.test("a put in place opens the file itself, and an abort does not remove it", async () => {
   await using w = await world();
   w.server.add("/dir/file", noise(300_000), 0o600);
   await write(await w.target({ atomic: false }));
@@ -196,7 +196,7 @@ Deno.test("a put in place opens the file itself, and gives up without removing i
   assertEquals(w.server.data("/dir/file")!.length, 10);
 });
 
-Deno.test("a file that is given up is closed and removed, its part is kept", async () => {
+Deno.test("an aborted file is closed and removed, but a part is kept", async () => {
   await using w = await world();
   await (await w.target()).discard(new Error("enough"));
   assertEquals(w.log().slice(2), ["CLOSE /dir/.part", "REMOVE /dir/.part"]);
@@ -210,7 +210,7 @@ Deno.test("a file that is given up is closed and removed, its part is kept", asy
   assertEquals(hidden(w), ["/dir/.kept"]);
 });
 
-Deno.test("what is behind a link is replaced, and the link stays", async () => {
+Deno.test("a link's target is replaced, and the link stays", async () => {
   await using w = await world(EXTENSION.POSIX_RENAME);
   w.server.add("/real", new Uint8Array(3), 0o640);
   w.server.links.set("/dir/file", "/real");
@@ -247,7 +247,7 @@ Deno.test("a device, a pipe or a folder is not replaced: it is opened itself", a
   assertEquals([hidden(w), w.warnings], [[], []]);
 });
 
-Deno.test("if no other file may be made, the file is written in place, with a warning", async () => {
+Deno.test("if no temporary file can be made, the file is written in place, with a warning", async () => {
   for (const status of [FAILURE, NO_SUCH_FILE, PERMISSION_DENIED, OP_UNSUPPORTED]) {
     await using w = await world();
     w.server.refuse = (line) => line.includes("excl") ? status : undefined;
@@ -284,10 +284,10 @@ Deno.test("a part that cannot be opened is neither used nor removed", async () =
   assert(same(w.server.data("/dir/file")!, data));
 });
 
-Deno.test("a mode that was asked for is a condition, that of the source is not", async () => {
+Deno.test("a put fails without its requested mode, but not without the source's mode", async () => {
   for (const options of [{}, { mode: 0o600 }]) {
     await using w = await world();
-    // As some servers do, after the file was created.
+    // Like some servers, after the file was created.
     w.server.refuse = (line) => / [0-7]{3}$/.test(line) ? PERMISSION_DENIED : undefined;
     const target = w.target(options);
     if (options.mode !== undefined) await assertRejects(() => target, SftpError);
@@ -295,7 +295,7 @@ Deno.test("a mode that was asked for is a condition, that of the source is not",
   }
 });
 
-Deno.test("what was made in vain is gone before the file is written in place", async () => {
+Deno.test("a useless temporary file is removed before the file is written in place", async () => {
   for (const why of ["a device", "a refusal"]) {
     await using w = await world();
     const gate = Promise.withResolvers<undefined>();
@@ -321,7 +321,7 @@ Deno.test("if the file cannot be written in place either, there is no warning", 
   assertEquals(w.warnings, []);
 });
 
-Deno.test("a file whose attributes cannot be asked for is written in place, its part removed", async () => {
+Deno.test("a file without readable attributes is written in place, and its part removed", async () => {
   for (const resume of [false, true]) {
     await using w = await world();
     w.server.add("/real", new Uint8Array(3));
@@ -330,7 +330,7 @@ Deno.test("a file whose attributes cannot be asked for is written in place, its 
     await write(await w.target({ resume }));
     assert(same(w.server.data("/real")!, data));
     assertEquals([w.warnings.length, hidden(w)], [1, []]);
-    // With `atomic` that is an error, and what an earlier try has brought is kept.
+    // With `atomic` that is an error, and an earlier attempt's part is kept.
     const atomic = () => w.target({ resume, atomic: true });
     assertEquals((await assertRejects(atomic, SftpError)).status, PERMISSION_DENIED);
     await w.remote.realPath("/", {});
@@ -338,7 +338,7 @@ Deno.test("a file whose attributes cannot be asked for is written in place, its 
   }
 });
 
-Deno.test("a session that ends while a target is made is an error, and no reason to write in place", async () => {
+Deno.test("a session that ends while a target is made is an error, and does not lead to a write in place", async () => {
   const server = new MemoryServer();
   server.folders.set("/dir", 0o755);
   server.links.set("/dir/file", "/real");
@@ -359,7 +359,7 @@ Deno.test("a session that ends while a target is made is an error, and no reason
   assertEquals(server.log.filter((line) => line.includes("trunc")), []);
 });
 
-Deno.test("an open that is not answered in time is taken back", async () => {
+Deno.test("an open that is not answered in time is undone", async () => {
   await using w = await world();
   const gate = Promise.withResolvers<undefined>();
   w.server.refuse = (line) => line.startsWith("OPEN") ? gate.promise : undefined;
@@ -374,7 +374,7 @@ Deno.test("an open that is not answered in time is taken back", async () => {
   assertEquals([hidden(w), w.server.open, w.warnings], [[], 0, []]);
 });
 
-Deno.test("a part is made on a server that knows no exclusive creation", async () => {
+Deno.test("a part is made on a server without exclusive creation", async () => {
   await using w = await world();
   w.server.refuse = (line) => line.includes("excl") ? OP_UNSUPPORTED : undefined;
   await write(await w.target({ resume: true }));
@@ -385,7 +385,7 @@ Deno.test("a part is made on a server that knows no exclusive creation", async (
   assertEquals([w.server.data("/dir/file")!.length, w.warnings], [data.length, []]);
 });
 
-Deno.test("a part whose opening was given up is not asked for again", async () => {
+Deno.test("a part whose open was aborted is not requested again", async () => {
   await using w = await world();
   const gate = Promise.withResolvers<undefined>();
   w.server.refuse = (line) => line.startsWith("OPEN") ? gate.promise : undefined;
@@ -403,7 +403,7 @@ Deno.test("a part whose opening was given up is not asked for again", async () =
   ]);
 });
 
-Deno.test("a server that refuses to rename gets the content in place, and is asked once for a folder", async () => {
+Deno.test("a server that refuses to rename gets the content in place, tested once per folder", async () => {
   for (
     const [status, asked] of [[PERMISSION_DENIED, 1], [OP_UNSUPPORTED, 1], [FAILURE, 2]] as const
   ) {
@@ -437,7 +437,7 @@ Deno.test("a server that refuses to rename gets the content in place, and is ask
       '/dir/file: "/dir/file" was written in place, because the server allows no other way: ';
     assertEquals(first, place + reason);
     assertEquals(second, place + (asked === 1 ? "it refuses to rename files" : reason));
-    // In another folder it is tried again, and with `atomic` in any.
+    // In another folder it is tried again, and with `atomic` in every folder.
     await write(await w.target({}, { path: "/other" }));
     await assertRejects(
       () => w.target({ atomic: true }).then((target) => write(target)),
@@ -499,7 +499,7 @@ Deno.test("a temporary file that cannot be removed is a second warning", async (
   assert(w.log().includes("FSYNC /dir/file"));
 });
 
-Deno.test("a folder of the final name is told as such, and its part is not copied over it", async () => {
+Deno.test("a folder with the final name is reported, and the part is not copied over it", async () => {
   await using w = await world();
   const target = await w.target({}, { inside: true });
   w.server.folders.set("/dir/file", 0o755);
@@ -510,7 +510,7 @@ Deno.test("a folder of the final name is told as such, and its part is not copie
   assertEquals(hidden(w), []);
 });
 
-Deno.test("attributes are set on the open file, with the content on the disk, before it is closed", async () => {
+Deno.test("attributes are set on the open file, after the sync and before the close", async () => {
   await using w = await world(EXTENSION.FSYNC);
   const options = { preserve: true, owners: true, sync: true };
   await write(await w.target(options));
@@ -539,7 +539,7 @@ Deno.test("attributes are set on the open file, with the content on the disk, be
   }
 });
 
-Deno.test("attributes that an open file may not get are set by its name, and warned of", async () => {
+Deno.test("attributes refused for the open file are set by name, with a warning", async () => {
   await using w = await world();
   w.server.refuse = (line) => /^F?SETSTAT.*(owner)/.test(line) ? PERMISSION_DENIED : undefined;
   await write(await w.target({ preserve: true, owners: true }));
@@ -553,7 +553,7 @@ Deno.test("attributes that an open file may not get are set by its name, and war
   assertEquals(w.warnings.length, 1);
 });
 
-Deno.test("a close or a flush that fails keeps the file from its name", async () => {
+Deno.test("after a failed close or flush the file is not renamed", async () => {
   for (const [request, options] of [["CLOSE", {}], ["FSYNC", { sync: true }]] as const) {
     await using w = await world(EXTENSION.FSYNC);
     const target = await w.target(options);
@@ -580,7 +580,7 @@ async function closeAll({ remote, server }: World): Promise<void> {
   }
 }
 
-/** How a part is found to be our user's. */
+/** How a part is recognized as our user's. */
 const OWN = [
   "FSTAT /dir/.kept",
   "LSTAT /dir/.kept",
@@ -590,7 +590,7 @@ const OWN = [
   "REMOVE /dir/.part",
 ];
 
-Deno.test("a part is believed but for the bytes that may have been in flight", async () => {
+Deno.test("a part is trusted except for the bytes that may have been in flight", async () => {
   await using w = await world();
   const options = { resume: true, inFlight: 100_000 };
   const first = await w.target(options);
@@ -600,7 +600,7 @@ Deno.test("a part is believed but for the bytes that may have been in flight", a
   await first.discard(new Error("enough"));
   w.log();
   const second = await w.target(options);
-  // Three blocks of 50,000 bytes in requests of 32 KiB: one of them, and two beyond.
+  // Three blocks of 50,000 bytes in requests of 32 KiB: one within, and two beyond.
   const window = 4 * 32_768;
   assertEquals(second.held, data.length - window);
   const bytes = new Uint8Array(10);
@@ -628,7 +628,7 @@ Deno.test("a part is believed but for the bytes that may have been in flight", a
   assert(same(w.server.data("/dir/file")!, data));
 });
 
-Deno.test("a part that another user put there, or a link, is neither written nor removed", async () => {
+Deno.test("another user's part, or a link, is neither written nor removed", async () => {
   const foreign: Record<string, (w: World, path: string) => void> = {
     "another user's": (w, path) => w.server.files.get(path)!.uid = 99,
     "a link": (w, path) => {
@@ -653,7 +653,7 @@ Deno.test("a part that another user put there, or a link, is neither written nor
     assert(same(w.server.data("/dir/file")!, data), what);
     const log = w.log();
     assertEquals(log.filter((line) => line.startsWith("WRITE /dir/.kept")), [], what);
-    // Opening a pipe would wait for ever.
+    // Opening a pipe would block.
     const opened = log.includes("OPEN /dir/.kept read+write");
     assertEquals(opened, what === "another user's", what);
     const all = [...w.server.files.keys(), ...w.server.links.keys(), ...w.server.folders.keys()];
@@ -661,7 +661,7 @@ Deno.test("a part that another user put there, or a link, is neither written nor
   }
 });
 
-/** A world in which an earlier try has left a part of 100,000 bytes, none of them in flight. */
+/** A world in which an earlier attempt has left a part of 100,000 bytes, none of them in flight. */
 async function withPart(): Promise<World & { path: string; resume(): Promise<TransferTarget> }> {
   const w = await world();
   const resume = () => w.target({ resume: true, inFlight: 32_768 });
@@ -672,7 +672,7 @@ async function withPart(): Promise<World & { path: string; resume(): Promise<Tra
   return { ...w, path: path!, resume };
 }
 
-Deno.test("a part that changes places with another file while it is opened is not used", async () => {
+Deno.test("a part that is swapped with another file while it is opened is not used", async () => {
   const swaps: Record<string, (w: World, path: string) => void> = {
     "a file of another size": (w, path) => w.server.add(path, noise(3)),
     "another user's": (w, path) => w.server.add(path, data.slice(0, 100_000)).uid = 99,
@@ -694,7 +694,7 @@ Deno.test("a part that changes places with another file while it is opened is no
   }
 });
 
-Deno.test("a part of which the server does not tell everything is believed", async () => {
+Deno.test("a part with missing attributes is trusted", async () => {
   const refusals: Record<string, (line: string, w: World) => boolean> = {
     "its size": (line) => line.startsWith("FSTAT /dir/."),
     "what has its name": (line, w) =>
@@ -711,7 +711,7 @@ Deno.test("a part of which the server does not tell everything is believed", asy
   }
 });
 
-Deno.test("what was opened to look at a part is closed, and gone, before another is made", async () => {
+Deno.test("a handle opened to check a part is closed before another part is made", async () => {
   for (const last of ["CLOSE /dir/.kept", "REMOVE /dir/.part"]) {
     await using w = await withPart();
     w.server.files.get(w.path)!.uid = 99;
@@ -730,7 +730,7 @@ Deno.test("what was opened to look at a part is closed, and gone, before another
   }
 });
 
-Deno.test("a resumed file gets the mode that was asked for, and can be read until then", async () => {
+Deno.test("a resumed file gets the requested mode at the end, and is readable until then", async () => {
   await using w = await world(EXTENSION.POSIX_RENAME);
   const target = await w.target({ resume: true, mode: 0o044 });
   assertEquals(w.log()[0], "OPEN /dir/.kept read+write+creat+excl 644");
@@ -742,7 +742,7 @@ Deno.test("a resumed file gets the mode that was asked for, and can be read unti
   assertEquals(w.server.files.get("/dir/file")!.mode & 0o777, 0o044);
 });
 
-Deno.test("a part that another transfer has taken away is not given the name", async () => {
+Deno.test("a part that another transfer has removed is not renamed", async () => {
   const swaps: Record<string, (w: World, path: string) => void> = {
     "a longer one": (w, path) => w.server.add(path, noise(200_001)),
     "a link": (w, path) => {
@@ -768,7 +768,7 @@ Deno.test("a part that another transfer has taken away is not given the name", a
   }
 });
 
-Deno.test("a part whose attributes are refused is renamed none the less", async () => {
+Deno.test("a part whose attributes are refused is still renamed", async () => {
   for (const request of ["FSTAT", "LSTAT /dir/."]) {
     await using w = await world();
     const target = await w.target({ resume: true });
@@ -778,7 +778,7 @@ Deno.test("a part whose attributes are refused is renamed none the less", async 
   }
 });
 
-Deno.test("a part that turns out to be another file is emptied, by opening it again if need be", async () => {
+Deno.test("a part of another file is truncated, by opening it again if needed", async () => {
   for (const refused of [false, true]) {
     await using w = await world();
     const options = { resume: true, inFlight: 1000 };
@@ -835,7 +835,7 @@ Deno.test("a part that is longer than the source is cut, and a hole at the end i
   assertEquals(w.server.data("/dir/file")!.length, 200);
 });
 
-Deno.test("before a hole of a part nothing is in flight", async () => {
+Deno.test("before a hole in a part nothing is in flight", async () => {
   for (const resume of [true, false]) {
     await using w = await world();
     const target = await w.target({ resume });
@@ -854,7 +854,7 @@ Deno.test("before a hole of a part nothing is in flight", async () => {
 
 for (const copies of [true, false]) {
   const how = copies ? "copied by the server" : "extended";
-  Deno.test(`an older file that the source begins with is ${how}`, async () => {
+  Deno.test(`an older file that is a prefix of the source is ${how}`, async () => {
     await using w = await world(...copies ? [EXTENSION.COPY_DATA] : [], EXTENSION.POSIX_RENAME);
     w.server.add("/dir/file", data.slice(0, 150_000), 0o604);
     const target = await w.target({ resume: true, inFlight: 1000 });
@@ -903,7 +903,7 @@ Deno.test("a copy by the server is complete before more is written", async () =>
   await target.discard(new Error("enough"));
 });
 
-Deno.test("an older file of which less is left in the end is cut", async () => {
+Deno.test("an older file that is longer than needed is truncated", async () => {
   await using w = await world();
   w.server.add("/dir/file", data.slice(0, 150_000));
   const target = await w.target({ resume: true, inFlight: 1000 });
@@ -924,7 +924,7 @@ Deno.test("an older file of which less is left in the end is cut", async () => {
   assertEquals(w.server.data("/dir/file")!.length, 100);
 });
 
-Deno.test("the last writes, attributes and the CLOSE take one round trip, and the name comes after it", async () => {
+Deno.test("the last writes, attributes and the CLOSE take one round trip, and the rename follows", async () => {
   for (const resume of [false, true]) {
     await using w = await world();
     const target = await w.target({ preserve: true, resume });
@@ -948,7 +948,7 @@ Deno.test("the last writes, attributes and the CLOSE take one round trip, and th
   }
 });
 
-Deno.test("a write that is refused once its file is being closed is made again, or nothing has the name", async () => {
+Deno.test("a write refused during the close is repeated, or the file is not renamed", async () => {
   for (const refusals of [1, Infinity]) {
     await using w = await world();
     const target = await w.target();
@@ -976,7 +976,7 @@ Deno.test("a write that is refused once its file is being closed is made again, 
   }
 });
 
-Deno.test("a write that is refused is told if its file cannot be opened again", async () => {
+Deno.test("a refused write is reported if its file cannot be opened again", async () => {
   await using w = await world();
   const target = await w.target();
   w.server.refuse = (line) =>
@@ -987,7 +987,7 @@ Deno.test("a write that is refused is told if its file cannot be opened again", 
   await target.discard(error);
 });
 
-Deno.test("a server that takes no request beside a write gets the CLOSE once more", async () => {
+Deno.test("a server that refuses requests during a write gets the CLOSE again", async () => {
   for (const broken of [false, true]) {
     await using w = await world(EXTENSION.FSYNC);
     let writing = true;
@@ -1023,7 +1023,7 @@ Deno.test("a server that takes no request beside a write gets the CLOSE once mor
   }
 });
 
-Deno.test("a server that takes one request at a time gets the last ones that way, too", async () => {
+Deno.test("a server that accepts one request at a time also gets the last ones that way", async () => {
   await using w = await world(EXTENSION.FSYNC);
   let running = 0;
   w.server.refuse = (line) => {
@@ -1045,7 +1045,7 @@ Deno.test("a server that takes one request at a time gets the last ones that way
   assert(same(w.server.data("/dir/file")!, data));
 });
 
-Deno.test("an older file is left alone if it cannot be the source's beginning", async () => {
+Deno.test("an older file is not used if it cannot be a prefix of the source", async () => {
   const adopt = async (w: World, size: number, same = true) => {
     const target = await w.target({ resume: true, inFlight: 1000 });
     let asked = false;
@@ -1056,7 +1056,7 @@ Deno.test("an older file is left alone if it cannot be the source's beginning", 
   };
   await using w = await world(EXTENSION.COPY_DATA);
   assertEquals(await adopt(w, 200_000), [false, false]); // there is none
-  w.server.add("/dir/file", data.slice(0, 3 * 4096)); // not more than may be missing
+  w.server.add("/dir/file", data.slice(0, 3 * 4096)); // no more than may be missing
   assertEquals(await adopt(w, 200_000), [false, false]);
   const file = w.server.add("/dir/file", data.slice(0, 150_000));
   assertEquals(await adopt(w, 150_000), [false, false]);
@@ -1068,11 +1068,11 @@ Deno.test("an older file is left alone if it cannot be the source's beginning", 
   assertEquals((await w.remote.lstat("/dir/file", {})).isFile, false);
   file.mode = 0o100644;
   assertEquals(await adopt(w, 200_000), [true, true]);
-  // The part of that try is there now.
+  // Now that attempt's part exists.
   assertEquals(await adopt(w, 200_000), [false, true]);
 });
 
-Deno.test("a target that is aborted does not wait for the server to clean up", async () => {
+Deno.test("an aborted target does not wait for the clean-up on the server", async () => {
   await using w = await world();
   const abort = new AbortController();
   const target = await w.target({}, { signal: abort.signal });
@@ -1085,7 +1085,7 @@ Deno.test("a target that is aborted does not wait for the server to clean up", a
   assertEquals(w.server.files.size, 0);
 });
 
-Deno.test("of a part that several channels wrote, more is sent again than of one channel's", async () => {
+Deno.test("for a part written over several channels more is sent again than for one channel", async () => {
   const inFlight = 8 << 20;
   const size = 24 << 20;
   const request = { path: "/dir/file", name: "/source", info: INFO, inside: false };

@@ -1,4 +1,4 @@
-/** Sessions whose channel is lost with its connection: what is made again, looked at, given up. */
+/** Sessions whose channel is lost with its connection: requests that are repeated, checked or failed. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SFTP_REPEATS } from "../../lib/defaults.ts";
 import { type SftpChannel, SftpClient, SftpError } from "../../lib/sftp/mod.ts";
@@ -7,17 +7,17 @@ import { LISTED, MemoryServer } from "./memory_server.ts";
 import { channelTo, type RawPeer } from "./raw.ts";
 import { noise, same, turn } from "./world.ts";
 
-/** Before or after the server does the request. */
+/** Before or after the server executes the request. */
 type When = "before" | "after";
 
-/** A server whose channel ends at a request, and a client that opens another one. */
+/** A server whose channel ends at a request, and a client that opens a new one. */
 class Lossy implements AsyncDisposable {
   readonly server: MemoryServer = new MemoryServer();
-  /** Channels that were opened. */
+  /** The number of channels opened. */
   channels = 0;
   /** Whether no other channel is opened. */
   isOver = false;
-  /** What the client waits for when it opens another channel. */
+  /** A promise that the client awaits when it opens a new channel. */
   gate: Promise<void> = Promise.resolve();
   #lose: { type: number; when: When; times: number; meanwhile: () => void } | null = null;
   #client: SftpClient | null = null;
@@ -32,7 +32,7 @@ class Lossy implements AsyncDisposable {
     });
   }
 
-  /** Has the channel end at the next request of a type, or at so many. */
+  /** Ends the channel at the next request of a type, or at the given number of them. */
   lose(type: number, when: When = "before", meanwhile: () => void = () => {}, times = 1): void {
     this.#lose = { type, when, times, meanwhile };
   }
@@ -59,7 +59,7 @@ class Lossy implements AsyncDisposable {
 const WHEN: readonly When[] = ["before", "after"];
 const DATA = noise(100_000);
 
-/** Rejects with an error about the loss, in a session that lives. */
+/** Rejects with an error about the loss, in a session that continues. */
 async function lost(sftp: SftpClient, run: () => Promise<unknown>, why: string): Promise<void> {
   const error = await assertRejects(run, SftpError, `the connection was lost, and ${why}`);
   assert(error.cause instanceof SftpError);
@@ -98,7 +98,7 @@ for (const when of WHEN) {
   });
 }
 
-Deno.test("what must be new fails if something has the name, and is made if not", async () => {
+Deno.test("an exclusive creation fails if the name exists, and succeeds otherwise", async () => {
   await using world = new Lossy();
   const { server } = world;
   const sftp = await world.client();
@@ -120,14 +120,14 @@ Deno.test("what must be new fails if something has the name, and is made if not"
   assertEquals([...server.files.keys()].filter((name) => name.endsWith(".part")), []);
 });
 
-Deno.test("a request that was done after it was looked at is not refused", async () => {
+Deno.test("a request that was executed after its check is not refused", async () => {
   await using world = new Lossy();
   const { server } = world;
   const sftp = await world.client();
   server.add("/a", DATA);
   let refused = false;
   server.refuse = (line) => {
-    // As if the server had been late with what the lost connection brought.
+    // As if the server processed data of the lost connection late.
     if (line !== "REMOVE /a") return undefined;
     refused = true;
     server.files.delete("/a");
@@ -138,7 +138,7 @@ Deno.test("a request that was done after it was looked at is not refused", async
   assertEquals(refused, true);
 });
 
-Deno.test("a write at the end of a file is never made again", async () => {
+Deno.test("an appending write is never repeated", async () => {
   await using world = new Lossy();
   const sftp = await world.client();
   const file = await sftp.open("/log", { append: true, create: true });
@@ -150,7 +150,7 @@ Deno.test("a write at the end of a file is never made again", async () => {
   await file.close();
 });
 
-Deno.test("open files are opened again as they were, without being emptied", async () => {
+Deno.test("open files are reopened with their options, without truncation", async () => {
   await using world = new Lossy();
   const { server } = world;
   const sftp = await world.client();
@@ -171,7 +171,7 @@ Deno.test("open files are opened again as they were, without being emptied", asy
   await file.close();
 });
 
-Deno.test("a file that is another one after the loss is not gone on with", async () => {
+Deno.test("a file that was replaced after the loss is not continued", async () => {
   await using world = new Lossy();
   const { server } = world;
   const sftp = await world.client();
@@ -197,7 +197,7 @@ Deno.test("a file that is another one after the loss is not gone on with", async
   await assertRejects(() => file.close(), SftpError, "99999 bytes");
 });
 
-Deno.test("a listing begins anew, and tells each name once", async () => {
+Deno.test("a listing restarts, and yields each name once", async () => {
   await using world = new Lossy();
   const sftp = await world.client();
   const names = Array.from({ length: 3 * LISTED }, (_, at) => `${1000 + at}`);
@@ -210,7 +210,7 @@ Deno.test("a listing begins anew, and tells each name once", async () => {
   assertEquals([listed.sort(), world.channels], [names, 2]);
 });
 
-Deno.test("a request that ends each channel is given up, and others are not", async () => {
+Deno.test("a request that ends each channel fails, and others do not", async () => {
   await using world = new Lossy();
   const sftp = await world.client();
   world.server.add("/a", DATA);
@@ -221,7 +221,7 @@ Deno.test("a request that ends each channel is given up, and others are not", as
   await bad;
 });
 
-Deno.test("requests wait for the next channel, and can be given up meanwhile", async () => {
+Deno.test("requests wait for the next channel, and can be aborted meanwhile", async () => {
   await using world = new Lossy();
   const sftp = await world.client();
   world.server.add("/a", DATA);
@@ -240,7 +240,7 @@ Deno.test("requests wait for the next channel, and can be given up meanwhile", a
   assertEquals(world.channels, 2);
 });
 
-Deno.test("a session ends if its channel alone was lost, or it is closed meanwhile", async () => {
+Deno.test("a session ends if only its channel was lost, or if it is closed meanwhile", async () => {
   await using world = new Lossy();
   const sftp = await world.client();
   world.isOver = true;

@@ -1,4 +1,4 @@
-/** Where a transfer resumes: what is compared, and what is not trusted. */
+/** Where a transfer resumes: compared and rejected parts. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import { digestOf, feedPrefix } from "../../lib/sftp/transfer/content_digest.ts";
@@ -10,10 +10,10 @@ import { noise, turn } from "./world.ts";
 const SAMPLE = 32 * 1024;
 const data = noise(1_000_000);
 
-/** What an end of a transfer in memory was asked. */
+/** The calls to an end of a transfer in memory. */
 interface Asked {
   readonly ranges: [from: number, to: number][];
-  /** The most reads at the same time. */
+  /** The maximum of parallel reads. */
   most: number;
 }
 
@@ -78,13 +78,13 @@ function sha256(bytes: Uint8Array): string {
   return hash.digest("hex");
 }
 
-Deno.test("a part of the source is used, up to its end", async () => {
+Deno.test("a part that equals the source is used up to its end", async () => {
   for (const held of [1, SAMPLE - 1, SAMPLE, 2 * SAMPLE, 3 * SAMPLE + 5, 999_999, 1_000_000]) {
     assertEquals(await resumeOffset(source(data), target(data.subarray(0, held)), {}), held);
   }
 });
 
-Deno.test("a part of less than two blocks is compared whole", async () => {
+Deno.test("a part of less than two blocks is compared completely", async () => {
   for (const [held, ranges] of [[1000, [[0, 1000]]], [40_000, [[0, SAMPLE], [7232, 40_000]]]]) {
     const from = source(data);
     assertEquals(await resumeOffset(from, target(data.subarray(0, held as number)), {}), held);
@@ -155,14 +155,14 @@ Deno.test("the other blocks are at random offsets, all over the part", async () 
   assertEquals(await resumeOffset(source(data), target(spoiled(data, at)), {}), 0);
 });
 
-Deno.test("a part that gives fewer bytes than it should is not used", async () => {
+Deno.test("a part that returns fewer bytes than its size is not used", async () => {
   const to = target(data.subarray(0, 50_000), { held: 60_000 });
   assertEquals(await resumeOffset(source(data), to, {}), 0);
   const cut = source(data.subarray(0, 50_000), { size: data.length });
   assertEquals(await resumeOffset(cut, target(data.subarray(0, 60_000)), {}), 0);
 });
 
-Deno.test("a server is read in parallel, a local file, which has one position, in order", async () => {
+Deno.test("a server is read in parallel, but a local file, which has one position, in order", async () => {
   const digest = () => Promise.resolve("");
   const [from, to] = [source(data, { digest }), target(data.subarray(0, 600_000))];
   assertEquals(await resumeOffset(from, to, {}), 600_000);
@@ -170,7 +170,7 @@ Deno.test("a server is read in parallel, a local file, which has one position, i
   assert(from.asked.most > 10, `${from.asked.most}`);
 });
 
-Deno.test("if one end cannot be read, the other is still read to its end before that is told", async () => {
+Deno.test("if one end cannot be read, the pending reads of the other finish before the error", async () => {
   for (const which of ["source", "target"]) {
     const gate = Promise.withResolvers<void>();
     const slow: TransferTarget["readAt"] = async (into) => {
@@ -190,7 +190,7 @@ Deno.test("if one end cannot be read, the other is still read to its end before 
   }
 });
 
-Deno.test("with a hash function of the server the whole part is compared", async () => {
+Deno.test("with the server's hash function the whole part is compared", async () => {
   const held = 400_000;
   const part = data.subarray(0, held);
   const asked: number[] = [];
@@ -200,7 +200,7 @@ Deno.test("with a hash function of the server the whole part is compared", async
   };
   const verify = () => Promise.resolve("");
   const wrong = spoiled(part, 200_000);
-  // The end that has a hash is asked for it, and the other is read.
+  // The end that computes hashes is asked for one, and the other is read.
   for (
     const [from, to, offset] of [
       [source(data), target(part, { digest: digest(part) }), held],
@@ -221,7 +221,7 @@ Deno.test("with a hash function of the server the whole part is compared", async
   assertEquals(await resumeOffset(source(data), to, { verify: true }), held);
 });
 
-Deno.test("the file of the final name is adopted only without a part, if it is the same", async () => {
+Deno.test("the file with the final name is used only without a part, and if it is equal", async () => {
   const adopting = (bytes: Uint8Array, held: number) => {
     let compared: boolean | null = null;
     const to = target(bytes, {
@@ -250,7 +250,7 @@ Deno.test("the file of the final name is adopted only without a part, if it is t
   }
 });
 
-Deno.test("a part has one name for one version of one source and one target", () => {
+Deno.test("the name of a part depends on the version of the source and on the target", () => {
   const info: typeof INFO = { ...INFO, size: 9, mtime: new Date(5000) };
   const name = (path: string, name: string, changes: Partial<typeof info> | null, window = 1) => {
     const own = changes === null ? null : { ...info, ...changes };
@@ -261,7 +261,7 @@ Deno.test("a part has one name for one version of one source and one target", ()
   for (
     const same of [
       name("/a/file", "/b/file", {}),
-      name("/elsewhere/file", "/b/file", {}), // it is beside its target
+      name("/elsewhere/file", "/b/file", {}), // it is in the folder of its target
       name("C:\\a\\file", "/b/file", {}),
       name("/a/file", "/b/file", { mtime: new Date(5999) }),
     ]
@@ -290,7 +290,7 @@ const INFO = {
   gid: null,
 };
 
-Deno.test("a prefix is hashed in blocks, short reads and all, and ends where the file does", async () => {
+Deno.test("a prefix is hashed in blocks, also with short reads, up to the end of the file", async () => {
   for (const [length, hashed] of [[0, 0], [1, 1], [600_000, 600_000], [2_000_000, 1_000_000]]) {
     const hash = runtime.sha256();
     const short = readable(data);
@@ -301,7 +301,7 @@ Deno.test("a prefix is hashed in blocks, short reads and all, and ends where the
   }
 });
 
-Deno.test("the digest of a function is taken without white space, in small letters", async () => {
+Deno.test("a function's digest is trimmed and lowercased", async () => {
   const verify = (path: string, length: number) => Promise.resolve(`  ABC ${path} ${length}\n`);
   const settings = { options: { verify }, limits: {}, inFlight: 1, warn() {} };
   assertEquals(await digestOf(null as never, "/x", 7, settings), "abc /x 7");

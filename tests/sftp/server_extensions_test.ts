@@ -21,7 +21,7 @@ interface Raw extends AsyncDisposable {
   readonly announced: ReadonlyMap<string, string>;
 }
 
-/** A raw client at our server over a folder. */
+/** A raw client with our server over a folder. */
 async function raw(
   options: ServeSftpOptions = {},
   backend: (root: string) => SftpBackend = (root) => localFiles({ root }),
@@ -68,14 +68,14 @@ async function opened(w: Raw, path: string, flags: number): Promise<Uint8Array> 
 const name = async (answer: Promise<RawMessage>) =>
   msg.Name.decode((await answer).body).entries[0]!.name;
 
-Deno.test("a local folder is announced with every extension that OpenSSH has", async () => {
+Deno.test("a local folder has every extension of OpenSSH", async () => {
   await using w = await raw();
   const theirs = Object.values(EXTENSION).filter((name) => name !== EXTENSION.CHECK_FILE);
   assertEquals([...w.announced.keys()].sort(), theirs.toSorted());
   assertEquals(w.announced.get(EXTENSION.STATVFS), "2");
 });
 
-Deno.test("statvfs and fstatvfs tell how full the disk is", async () => {
+Deno.test("statvfs and fstatvfs report the usage of the disk", async () => {
   await using w = await raw();
   await Deno.writeTextFile(`${w.root}/file`, "x");
   const handle = await opened(w, "/file", FXF.READ);
@@ -94,7 +94,7 @@ Deno.test("statvfs and fstatvfs tell how full the disk is", async () => {
   assertEquals(await status(missing), SftpStatus.NO_SUCH_FILE);
 });
 
-Deno.test("lsetstat changes a symbolic link and not what it leads to", async () => {
+Deno.test("lsetstat changes a symbolic link, not its target", async () => {
   await using w = await raw();
   await Deno.writeTextFile(`${w.root}/file`, "x");
   await Deno.symlink("file", `${w.root}/link`);
@@ -130,7 +130,7 @@ Deno.test("copy-data copies a range, or up to the end, and nothing onto itself",
   assertEquals(await copy(0, 0, new Uint8Array([0, 0, 0, 9]), 0), SftpStatus.FAILURE);
 });
 
-Deno.test("home-directory and expand-path know the accounts of the tree", async () => {
+Deno.test("home-directory and expand-path use the accounts of the tree", async () => {
   await using w = await raw({}, (root) => {
     Deno.mkdirSync(`${root}/etc`);
     Deno.mkdirSync(`${root}/home/ann`, { recursive: true });
@@ -150,7 +150,7 @@ Deno.test("home-directory and expand-path know the accounts of the tree", async 
   assertEquals(await name(ask(w, msg.Realpath.encode(1, { path: "." }))), "/home");
 });
 
-Deno.test("users-groups-by-id names those of the tree, and no others", async () => {
+Deno.test("users-groups-by-id returns only names of the tree", async () => {
   await using w = await raw();
   const names = async (users: number[], groups: number[]) => {
     const data = msg.Ids.encode({ users, groups });
@@ -164,7 +164,7 @@ Deno.test("users-groups-by-id names those of the tree, and no others", async () 
   assertEquals(await names([1, 2, 5], [1]), { users: ["ann", "", ""], groups: ["staff"] });
 });
 
-Deno.test("accounts of files that make no sense are none", () => {
+Deno.test("malformed account files have no accounts", () => {
   const accounts = parseAccounts(
     "a:b\n\0:x:1\nx:y:-1:0::/:\nfirst:x:7:7::/a:\nsecond:x:7:7::/b:",
     null,
@@ -173,7 +173,7 @@ Deno.test("accounts of files that make no sense are none", () => {
   assertEquals([accounts.home("second"), accounts.home("none")], ["/b", null]);
 });
 
-Deno.test("requests that are not permitted are refused and not announced", async () => {
+Deno.test("requests that are not allowed are refused and not announced", async () => {
   const denied = ["rename", "posix-rename", "stat", "read"];
   await using w = await raw({ permits: (request) => !denied.includes(request) });
   assert(!w.announced.has(EXTENSION.POSIX_RENAME));
@@ -190,7 +190,7 @@ Deno.test("requests that are not permitted are refused and not announced", async
   assertEquals((await ask(w, msg.Lstat.encode(1, { path: "/file" }))).type, FXP.ATTRS);
 });
 
-Deno.test("a request is permitted for true, and for nothing else", async () => {
+Deno.test("a request is allowed only for true", async () => {
   for (const answer of [true, 1, "yes", {}, undefined, null, 0]) {
     await using w = await raw({ permits: () => answer as boolean });
     assertEquals(w.announced.has(EXTENSION.POSIX_RENAME), answer === true);
@@ -199,7 +199,7 @@ Deno.test("a request is permitted for true, and for nothing else", async () => {
   }
 });
 
-Deno.test("a log hears of every request, its path and its end", async () => {
+Deno.test("onRequest gets every request, its path and its result", async () => {
   const heard: SftpRequestReport[] = [];
   await using w = await raw({ onRequest: (report) => heard.push(report) });
   const handle = await opened(w, "/file", FXF.WRITE | FXF.CREAT);
@@ -220,7 +220,7 @@ Deno.test("a log hears of every request, its path and its end", async () => {
   ]);
 });
 
-Deno.test("a log hears of both paths, of bytes, and of files that were finished or not", async () => {
+Deno.test("onRequest gets both paths, byte counts, and whether files were finished", async () => {
   const heard: SftpRequestReport[] = [];
   {
     await using w = await raw({ onRequest: (report) => heard.push(report) });
@@ -253,7 +253,7 @@ Deno.test("a log hears of both paths, of bytes, and of files that were finished 
   );
 });
 
-Deno.test("a rename without overwriting takes no file's place, whoever is faster", async () => {
+Deno.test("a rename without overwriting never replaces a file, even in a race", async () => {
   await using w = await raw();
   await Deno.writeTextFile(`${w.root}/a`, "a");
   await Deno.writeTextFile(`${w.root}/b`, "b");
@@ -264,7 +264,7 @@ Deno.test("a rename without overwriting takes no file's place, whoever is faster
   assertEquals(await Deno.readTextFile(`${w.root}/c`), "a");
 });
 
-Deno.test("a system's refusal is told as OpenSSH tells it, without a path", () => {
+Deno.test("a system error is reported as by OpenSSH, without a path", () => {
   const error = (code: string) => Object.assign(new Error("/srv/secret"), { code });
   assertEquals(statusOf(error("ENOSPC")), { status: 4, message: "No space left on device" });
   assertEquals(statusOf(error("ENOTDIR")).status, SftpStatus.NO_SUCH_FILE);
@@ -273,7 +273,7 @@ Deno.test("a system's refusal is told as OpenSSH tells it, without a path", () =
   assertEquals(statusOf(error("constructor")), { status: 4, message: "Failure" });
 });
 
-Deno.test("a full disk is told as such, and the server goes on", {
+Deno.test("a full disk is reported as such, and the server continues", {
   ignore: !await exists("/dev/full"),
 }, async () => {
   await using w = await raw({}, () => localFiles({ root: "/", blocking: true }));
@@ -283,7 +283,7 @@ Deno.test("a full disk is told as such, and the server goes on", {
   assertEquals((await ask(w, msg.Stat.encode(2, { path: "/" }))).type, FXP.ATTRS);
 });
 
-Deno.test("from the root of the machine paths are the system's own", async () => {
+Deno.test("with the system's root, paths are system paths", async () => {
   const home = await folder();
   await using w = await raw({}, () => localFiles({ root: "/", home: home.path }));
   await using _home = home;

@@ -1,4 +1,4 @@
-/** What each request asks of a backend, and what the client is answered. */
+/** The backend call and the answer of each request. */
 import { assert, assertEquals } from "@std/assert";
 import { SFTP_MAX_CHUNK, SFTP_MAX_MESSAGE } from "../../lib/defaults.ts";
 import {
@@ -54,7 +54,7 @@ const SPACE = {
   maxNameLength: 10,
 };
 
-/** A backend that notes what it is asked for. */
+/** A backend that records its calls. */
 function noting(changes: Partial<SftpBackend> = {}): { backend: SftpBackend; calls: unknown[][] } {
   const calls: unknown[][] = [];
   const note = <T>(name: string, result: T) => (...args: unknown[]): Promise<T> => {
@@ -177,7 +177,7 @@ Deno.test("the flags of an OPEN are options of a backend's open", async () => {
   }
 });
 
-Deno.test("new files and folders get the mode that is asked for, the umask taken off", async () => {
+Deno.test("new files and folders get the requested mode without the umask bits", async () => {
   const mode = async (w: World, asked: number | undefined) => {
     const attributes = asked === undefined ? {} : { mode: asked };
     await w.ask(msg.Open.encode(1, { path: "/f", flags: WRITE | CREAT, attributes }));
@@ -194,7 +194,7 @@ Deno.test("new files and folders get the mode that is asked for, the umask taken
   assertEquals(await mode(masked, undefined), [0o640, 0o750]);
 });
 
-Deno.test("every request has its method, and its answer", async () => {
+Deno.test("every request has a method and an answer", async () => {
   await using w = await world();
   const handle = await w.open(READ | WRITE);
   w.called();
@@ -268,7 +268,7 @@ Deno.test("every request has its method, and its answer", async () => {
   }
 });
 
-Deno.test("answers have what the backend told", async () => {
+Deno.test("answers contain the backend's results", async () => {
   await using w = await world();
   const lstat = await w.ask(msg.Lstat.encode(1, { path: "/p" }));
   assertEquals(msg.Attrs.decode(lstat.body).attributes, WIRE);
@@ -303,7 +303,7 @@ Deno.test("answers have what the backend told", async () => {
   assertEquals(msg.FileSystem.decode(space).flags, 2n);
 });
 
-Deno.test("a listing is one iteration, closed with its handle, and its end is told", async () => {
+Deno.test("a listing is one iteration, closed with its handle, and ends with EOF", async () => {
   let returned = 0;
   const readDir = (path: string) => ({
     [Symbol.asyncIterator]() {
@@ -353,7 +353,7 @@ Deno.test("only a folder can be listed", async () => {
   assertEquals(await w.status(msg.Opendir.encode(1, { path: "/f" })), NO_SUCH_FILE);
 });
 
-Deno.test("a backend without lstat is asked for stat", async () => {
+Deno.test("stat is used for a backend without lstat", async () => {
   const { backend, calls } = noting();
   delete backend.lstat;
   const { peer, served } = await atOurServer(backend);
@@ -363,13 +363,13 @@ Deno.test("a backend without lstat is asked for stat", async () => {
   await served;
 });
 
-Deno.test("the paths of a SYMLINK are in the order that the client is known for", async () => {
+Deno.test("the paths of a SYMLINK are in the client's known order", async () => {
   await using w = await world({ linkFirst: true });
   await w.ask(msg.Symlink.encode(1, { target: "first", link: "second" }));
   assertEquals(w.called(), [["symlink", "second", "first"]]);
 });
 
-Deno.test("a read-only server refuses each change, before the backend hears of it", async () => {
+Deno.test("a read-only server refuses each change without calling the backend", async () => {
   await using w = await world({ readOnly: true });
   const handle = await w.open();
   w.called();
@@ -412,7 +412,7 @@ Deno.test("a read-only server refuses each change, before the backend hears of i
   }
 });
 
-Deno.test("extensions are announced if the backend can do them", async () => {
+Deno.test("extensions are announced if the backend supports them", async () => {
   const announced = async (backend: SftpBackend, permits?: (name: string) => boolean) => {
     const { peer, served } = await atOurServer(
       backend,
@@ -448,7 +448,7 @@ Deno.test("extensions are announced if the backend can do them", async () => {
   assertEquals(await announced(backend, permits), [`${EXTENSION.FSYNC} 1`]);
 });
 
-Deno.test("a log has the path of a request by path, by handle, or none", async () => {
+Deno.test("onRequest has the path of requests by path and by handle, if any", async () => {
   const reports: SftpRequestReport[] = [];
   await using w = await world({ onRequest: (report) => reports.push(report) });
   const handle = await w.open(READ | WRITE);
@@ -509,7 +509,7 @@ Deno.test("a read-only server lets clients read", async () => {
   assertEquals(await w.status(msg.Close.encode(1, { handle })), OK);
 });
 
-Deno.test("data of a READ is as long as the file gives it, and short answers are copies", async () => {
+Deno.test("the data of a READ has the file's length, and short answers are copies", async () => {
   let given = 0;
   const bytes = noise(SFTP_MAX_CHUNK);
   const file = {
@@ -532,7 +532,7 @@ Deno.test("data of a READ is as long as the file gives it, and short answers are
   assertEquals((await read(10)).type, FXP.STATUS);
 });
 
-Deno.test("memory of answers is used again, and grows to the longest", () => {
+Deno.test("the buffer of answers is reused, and grows to the longest", () => {
   const buffers = new AnswerBuffers();
   const first = buffers.take(100);
   const second = buffers.take(100);
@@ -547,7 +547,7 @@ Deno.test("memory of answers is used again, and grows to the longest", () => {
   assertEquals(buffers.take(100).buffer.byteLength, 200);
 });
 
-Deno.test("memory of answers is kept up to 4 MiB, and that of requests up to four times the longest", async () => {
+Deno.test("the buffer of answers is kept up to 4 MiB, and that of requests up to four times the longest", async () => {
   const answers = new AnswerBuffers();
   const [taken, again] = [0, 0].map(() => Array.from({ length: 20 }, () => answers.take(2 ** 18)));
   for (const { buffer } of taken!) answers.give(buffer);
@@ -569,13 +569,13 @@ Deno.test("memory of answers is kept up to 4 MiB, and that of requests up to fou
   assertEquals(used.filter((buffer) => lent.includes(buffer)).length, 4);
 });
 
-Deno.test("a request holds the memory that it is gathered in", () => {
+Deno.test("a request holds the buffer that it is collected in", () => {
   const requests = new RequestBuffers();
   assertEquals(requests.heldBy(new Uint8Array(9)), 9);
   assertEquals(requests.heldBy(requests.current.subarray(0, 9)), 256 * 1024);
 });
 
-Deno.test("the memory of a request is lent until it has ended, if its body lies in it", async () => {
+Deno.test("the buffer of a request is in use until it has ended, if its body is inside", async () => {
   const buffers = new RequestBuffers();
   const own = buffers.current;
   buffers.lend(new Uint8Array(9), Promise.resolve());
@@ -591,14 +591,14 @@ Deno.test("the memory of a request is lent until it has ended, if its body lies 
   assert(buffers.current === own);
 });
 
-Deno.test("a backend is a service with the usual options, and a service is itself", () => {
+Deno.test("a backend becomes a service with default options, and a service is unchanged", () => {
   const { backend } = noting();
   assertEquals(serviceOf(backend), { backend });
   const service = { backend, readOnly: true };
   assert(serviceOf(service) === service);
 });
 
-/** Files of these bytes, which give short reads and note writes. */
+/** Files of these bytes, with short reads and recorded writes. */
 function copying(bytes: Uint8Array, more: Partial<SftpBackendFile> = {}) {
   const written = new Map<number, Uint8Array>();
   const file = {
@@ -615,7 +615,7 @@ function copying(bytes: Uint8Array, more: Partial<SftpBackendFile> = {}) {
   return { file, written };
 }
 
-Deno.test("copy-data copies the range, in pieces, to where it is told", async () => {
+Deno.test("copy-data copies the range, in pieces, to its target offset", async () => {
   const bytes = noise(600_000);
   const [source, target] = [copying(bytes), copying(new Uint8Array(0))];
   const open = (path: string) => Promise.resolve(path === "/s" ? source.file : target.file);
@@ -664,13 +664,13 @@ Deno.test("copy-data copies the range, in pieces, to where it is told", async ()
       [100, 100, 0, OK],
       [0, 100, 99, FAILURE],
       [99, 100, 0, FAILURE],
-      [0, 0, 700_000, FAILURE], // to the end, wherever that is
+      [0, 0, 700_000, FAILURE], // to the end of the file
       [5, 5, 5, FAILURE],
     ] as const
   ) assertEquals(await copy(fromOffset, length, toOffset, from), code, `${fromOffset} ${toOffset}`);
 });
 
-Deno.test("copy-data between two handles of one file knows that it is one", async () => {
+Deno.test("copy-data detects two handles of one file", async () => {
   const bytes = noise(1000);
   for (const isSame of [undefined, () => true, () => false]) {
     const open = () => Promise.resolve(copying(bytes, isSame ? { isSame } : {}).file);
@@ -682,7 +682,7 @@ Deno.test("copy-data between two handles of one file knows that it is one", asyn
   }
 });
 
-Deno.test("copy-data copies regular files only", async () => {
+Deno.test("copy-data copies only regular files", async () => {
   const special = { stat: () => Promise.resolve({ ...INFO, isFile: false }) };
   for (const odd of ["/s", "/t"]) {
     const open = (path: string) =>
@@ -699,7 +699,7 @@ Deno.test("copy-data copies regular files only", async () => {
   }
 });
 
-Deno.test("a method that throws, or rejects, is a status and not the end", async () => {
+Deno.test("a method that throws or rejects gives a status, and the session continues", async () => {
   const thrown = new SftpError(NO_SUCH_FILE, "x", null, "not here");
   await using w = await world({}, {
     stat: () => {
@@ -718,7 +718,7 @@ Deno.test("a method that throws, or rejects, is a status and not the end", async
   assertEquals(await w.status(extended("none@example.com", new Uint8Array(0))), OP_UNSUPPORTED);
 });
 
-Deno.test("a handle that is unknown, or of another kind, is told as such", async () => {
+Deno.test("a handle that is unknown, or of another kind, is reported as such", async () => {
   await using w = await world();
   const file = await w.open();
   const folder =
@@ -739,7 +739,7 @@ Deno.test("a handle that is unknown, or of another kind, is told as such", async
   }
 });
 
-Deno.test("a session ends when its files and listings are closed, whether that fails or not", async () => {
+Deno.test("a session ends when its files and listings are closed, even if a close fails", async () => {
   const gate = Promise.withResolvers<void>();
   const closed: string[] = [];
   const { backend } = noting({
@@ -767,7 +767,7 @@ Deno.test("a session ends when its files and listings are closed, whether that f
   assertEquals(closed.sort(), ["/a", "/b"]);
 });
 
-Deno.test("a copy on the server lets others work between its pieces", async () => {
+Deno.test("a copy on the server yields between its pieces", async () => {
   const gate = Promise.withResolvers<void>();
   const { file, written } = copying(noise(600_000));
   const turns = {
@@ -798,7 +798,7 @@ Deno.test("a copy on the server lets others work between its pieces", async () =
   await served;
 });
 
-Deno.test("a backend that starts in a folder has the same methods, with its paths there", async () => {
+Deno.test("a backend with a start folder has the same methods, with relative paths there", async () => {
   const { backend, calls } = noting();
   const inside = startingIn(backend, "/srv") as Required<SftpBackend>;
   for (

@@ -1,4 +1,4 @@
-/** How sessions of either side end: with one error, and their channel closed. */
+/** The end of sessions of both sides: one error, and a closed channel. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CLOSE_LINGER_MS, SFTP_MAX_MESSAGE } from "../../lib/defaults.ts";
 import {
@@ -36,7 +36,7 @@ const call = { operation: "stat", path: "/x" };
 const stat = (session: ClientSession, more = {}) =>
   session.request(msg.Stat, { path: "/x" }, msg.Attrs, { ...call, ...more });
 
-Deno.test("a session that does not begin closes its channel, and waits for no time-out", async () => {
+Deno.test("a session that fails to start closes its channel without waiting for a time-out", async () => {
   using _ = new FakeTime();
   const greetings: Record<string, Uint8Array> = {
     "another version": msg.encodeVersion(FXP.VERSION, 7),
@@ -56,7 +56,7 @@ Deno.test("a session that does not begin closes its channel, and waits for no ti
   assert(closed.closed > 0);
 });
 
-Deno.test("a session whose limits cannot be asked for closes its channel", async () => {
+Deno.test("a session whose limits request fails closes its channel", async () => {
   const extensions: PeerOptions = { extensions: [[EXTENSION.LIMITS, "1"]] };
   const abort = new AbortController();
   const { channel } = channelTo(() => abort.abort(new Error("enough")), extensions);
@@ -69,7 +69,7 @@ Deno.test("a session whose limits cannot be asked for closes its channel", async
   assertEquals([error.status, again.closed > 0], [SftpStatus.CONNECTION_LOST, true]);
 });
 
-Deno.test("a server that breaks the protocol is hung up on, and a client that does, too", async () => {
+Deno.test("a server or client that breaks the protocol is disconnected", async () => {
   const { channel } = channelTo(({ id }, peer) => peer.send(status(id + 7, 0)));
   const closed = closable(channel);
   const sftp = await SftpClient.open(closed);
@@ -104,7 +104,7 @@ Deno.test("a server that cannot send its answers ends the session with the reaso
   assert(served.closed > 0);
 });
 
-Deno.test("a session that went well is ended by an EOF, and its channel stays open", async () => {
+Deno.test("a normal session ends with EOF, and its channel stays open", async () => {
   const [near, far] = channelPair();
   const served = closable(far);
   let ended = 0;
@@ -122,7 +122,7 @@ Deno.test("a session that went well is ended by an EOF, and its channel stays op
   assertEquals([ended, served.closed], [1, 0]);
 });
 
-Deno.test("a file that its client has not closed is aborted if it can be, and closed if not", async () => {
+Deno.test("a file that the client has not closed is aborted if supported, otherwise closed", async () => {
   const ends: string[] = [];
   const end = (what: string) => async () => void await ends.push(what);
   const none = () => Promise.reject(new Error("not here"));
@@ -150,7 +150,7 @@ Deno.test("a file that its client has not closed is aborted if it can be, and cl
   assertEquals(ends, ["close complete", "abort", "close plain"]);
 });
 
-Deno.test("a write that fails before the greeting is not told if the server has said more", async () => {
+Deno.test("a write that fails before VERSION is not reported if the server's text says more", async () => {
   const broken = () => Promise.reject(new Error("cable"));
   const [near, far] = channelPair();
   const opening = SftpClient.open({ ...near, writeAll: broken });
@@ -163,7 +163,7 @@ Deno.test("a write that fails before the greeting is not told if the server has 
   await assertRejects(() => second, SftpError, "closed the channel");
 });
 
-Deno.test("a request that cannot be encoded is rejected, and the session lives", async () => {
+Deno.test("a request that cannot be encoded rejects, and the session continues", async () => {
   const { channel } = channelTo(({ id }, peer) => peer.send(attrs(id)));
   const sftp = await SftpClient.open(channel);
   await assertRejects(() => sftp.stat("\ud800"), TypeError);
@@ -174,7 +174,7 @@ Deno.test("a request that cannot be encoded is rejected, and the session lives",
   await sftp.close();
 });
 
-Deno.test("a request after the end is rejected with the reason, one before it with the signal's", async () => {
+Deno.test("a request after the end rejects with its reason, an aborted one with the signal's", async () => {
   let asked = 0;
   const { channel, peer } = channelTo(() => void asked++);
   const session = await ClientSession.open(channel, {});
@@ -191,7 +191,7 @@ Deno.test("a request after the end is rejected with the reason, one before it wi
   await session.close();
 });
 
-Deno.test("a close waits for what is to be sent and for the server's end, but not for ever", async () => {
+Deno.test("a close waits for unsent data and for the server's end, with a limit", async () => {
   using time = new FakeTime();
   const [near, far] = channelPair();
   const order: string[] = [];
@@ -231,7 +231,7 @@ Deno.test("a close waits for what is to be sent and for the server's end, but no
   assertEquals(order, ["sent", "sent", "EOF", "closed"]);
 });
 
-Deno.test("a close does not wait for the server where every request has its answer", async () => {
+Deno.test("a close does not wait for the server if every request has its answer", async () => {
   using time = new FakeTime();
   const { channel, peer } = channelTo(({ id }) => void peer.send(attrs(id)));
   const counted = closable(channel);
@@ -241,7 +241,7 @@ Deno.test("a close does not wait for the server where every request has its answ
   assertEquals([counted.closed, time.now], [1, 0]);
 });
 
-Deno.test("the time of a request alone is a round trip; those of others are not", async () => {
+Deno.test("only the time of a single request is used as the round trip", async () => {
   using time = new FakeTime();
   const waiting: number[] = [];
   const { channel, peer } = channelTo(({ id }) => void waiting.push(id));
@@ -263,7 +263,7 @@ Deno.test("the time of a request alone is a round trip; those of others are not"
   await session.close();
 });
 
-Deno.test("a late request is late by its own time-out, whatever others have", async () => {
+Deno.test("a request times out by its own time-out, independent of others", async () => {
   using time = new FakeTime();
   const { channel } = channelTo(() => {});
   const session = await ClientSession.open(channel, { timeout: 1000 });
@@ -289,7 +289,7 @@ Deno.test("a late request is late by its own time-out, whatever others have", as
   await session.close();
 });
 
-Deno.test("numbers of requests that are not answered are not used again", async () => {
+Deno.test("numbers of unanswered requests are not reused", async () => {
   const ids: number[] = [];
   const { channel } = channelTo(({ id }) => void ids.push(id));
   const session = await ClientSession.open(channel, {});
@@ -304,7 +304,7 @@ Deno.test("numbers of requests that are not answered are not used again", async 
   await Promise.all(failed);
 });
 
-Deno.test("an answer to a number that is yet to come ends the session", async () => {
+Deno.test("an answer to an unused number ends the session", async () => {
   for (const id of [0, 2]) {
     const { channel, peer } = channelTo(() => {});
     const session = await ClientSession.open(channel, {});
@@ -315,7 +315,7 @@ Deno.test("an answer to a number that is yet to come ends the session", async ()
   }
 });
 
-Deno.test("a handle of an aborted open is closed, and an aborted request of another kind is let go", async () => {
+Deno.test("a handle of an aborted open is closed, and other aborted requests are dropped", async () => {
   const seen: string[] = [];
   const late: (() => Promise<void>)[] = [];
   const { channel } = channelTo(({ id, type, body }, peer) => {
@@ -353,7 +353,7 @@ Deno.test("a handle of an aborted open is closed, and an aborted request of anot
   await session.close();
 });
 
-Deno.test("a status of success is no answer where a value is wanted, and EOF is one for a READ", async () => {
+Deno.test("a success status is not accepted instead of a value, but EOF is for a READ", async () => {
   const { channel } = channelTo(({ id, type }, peer) =>
     peer.send(status(id, type === FXP.STAT ? SftpStatus.OK : SftpStatus.EOF))
   );
@@ -369,7 +369,7 @@ Deno.test("a status of success is no answer where a value is wanted, and EOF is 
   await session.close();
 });
 
-Deno.test("a session whose requests are aborted and not answered ends at some number of them", async () => {
+Deno.test("a session ends after too many aborted requests without an answer", async () => {
   const { channel } = channelTo(() => {}, { limit: 1 << 20 });
   const session = await ClientSession.open(channel, {});
   const aborted = async (count: number) => {
@@ -386,7 +386,7 @@ Deno.test("a session whose requests are aborted and not answered ends at some nu
   assertEquals(plainMessage(session.cause), "SFTP session is over: the server does not answer");
 });
 
-Deno.test("a channel that cannot be ended is closed none the less", async () => {
+Deno.test("a channel whose EOF fails is still closed", async () => {
   const { channel } = channelTo(() => {});
   const broken = closable({ ...channel, closeWrite: () => Promise.reject(new Error("cable")) });
   const session = await ClientSession.open(broken, {});
@@ -394,7 +394,7 @@ Deno.test("a channel that cannot be ended is closed none the less", async () => 
   assertEquals(broken.closed, 1);
 });
 
-Deno.test("a session that ends no longer listens to the signals of its requests", async () => {
+Deno.test("a session that ends removes its abort listeners", async () => {
   const { channel, peer } = channelTo(() => {});
   const session = await ClientSession.open(channel, {});
   const { signal } = new AbortController();

@@ -1,4 +1,4 @@
-/** Bytes and streams as ends of a transfer, holes, and attributes that a server refuses. */
+/** Bytes and streams as ends of a transfer, holes, and refused attributes. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type SftpChanges, SftpError, SftpStatus, SftpTransferError } from "../../lib/sftp/mod.ts";
 import { sessionError, sftpError } from "../../lib/sftp/protocol/status.ts";
@@ -12,7 +12,7 @@ import { plainMessage } from "../../lib/error_messages.ts";
 
 const data = noise(600_000);
 
-Deno.test("bytes are given in blocks, from any offset, without a copy", async () => {
+Deno.test("bytes are read in blocks from any offset without a copy", async () => {
   const source = dataSource(data);
   assertEquals([source.size, source.info, source.sparse], [600_000, null, false]);
   const first = (await source.next(400_000))!;
@@ -41,7 +41,7 @@ Deno.test("a blob is read in blocks, from any offset", async () => {
   assert(same(into.subarray(0, 50), data.subarray(599_950)));
 });
 
-Deno.test("data of no known kind, and the response of a failure, are refused", async () => {
+Deno.test("data of an unknown kind, and a failed response, are refused", async () => {
   const refused = [
     [42, "not 42"],
     [["x"], "not an array"],
@@ -55,7 +55,7 @@ Deno.test("data of no known kind, and the response of a failure, are refused", a
   assertEquals(await new Response(dataStream(new Response(null))).text(), "");
 });
 
-Deno.test("a stream is gathered into blocks of its bytes, in memory of their own", async () => {
+Deno.test("a stream is collected into blocks with separate buffers", async () => {
   for (const chunk of [1000, 261_120, 600_000]) {
     const memory = data.slice();
     const pieces: Uint8Array[] = [];
@@ -74,7 +74,7 @@ Deno.test("a stream is gathered into blocks of its bytes, in memory of their own
   assertEquals(await empty.next(1), null);
 });
 
-Deno.test("a stream that is not read to its end is cancelled, whatever it says to that", async () => {
+Deno.test("a stream that is not read to its end is cancelled, even if that fails", async () => {
   let cancelled = 0;
   const endless = () =>
     new ReadableStream<Uint8Array>({
@@ -95,7 +95,7 @@ Deno.test("a stream that is not read to its end is cancelled, whatever it says t
   assertEquals(cancelled, 1);
 });
 
-Deno.test("a stream gets a copy of what it is given, its end, or the reason why there is none", async () => {
+Deno.test("a stream gets a copy of the data, and a close or an abort with the reason", async () => {
   const got: Uint8Array[] = [];
   let closed = false;
   let aborted: unknown = null;
@@ -120,7 +120,7 @@ Deno.test("a stream gets a copy of what it is given, its end, or the reason why 
   assertEquals(aborted, reason);
 });
 
-Deno.test("a block is not released before a stream has taken it", async () => {
+Deno.test("a block is released only after the stream has accepted it", async () => {
   const gate = Promise.withResolvers<void>();
   const target = streamTarget(new WritableStream({ write: () => gate.promise }));
   let released = false;
@@ -134,7 +134,7 @@ Deno.test("a block is not released before a stream has taken it", async () => {
 
 const HOLE = 64 * 1024;
 
-/** Holes as they are told, found byte by byte. */
+/** The expected holes, found byte by byte. */
 function slowHole(block: Uint8Array, from: number): [number, number] {
   const zero = (start: number, end: number) =>
     block.subarray(start, end).every((byte) => byte === 0);
@@ -150,7 +150,7 @@ function slowHole(block: Uint8Array, from: number): [number, number] {
   return [block.length, block.length];
 }
 
-Deno.test("a hole is found wherever a single byte stands, and however memory is aligned", () => {
+Deno.test("holes are found around a single byte at any position and alignment", () => {
   const memory = new Uint8Array(2 * HOLE + 16);
   const edges = [0, 1, 7, 8, 9, HOLE - 9, HOLE - 1, HOLE, HOLE + 1];
   for (const offset of [0, 1, 7]) {
@@ -161,7 +161,7 @@ Deno.test("a hole is found wherever a single byte stands, and however memory is 
         if (from > length) continue;
         for (const at of [...edges, length - 1, length - 9, length]) {
           if (at < 0) continue;
-          memory[offset + at] = 1; // perhaps just outside, too
+          memory[offset + at] = 1; // possibly also just outside
           const expected = slowHole(block, from);
           assertEquals(nextHole(block, from), expected, `${offset} ${length} ${from} ${at}`);
           memory[offset + at] = 0;
@@ -189,7 +189,7 @@ const owner = { uid: 0, gid: 0 };
 const call = { operation: "setStat", path: "/x" };
 const denied = () => sftpError(SftpStatus.PERMISSION_DENIED, call);
 
-Deno.test("attributes are set at once, or each kind alone, and a warning names what is refused", async () => {
+Deno.test("attributes are set together, or each kind alone, and a warning names the refused ones", async () => {
   const all = { mode: 0, ...times, ...owner };
   type Case = [SftpChanges, refused: (keyof SftpChanges)[], asked: SftpChanges[], warned: string[]];
   const cases: Case[] = [
@@ -238,7 +238,7 @@ Deno.test("a session that ends while attributes are set is an error", async () =
   }
 });
 
-Deno.test("the error of a transfer with failures is that of the first, and counts them", () => {
+Deno.test("the error of a transfer is its first failure, with the number of failures", () => {
   const result = (error: Error) => ({
     bytes: 0,
     files: 2,
@@ -266,7 +266,7 @@ Deno.test("the error of a transfer with failures is that of the first, and count
   assertEquals([other.status, other.operation, other.path], [SftpStatus.FAILURE, "transfer", "/a"]);
 });
 
-Deno.test("a failure of one file is the server's or the system's, and not that of a lost link", () => {
+Deno.test("only errors of the server or the system count as failures of a file, not a lost link", () => {
   assert(isOfOneFile(denied()) && isOfOneFile(new Deno.errors.NotFound()));
   assert(!isOfOneFile(sftpError(SftpStatus.CONNECTION_LOST, call)));
   assert(!isOfOneFile(new TypeError("a bug")) && !isOfOneFile(null));

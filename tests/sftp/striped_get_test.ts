@@ -17,7 +17,7 @@ function pathTo(server: MemoryServer, options: Partial<LongPathOptions> = {}): L
   );
 }
 
-/** Gets the file into memory; tells over how many channels. */
+/** Gets the file into memory; returns the number of channels. */
 async function get(
   channels: number | "auto",
   server = new MemoryServer(),
@@ -52,13 +52,13 @@ function handlesRead({ log }: MemoryServer): number {
   return log.filter((line) => line.startsWith("OPEN /file")).length;
 }
 
-Deno.test("a get is read over as many channels as are asked for, and over one unless", async () => {
+Deno.test("a get uses the requested number of channels, by default one", async () => {
   assertEquals(await get(1), { opened: 1, handles: 1 });
   assertEquals(await get("auto"), { opened: 1, handles: 1 });
   assertEquals(await get(4), { opened: 4, handles: 4 });
 });
 
-Deno.test("a further channel that is lost, gives way or refuses is done without by a get", async () => {
+Deno.test("a get continues without an additional channel that is lost, closed or refused", async () => {
   await get(3, new MemoryServer(), (path) => path.lose());
   await get(3, new MemoryServer(), (path) => path.giveWay());
   const server = new MemoryServer();
@@ -67,7 +67,7 @@ Deno.test("a further channel that is lost, gives way or refuses is done without 
   await get(3, server);
 });
 
-Deno.test("a file that another one has replaced meanwhile is read in the first session only", async () => {
+Deno.test("a file that is replaced meanwhile is read only in the first session", async () => {
   const server = new MemoryServer();
   const first = () => server.files.get("/file")!;
   let opened = 0;
@@ -80,7 +80,7 @@ Deno.test("a file that another one has replaced meanwhile is read in the first s
   assertEquals(await get(3, server), { opened: 3, handles: 3 });
 });
 
-Deno.test("a get over several channels that is cut fails, and its stream too", async () => {
+Deno.test("a lost link fails a get over several channels, and its stream", async () => {
   using path = pathTo(new MemoryServer(), { cutAfter: 8000 });
   const sftp = await path.client();
   let reason: unknown = null;

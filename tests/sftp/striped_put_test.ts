@@ -1,4 +1,4 @@
-/** Files that are spread over several channels: when, over how many, and what is left of them after a cut. */
+/** Files spread over several channels: when, over how many, and the part after a cut. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { SftpClient, SftpError, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
 import { fuzzTest, LONG } from "../support/random.ts";
@@ -24,7 +24,7 @@ function memoryServer(): MemoryServer {
   return server;
 }
 
-/** A path to a server of files in memory, whose windows are small, so that files can be, too. */
+/** A path to a server of files in memory with small windows, so that small files suffice. */
 function pathTo(
   server: MemoryServer,
   options: Partial<LongPathOptions> = {},
@@ -46,7 +46,7 @@ interface Put {
   readonly meanwhile?: (path: LongPath) => void;
 }
 
-/** Puts a file; tells over how many channels, and what was noted. */
+/** Puts a file; returns the number of channels, and the log. */
 async function put({ options, path: along, data = DATA, server = memoryServer(), meanwhile }: Put) {
   using path = pathTo(server, along);
   const sftp = await path.client();
@@ -131,13 +131,13 @@ Deno.test("over several connections a put has a channel in each at once, and mor
   assertMatch(far.notes[1]!, /^Spreading over 20 channels: writes wait for a window/);
 });
 
-Deno.test("where windows hold more than may be in flight, no request waits for its window", async () => {
+Deno.test("if windows exceed the limit in flight, no request waits for its window", async () => {
   const [request, window, lanes] = [KIB, 64 * KIB, 4];
   for (const [inFlight, most] of [[300 * KIB, window], [MIB, window + request]]) {
     const unanswered: number[] = [];
     const answers: (() => void)[] = [];
     let longest = 0;
-    /** A file whose channel takes what its window holds, and the last request in part. */
+    /** A file whose channel fills its window, and sends the last request in part. */
     const file = (at: number) => {
       unanswered[at] = 0;
       return {
@@ -208,7 +208,7 @@ for (const sessions of [1, 2, 3]) {
   });
 }
 
-Deno.test("as many channels as are asked for are opened, whatever the path", async () => {
+Deno.test("the requested number of channels is opened on any path", async () => {
   for (const channels of [1, 2, 7]) {
     const { channels: opened } = await put({ options: { channels }, path: { roundTrip: 2 } });
     assertEquals(opened, channels);
@@ -222,7 +222,7 @@ Deno.test("a put that ends while channels are opening does not wait for them", a
     const sftp = await path.client();
     await path.run(sftp.put(DATA.subarray(0, 300 * KIB), "/file", { channels }));
     times.push(path.now);
-    await path.run(sftp.close()); // also if the server never says whether there may be more
+    await path.run(sftp.close()); // also if the server never answers the open of another channel
     assertEquals([path.channels.open, path.channels.opened], [0, mute ? 1 : channels]);
   }
   assertEquals(times, [times[0], times[0], times[0]]);
@@ -236,7 +236,7 @@ Deno.test("channels is a whole number of 1 or more, or auto", async () => {
   }
 });
 
-Deno.test("the next put has as many channels as the last one had, at once", async () => {
+Deno.test("the next put immediately has as many channels as the last one", async () => {
   const server = memoryServer();
   using path = pathTo(server);
   const sftp = await path.client();
@@ -251,7 +251,7 @@ Deno.test("the next put has as many channels as the last one had, at once", asyn
   await path.run(sftp.close());
 });
 
-Deno.test("a further channel that is refused or broken is done without", async () => {
+Deno.test("a put continues without an additional channel that is refused or broken", async () => {
   for (const refused of [/^OPEN .* write$/, /^FSTAT /]) {
     const server = memoryServer();
     server.refuse = (line) => refused.test(line) ? 4 : undefined;
@@ -260,16 +260,16 @@ Deno.test("a further channel that is refused or broken is done without", async (
   }
 });
 
-/** How many WRITEs came. */
+/** The number of WRITEs received. */
 function writes({ log }: MemoryServer): number {
   return log.filter((line) => line.startsWith("WRITE")).length;
 }
 
-Deno.test("a session that does not see what others have written is not used", async () => {
+Deno.test("a session that does not see the others' data is not used", async () => {
   const server = memoryServer();
   let whole: MemoryFile | null = null;
   server.refuse = (line) => {
-    // As a server that shows a file once it is closed.
+    // Like a server that shows a file once it is closed.
     if (!/^OPEN .* write$/.test(line)) return undefined;
     const path = line.split(" ")[1]!;
     whole ??= server.files.get(path)!;
@@ -281,7 +281,7 @@ Deno.test("a session that does not see what others have written is not used", as
   assertEquals(channels, 3);
 });
 
-Deno.test("a server that loses what came over further channels is noticed", async () => {
+Deno.test("data lost from additional channels is detected", async () => {
   const server = memoryServer();
   const peers = new Set<RawPeer>();
   using path = pathTo(server, {}, (request, peer) => {
@@ -296,12 +296,12 @@ Deno.test("a server that loses what came over further channels is noticed", asyn
   assertEquals(server.files.size, 0);
 });
 
-Deno.test("what is written in place has one channel: a failure leaves no holes there", async () => {
+Deno.test("a write in place uses one channel, so that a failure leaves no holes", async () => {
   const { channels } = await put({ options: { atomic: false, channels: 5 } });
   assertEquals(channels, 1);
 });
 
-Deno.test("writeFile is spread if that is asked for, and holes are near the end", async () => {
+Deno.test("writeFile is spread on request, and holes are near the end", async () => {
   for (const [channels, opened] of [[undefined, 1], [4, 4]] as const) {
     const server = memoryServer();
     using path = pathTo(server);
@@ -326,7 +326,7 @@ Deno.test("writeFile is spread if that is asked for, and holes are near the end"
   assert(whole > 0 && same(left.subarray(0, whole), DATA.subarray(0, whole)));
 });
 
-Deno.test("a copy to a server at the end of a long path is spread, over its channels", async () => {
+Deno.test("a copy to a server over a long path is spread over its channels", async () => {
   const from = memoryServer();
   from.add("/source", DATA);
   const server = memoryServer();
@@ -340,7 +340,7 @@ Deno.test("a copy to a server at the end of a long path is spread, over its chan
   await path.run(Promise.all([sftp.close(), source.close()]));
 });
 
-Deno.test("a channel gives way to another session, and the file is whole", async () => {
+Deno.test("a channel is closed for another session, and the file is complete", async () => {
   const { notes } = await put({
     options: { channels: 3 },
     meanwhile: (path) => path.giveWay(),
@@ -348,11 +348,11 @@ Deno.test("a channel gives way to another session, and the file is whole", async
   assertEquals(notes[1], "A channel gives way to another session");
 });
 
-Deno.test("a further channel that is lost alone does no harm", async () => {
+Deno.test("losing only an additional channel does not fail the put", async () => {
   await put({ options: { channels: 3 }, meanwhile: (path) => path.lose() });
 });
 
-Deno.test("in place of a channel that is lost with its connection another one is opened", async () => {
+Deno.test("a channel lost with its connection is replaced", async () => {
   for (const [channels, connections, opened] of [[3, 3, 4], [3, undefined, 3]] as const) {
     const { notes, channels: all } = await put({
       options: { channels },
@@ -365,7 +365,7 @@ Deno.test("in place of a channel that is lost with its connection another one is
   }
 });
 
-Deno.test("a server that ends each further channel is asked for a bounded number of them", async () => {
+Deno.test("a server that ends each additional channel gets a limited number of opens", async () => {
   let path: LongPath | null = null;
   const { channels } = await put({
     options: {
@@ -378,7 +378,7 @@ Deno.test("a server that ends each further channel is asked for a bounded number
   assert(channels > 4 && channels < 8, `${channels} channels`);
 });
 
-Deno.test("a write that is refused fails the put, and leaves nothing", async () => {
+Deno.test("a refused write fails the put, and leaves nothing", async () => {
   for (const resume of [false, true]) {
     const server = memoryServer();
     server.refuse = (line) => /^WRITE .* 2\d{6} /.test(line) ? 3 : undefined;
@@ -393,7 +393,7 @@ Deno.test("a write that is refused fails the put, and leaves nothing", async () 
   }
 });
 
-Deno.test("a put over several channels is cancelled as a whole", async () => {
+Deno.test("an abort ends a put over all channels", async () => {
   const server = memoryServer();
   using path = pathTo(server);
   const sftp = await path.client();
@@ -408,7 +408,7 @@ Deno.test("a put over several channels is cancelled as a whole", async () => {
   assertEquals([server.files.size, server.open, path.channels.open], [0, 0, 0]);
 });
 
-Deno.test("progress of several channels never goes back, and a rate holds for all of them", async () => {
+Deno.test("progress over several channels never decreases, and a rate limit applies to their sum", async () => {
   const seen: number[] = [];
   const { milliseconds } = await put({
     data: DATA.subarray(0, 2 * MIB),
@@ -425,7 +425,7 @@ Deno.test("progress of several channels never goes back, and a rate holds for al
   assert(milliseconds >= 2000, `${milliseconds} ms`);
 });
 
-Deno.test("between the first byte that is missing and the last there is no more than may be in flight", async () => {
+Deno.test("the distance from the first missing byte to the last written one is at most the limit in flight", async () => {
   const server = memoryServer();
   const inFlight = 512 * KIB;
   const pieces = new Map<number, number>();
@@ -445,7 +445,7 @@ Deno.test("between the first byte that is missing and the last there is no more 
 });
 
 fuzzTest(
-  "a put over several channels that is cut anywhere, 200 times, is resumed, and is whole",
+  "a put over several channels, cut at any of 200 places, is resumed and complete",
   async (random) => {
     const data = noise(MIB + 12_345);
     const old = noise(50_000, 7);
@@ -486,7 +486,7 @@ fuzzTest(
 );
 
 fuzzTest(
-  "a large part of several channels has a name for itself, and is resumed",
+  "a large part written over several channels has a separate name, and is resumed",
   async (random) => {
     const data = noise(14 * MIB);
     const narrow = async () => {

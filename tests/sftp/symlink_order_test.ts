@@ -6,7 +6,7 @@ import {
 import { localFiles, serveSftp, SftpClient } from "../../lib/sftp/mod.ts";
 import { channelPair, folder } from "./world.ts";
 
-Deno.test("who has SYMLINK's paths in the draft's order is told by its identification", () => {
+Deno.test("the identification tells which peers use the draft's order of SYMLINK's paths", () => {
   const told = (line: string) => [clientSendsLinkFirst(line), serverReadsLinkFirst(line)];
   for (const name of ["AsyncSSH_2.24.0", "ssh2js1.17.0", "Erlang/5.2"]) {
     assertEquals(told(`SSH-2.0-${name}`), [true, true], name);
@@ -19,7 +19,7 @@ Deno.test("who has SYMLINK's paths in the draft's order is told by its identific
   }
 });
 
-Deno.test("links are made the right way round in either order", async () => {
+Deno.test("links are made correctly in either order", async () => {
   for (const linkFirst of [true, false]) {
     await using root = await folder();
     const [near, far] = channelPair();

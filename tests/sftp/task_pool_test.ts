@@ -4,7 +4,7 @@ import { turn } from "./world.ts";
 
 const SMALL = 128 * 1024;
 
-/** Starts tasks one after the other, which end when they are told to. */
+/** Starts tasks one after the other, which the test ends. */
 function starting(pool: TaskPool, costs: readonly number[]) {
   const gates = costs.map(() => Promise.withResolvers<void>());
   const started: number[] = [];
@@ -26,7 +26,7 @@ async function turns(): Promise<void> {
   for (let i = 0; i < 3; i++) await turn();
 }
 
-Deno.test("no more tasks run than may, and each that ends lets one start", async () => {
+Deno.test("at most the limit of tasks run, and each end starts the next one", async () => {
   const pool = new TaskPool(2, Infinity, undefined);
   const { work, started, end } = starting(pool, [0, 0, 0, 0]);
   await turns();
@@ -46,7 +46,7 @@ Deno.test("no more tasks run than may, and each that ends lets one start", async
   await work;
 });
 
-Deno.test("small tasks take a small part of the budget each", async () => {
+Deno.test("small tasks use a small part of the budget each", async () => {
   const { work, started, end } = starting(new TaskPool(9, 2 * SMALL, undefined), [0, 9, SMALL]);
   await turns();
   assertEquals(started, [0, 1]);
@@ -58,11 +58,11 @@ Deno.test("small tasks take a small part of the budget each", async () => {
   await work;
 });
 
-Deno.test("a task that grows waits for room, and gives all of it back", async () => {
+Deno.test("a task that grows waits for room, and returns all of it", async () => {
   const costs = [3 * SMALL, 4 * SMALL, 2 * SMALL];
   const { work, started, grown, end } = starting(new TaskPool(9, 4 * SMALL, undefined), costs);
   await turns();
-  // The second waits with nothing in hand, so the third starts, and then has no room to grow.
+  // The second waits without holding anything, so the third starts, and then has no room to grow.
   assertEquals([started, grown], [[0, 1, 2], [0]]);
   end(0);
   await turns();
@@ -99,7 +99,7 @@ Deno.test("a budget below that of a small task lets one run at a time", async ()
   }
 });
 
-Deno.test("the first failure cancels the rest, which are waited for", async () => {
+Deno.test("the first failure cancels the rest, which are awaited", async () => {
   const pool = new TaskPool(9, Infinity, undefined);
   let cleaned = false;
   const failure = new Error("first");
@@ -117,7 +117,7 @@ Deno.test("the first failure cancels the rest, which are waited for", async () =
   assertEquals(await assertRejects(() => pool.start(() => Promise.resolve())), failure);
 });
 
-Deno.test("a failure of the one that starts tasks is told after they have ended", async () => {
+Deno.test("an error of the producer is thrown after the tasks have ended", async () => {
   const pool = new TaskPool(9, Infinity, undefined);
   const gate = Promise.withResolvers<void>();
   let settled = false;

@@ -20,7 +20,7 @@ async function names(path: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();
 }
 
-Deno.test("a hole is a run of zeros that is worth it", () => {
+Deno.test("a hole is a run of zeros of a minimum length", () => {
   const block = new Uint8Array(300_000).fill(1);
   assertEquals(nextHole(block, 0), [300_000, 300_000]);
   block.fill(0, 60_000, 200_000); // whole pieces of 64 KiB: from 65536 to 196608
@@ -32,13 +32,13 @@ Deno.test("a hole is a run of zeros that is worth it", () => {
   assertEquals(nextHole(new Uint8Array(10), 0), [0, 10]);
 });
 
-Deno.test("a rate limit holds a transfer back, and can be aborted", async () => {
+Deno.test("a rate limit slows a transfer, and can be aborted", async () => {
   await using world = await ourWorld();
   const { sftp, here } = world;
   await Deno.writeFile(`${here}/file`, noise(300_000));
   {
     using time = new FakeTime();
-    // A time-out of a request is 30 s away, and a wait of the limit at most a tenth of one.
+    // A request's time-out is 30 s, and a wait of the rate limit at most a tenth of a second.
     await time.settle(sftp.put(`${here}/file`, "/file", { rateLimit: 1_000_000 }), 1000);
     assertEquals(Math.round(time.now), 300);
     const controller = new AbortController();
@@ -76,7 +76,7 @@ Deno.test("copy carries files and folders from one server to another", async () 
   assertEquals((await within("/tree-copy")).files, 20);
 });
 
-Deno.test("a resumed part is compared by the server's hash if it may be, and by samples if not", async () => {
+Deno.test("a resumed part is compared by the server's hash if allowed, otherwise by samples", async () => {
   await using world = await ourWorld();
   const { sftp, root, here } = world;
   const data = noise(2_000_000);
@@ -91,11 +91,11 @@ Deno.test("a resumed part is compared by the server's hash if it may be, and by 
     return createHash("sha256").update(bytes).digest("hex");
   };
   const cases = [
-    // Noticed at the end, when 500 kB have been fetched; then all of it is.
+    // Detected at the end, after 500 kB; then everything is fetched.
     { verify: true, bytes: 2_500_000, calls: [] },
-    // Noticed before anything is fetched.
+    // Detected before anything is fetched.
     { verify: hash, bytes: 2_000_000, calls: [["/file", 1_500_000], ["/file", 2_000_000]] },
-    // Not noticed: that is what the option is for.
+    // Not detected, which is the purpose of the option.
     { verify: false, bytes: 500_000, calls: [] },
   ];
   for (const { verify, bytes, calls } of cases) {
@@ -105,13 +105,13 @@ Deno.test("a resumed part is compared by the server's hash if it may be, and by 
     const whole = same(await Deno.readFile(`${here}/file`), data);
     assertEquals(whole, verify !== false);
   }
-  // A part that is right is used.
+  // A correct part is used.
   await Deno.writeFile(`${here}/file`, data.subarray(0, 1_500_000));
   const { bytes } = await sftp.get("/file", `${here}/file`, { resume: true, verify: hash });
   assertEquals([bytes, asked.length], [500_000, 2]);
 });
 
-Deno.test("a part of another version of the file is not gone on with", async () => {
+Deno.test("a part of another version of the file is not resumed", async () => {
   await using world = await ourWorld();
   const { sftp, root, here } = world;
   const [first, second] = [noise(3_000_000, 1), noise(3_000_000, 2)];
@@ -127,7 +127,7 @@ Deno.test("a part of another version of the file is not gone on with", async () 
   assert(same(await Deno.readFile(`${here}/file`), second));
 });
 
-Deno.test("progress counts what an earlier try has brought, and estimates the rest", async () => {
+Deno.test("progress counts an earlier attempt's bytes, and estimates the rest", async () => {
   await using world = await ourWorld();
   const { sftp, root, here } = world;
   const data = noise(3_000_000);
@@ -141,7 +141,7 @@ Deno.test("progress counts what an earlier try has brought, and estimates the re
   assertEquals([transferred, total, remaining], [3_000_000, 3_000_000, 0]);
 });
 
-Deno.test("a file that vanishes or may not be read is one failure of many", async () => {
+Deno.test("a file that vanishes or is unreadable is one of several failures", async () => {
   await using world = await ourWorld({
     backend: (root) => {
       const files = localFiles({ root });
@@ -180,7 +180,7 @@ Deno.test("a file that vanishes or may not be read is one failure of many", asyn
   assertEquals(await names(`${here}/tree`), ["plain"]);
 });
 
-Deno.test("a file that grows while it is read arrives as long as it was, or longer", async () => {
+Deno.test("a file that grows while it is read arrives with at least its old length", async () => {
   await using world = await ourWorld();
   const { sftp, here, root } = world;
   await Deno.writeFile(`${here}/log`, noise(3_000_000));
@@ -197,7 +197,7 @@ Deno.test("a file that grows while it is read arrives as long as it was, or long
 });
 
 Deno.test({
-  name: "a folder that is swapped for a link while files arrive gets none of them",
+  name: "no file is written through a folder that is swapped for a link",
   ignore: Deno.build.os === "windows",
   fn: async () => {
     await using world = await ourWorld();
@@ -221,7 +221,7 @@ Deno.test({
   },
 });
 
-Deno.test("links that lead outside by way of each other are not made", async () => {
+Deno.test("links that together lead outside are not made", async () => {
   const texts: Record<string, string> = {
     step: "a/b",
     up: "..",
@@ -261,7 +261,7 @@ Deno.test("links that lead outside by way of each other are not made", async () 
   await sftp.close();
 });
 
-Deno.test("a put that is aborted leaves no handle and no part on the server", async () => {
+Deno.test("an aborted put leaves no handle and no part on the server", async () => {
   await using world = await ourWorld();
   const { sftp, root } = world;
   for (let i = 0; i < 300; i++) { // more than there may be handles
@@ -277,7 +277,7 @@ Deno.test("a put that is aborted leaves no handle and no part on the server", as
   assertEquals(await names(root), ["file"]);
 });
 
-Deno.test("without extensions, transfers work all the same", async () => {
+Deno.test("transfers also work without extensions", async () => {
   await using world = await ourWorld({ extensions: [] });
   const { sftp, root, here } = world;
   const data = noise(1_000_000);
@@ -292,11 +292,11 @@ Deno.test("without extensions, transfers work all the same", async () => {
   }
   assertEquals(await names(`${root}/tree/deep`), await names(`${here}/back/deep`));
   assertEquals((await names(root)).length, 2);
-  // fsync cannot be had here, and is not left out in silence.
+  // fsync is not available here, and is not silently skipped.
   assertEquals(await refusal(sftp.put(data, "/x", { sync: true })), SftpStatus.OP_UNSUPPORTED);
 });
 
-Deno.test("a put goes into the file itself where no other may be made", async () => {
+Deno.test("a put writes in place if no temporary file can be made", async () => {
   await using world = await ourWorld({
     backend: (root) => {
       const files = localFiles({ root });
@@ -344,12 +344,12 @@ Deno.test("a stream of single bytes costs few requests", async () => {
   assertEquals(requests, 1);
 });
 
-Deno.test("folders in folders without an end are left at some depth", async () => {
+Deno.test("endlessly nested folders are left at a maximum depth", async () => {
   const sftp = await atServer(async ({ type, id }, peer) => {
     const answer = type === FXP.OPENDIR
       ? msg.Handle.encode(id, { handle: new Uint8Array([1]) })
       : type === FXP.REALPATH
-      // Always another one, so that no circle shows.
+      // A new one each time, so that no cycle is detected.
       ? msg.Name.encode(id, {
         entries: [{ name: `/${id}`, longname: "", attributes: {} }],
       })

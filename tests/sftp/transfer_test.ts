@@ -9,7 +9,7 @@ import { fakeEnv } from "../support/fake_env.ts";
 import { noise, ourWorld, refusal, same } from "./world.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
-/** A folder of small and large files, empty ones, deep ones, with modes and times of their own. */
+/** A folder of small, large, empty and deeply nested files with different modes and times. */
 async function plant(path: string): Promise<void> {
   await Deno.mkdir(`${path}/empty`, { recursive: true });
   await Deno.mkdir(`${path}/deep/deeper/deepest`, { recursive: true });
@@ -27,7 +27,7 @@ async function plant(path: string): Promise<void> {
   await Deno.chmod(`${path}/empty`, 0o500);
 }
 
-Deno.test("progress tells bytes, totals and rates, and ends at the total", async () => {
+Deno.test("progress reports bytes, totals and rates, and ends at the total", async () => {
   await using world = await ourWorld();
   const { sftp, here } = world;
   await Deno.writeFile(`${here}/file`, noise(5_000_000));
@@ -72,7 +72,7 @@ Deno.test("an error of the progress callback ends the transfer", async () => {
   assertEquals(await Array.fromAsync(Deno.readDir(here)), []);
 });
 
-Deno.test("an abort ends a get at once and leaves nothing behind", async () => {
+Deno.test("an abort ends a get immediately and leaves nothing", async () => {
   await using world = await ourWorld();
   const { sftp, here } = world;
   await sftp.writeFile("/file", noise(30_000_000));
@@ -99,7 +99,7 @@ Deno.test("an abort ends a put of a stream that has stalled, and cancels the str
   await cancelled.promise;
 });
 
-Deno.test("a stream hears of a get that fails, however early", async () => {
+Deno.test("a stream is aborted if its get fails, however early", async () => {
   await using world = await ourWorld();
   for (const path of ["/missing", "/"]) {
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
@@ -109,7 +109,7 @@ Deno.test("a stream hears of a get that fails, however early", async () => {
   }
 });
 
-Deno.test("a put hears of a stream that fails", async () => {
+Deno.test("a put fails with the error of its stream", async () => {
   await using world = await ourWorld();
   const broken = new ReadableStream<Uint8Array>({
     pull: (controller) => controller.error(new RangeError("out of paper")),
@@ -134,7 +134,7 @@ Deno.test("an abort ends transfers of folders", async () => {
   }
 });
 
-Deno.test("what is aborted before it starts does nothing", async () => {
+Deno.test("a transfer aborted before its start does nothing", async () => {
   await using world = await ourWorld();
   const signal = AbortSignal.abort(new Error("no"));
   const { sftp, here } = world;
@@ -145,7 +145,7 @@ Deno.test("what is aborted before it starts does nothing", async () => {
   assertEquals(await refusal(sftp.stat("/x")), SftpStatus.NO_SUCH_FILE);
 });
 
-Deno.test("what fails is told file by file, and the rest goes on", async () => {
+Deno.test("failures are reported per file, and the rest continues", async () => {
   await using world = await ourWorld();
   const { sftp, here, root } = world;
   await plant(`${here}/from`);
@@ -166,7 +166,7 @@ Deno.test("what fails is told file by file, and the rest goes on", async () => {
   assertEquals([files, failures.length], [122, 1]);
 });
 
-Deno.test("put of a file that is cut off while it is read fails", async () => {
+Deno.test("put of a file that is truncated while it is read fails", async () => {
   await using world = await ourWorld();
   const { sftp, here } = world;
   await Deno.writeFile(`${here}/file`, noise(40_000_000));

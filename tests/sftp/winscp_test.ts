@@ -9,12 +9,12 @@ import { same } from "./world.ts";
 
 const DATA = noise(2_500_001);
 
-Deno.test("a session as WinSCP has it comes to its end", async () => {
+Deno.test("a session of WinSCP works to its end", async () => {
   await using folder = await tempFolder();
   const backend = localFiles({ root: folder.path });
   const { peer, served } = await atOurServer(backend, { greet: false }, { linkFirst: true });
   let id = 0;
-  /** Sends requests in one go; their answers. */
+  /** Sends requests in one write; returns their answers. */
   const ask = async (...requests: ((id: number) => Uint8Array)[]): Promise<RawMessage[]> => {
     const first = id;
     await peer.send(...requests.map((request) => request(id++)));
@@ -34,7 +34,7 @@ Deno.test("a session as WinSCP has it comes to its end", async () => {
   const one = async (request: (id: number) => Uint8Array) => (await ask(request))[0]!;
   const path = (name: string) => ({ path: `/${name}` });
 
-  // It offers version 6, takes what it gets, and asks where it is.
+  // It offers version 6, accepts version 3, and requests the current folder.
   await peer.send(msg.encodeVersion(FXP.INIT, 6));
   const { type, id: version } = (await peer.next())!;
   assertEquals([type, version], [FXP.VERSION, 3]);
@@ -42,7 +42,7 @@ Deno.test("a session as WinSCP has it comes to its end", async () => {
   assertEquals(msg.Name.decode(home.body).entries[0]!.name, "/");
   assertEquals((await one((id) => msg.Lstat.encode(id, path("new")))).type, FXP.STATUS);
 
-  // A file goes to another name first, in requests that wait for no answer.
+  // A file is first written under another name, without waiting for answers.
   const flags = FXF.WRITE | FXF.CREAT | FXF.TRUNC;
   const open = (flags: number) => async () =>
     msg.Handle.decode(
@@ -60,7 +60,7 @@ Deno.test("a session as WinSCP has it comes to its end", async () => {
   const begun = await open(flags)();
   await done(...write(begun, 0, 1_000_000), (id) => msg.Close.encode(id, { handle: begun }));
 
-  // It continues with the existing content, whether it opens to append or not.
+  // It continues after the existing content, with or without append.
   const rest = await open(FXF.WRITE)();
   await done(...write(rest, 1_000_000, 2_000_000), (id) => msg.Close.encode(id, { handle: rest }));
   const last = await open(FXF.WRITE | FXF.APPEND)();
@@ -69,7 +69,7 @@ Deno.test("a session as WinSCP has it comes to its end", async () => {
     (id) => msg.Close.encode(id, { handle: last }),
   );
 
-  // What had the name before goes, the file gets it, and then its time and mode.
+  // The old file is removed, the new one renamed, and then its time and mode are set.
   await Deno.writeTextFile(folder.join("new"), "old");
   const attributes = { mode: 0o640, atime: 1_000_000_000, mtime: 1_000_000_000 };
   await done(
@@ -82,7 +82,7 @@ Deno.test("a session as WinSCP has it comes to its end", async () => {
   const { mode, mtime } = await Deno.stat(folder.join("new"));
   assertEquals([mode! & 0o777, mtime], [0o640, new Date(1e12)]);
 
-  // A listing, and where each link leads.
+  // A listing, and each link's target.
   const folderHandle = msg.Handle.decode(
     (await one((id) => msg.Opendir.encode(id, path("")))).body,
   ).handle;
@@ -92,7 +92,7 @@ Deno.test("a session as WinSCP has it comes to its end", async () => {
   const target = await one((id) => msg.Readlink.encode(id, path("link")));
   assertEquals(msg.Name.decode(target.body).entries[0]!.name, "new");
   await done((id) => msg.Close.encode(id, { handle: folderHandle }));
-  // What it knows of other servers is refused, and harms nothing.
+  // Requests for features of other servers are refused without harm.
   for (const request of ["check-file", "space-available", "copy-file", "vendor-id"]) {
     const { body } = await one((id) =>
       msg.Extended.encode(id, { request, data: new Uint8Array([0, 0, 0, 1, 47]) })

@@ -1,4 +1,4 @@
-/** What the SFTP tests build their worlds of: channels, peers, folders. */
+/** Helpers of the SFTP tests: channels, peers, folders. */
 import { assertRejects } from "@std/assert";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
@@ -62,11 +62,11 @@ class Pipe {
 export interface PairOptions {
   /** Bytes that a direction holds before writers wait. */
   readonly limit?: number;
-  /** Chunks are cut to this length. */
+  /** The maximum length of chunks. */
   readonly chunk?: number;
 }
 
-/** Two channels, each the other's far end. */
+/** Two connected channels. */
 export function channelPair(options: PairOptions = {}): [SftpChannel, SftpChannel] {
   const { limit = 256 * 1024, chunk = 32 * 1024 } = options;
   const [there, back] = [new Pipe(limit), new Pipe(limit)];
@@ -89,12 +89,12 @@ export function channelPair(options: PairOptions = {}): [SftpChannel, SftpChanne
   return [end(back, there), end(there, back)];
 }
 
-/** One turn of the event loop: timers and files get theirs. */
+/** One turn of the event loop, in which timers and file operations proceed. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-/** A folder that is gone afterwards. */
+/** A temporary folder. */
 export async function folder(): Promise<AsyncDisposable & { path: string }> {
   const path = await Deno.realPath(await Deno.makeTempDir({ prefix: "sftp-test-" }));
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
@@ -104,9 +104,9 @@ export interface World extends AsyncDisposable {
   readonly sftp: SftpClient;
   /** The server's folder. */
   readonly root: string;
-  /** A folder of the client's. */
+  /** A folder of the client. */
   readonly here: string;
-  /** What the server calls a path in its folder. */
+  /** The server's name for a path in its folder. */
   at(path: string): string;
 }
 
@@ -118,7 +118,7 @@ export function announcing(channel: SftpChannel, extensions: readonly string[]):
     async readChunk() {
       const chunk = await channel.readChunk();
       if (greeted || chunk === null) return chunk;
-      greeted = true; // VERSION comes alone, since the client waits for it
+      greeted = true; // VERSION arrives alone, since the client waits for it
       return msg.encodeVersion(FXP.VERSION, 3, extensions.map((name) => [name, "1"]));
     },
   };
@@ -132,7 +132,7 @@ export interface WorldOptions extends PairOptions {
   readonly timeout?: number;
 }
 
-/** Our client at our server. */
+/** Our client with our server. */
 export async function ourWorld(options: WorldOptions = {}): Promise<World> {
   const { backend = (root) => localFiles({ root }), serve = {}, timeout, extensions } = options;
   const [near, far] = channelPair(options);
@@ -161,7 +161,7 @@ export function same(actual: Uint8Array, expected: Uint8Array): boolean {
   return true;
 }
 
-/** Tests of our client that hold at any server: a file adds them, and each kind of server runs them. */
+/** Tests of our client for any server: each file adds some, and every kind of server runs them. */
 export class ClientCases {
   readonly #cases: [name: string, run: (world: World) => Promise<void>][] = [];
 
@@ -169,7 +169,7 @@ export class ClientCases {
     this.#cases.push([name, run]);
   }
 
-  /** The tests at a server, which is started anew for each. */
+  /** The tests with a server, which is restarted for each. */
   *at(server: string, start: () => Promise<World>): Iterable<[string, () => Promise<void>]> {
     for (const [name, run] of this.#cases) {
       yield [`${name} (${server})`, async () => {

@@ -1,4 +1,4 @@
-/** A folder that is made like another: what takes part, what is sent again, what is deleted. */
+/** Synchronizing a folder: selected, sent and deleted files. */
 import { assertEquals, assertRejects } from "@std/assert";
 import type {
   SftpFilterEntry,
@@ -18,7 +18,7 @@ async function plant(folder: string, ...paths: string[]): Promise<void> {
   }
 }
 
-/** What is in a folder, sorted; folders end with a slash, links with an `@`. */
+/** The content of a folder, sorted; folders end with a slash, links with an `@`. */
 async function tree(folder: string, below = ""): Promise<string[]> {
   const found: string[] = [];
   for await (const { name, isDirectory, isSymlink } of Deno.readDir(`${folder}/${below}`)) {
@@ -136,7 +136,7 @@ cases.add(
       assertEquals(await tree(to), ["a/", "a/x", "b/", "b/Y", "b/y"]);
       await Deno.remove(`${to}/b`, { recursive: true });
       await Deno.symlink("../elsewhere", `${to}/b`);
-      await transfer({ delete: true }).catch(() => {}); // to this machine, links are refused
+      await transfer({ delete: true }).catch(() => {}); // on this machine links are refused
       assertEquals(await Deno.readTextFile(`${to}/../elsewhere/precious`), "elsewhere/precious");
     });
   },

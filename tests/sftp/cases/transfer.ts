@@ -25,7 +25,7 @@ async function describe(path: string, prefix = ""): Promise<string[]> {
   return lines.sort();
 }
 
-/** A folder of small and large files, empty ones, deep ones, with modes and times of their own. */
+/** A folder of small, large, empty and deeply nested files with different modes and times. */
 async function plant(path: string): Promise<void> {
   await Deno.mkdir(`${path}/empty`, { recursive: true });
   await Deno.mkdir(`${path}/deep/deeper/deepest`, { recursive: true });
@@ -119,7 +119,7 @@ cases.add("put and get of a folder carry everything in it", async ({ sftp, at, r
   const back = await sftp.get(at("tree"), `${here}/back`, { recursive: true, preserve: true });
   assertEquals({ ...back, seconds: 0 }, { ...there, seconds: 0 });
   assertEquals(await describe(`${here}/back`), await describe(`${here}/from`));
-  // Once more, over what is there.
+  // Once more, over existing files.
   await sftp.put(`${here}/from`, at("tree"), { recursive: true });
   await sftp.get(at("tree"), `${here}/back`, { recursive: true });
   assertEquals((await Array.fromAsync(Deno.readDir(`${here}/back`))).length, 122);
