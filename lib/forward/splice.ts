@@ -1,15 +1,8 @@
 import type { Channel } from "../connection/channel.ts";
 import { closeQuietly } from "../runtime/connections.ts";
+import { firstBuffer, roomFor } from "../runtime/read_buffer.ts";
 import { writeAll } from "../runtime/write_all.ts";
 import { onAbort } from "../waiting.ts";
-
-/**
- * The size of the read buffer. A fast tunnel needs few, large reads, but thousands of short connections
- * need little memory. So it starts small, and grows while reads fill it.
- */
-const FIRST_READ_BYTES = 16 * 1024;
-const MAX_READ_BYTES = 256 * 1024;
-const GROWTH = 4;
 
 const NOTHING = new Uint8Array(0);
 
@@ -68,7 +61,7 @@ export async function splice(
 async function receive(channel: Channel, conn: Deno.Conn, counts: ByteCounts): Promise<void> {
   // Into a buffer from here, so that data that arrives during the wait is copied there directly from its
   // packet.
-  let buffer = new Uint8Array(FIRST_READ_BYTES);
+  let buffer = firstBuffer();
   for (let n; (n = await channel.read(buffer)) !== null;) {
     const bytes = buffer.subarray(0, n);
     const written = await conn.write(bytes);
@@ -86,7 +79,7 @@ async function send(
   counts: ByteCounts,
   early: Uint8Array,
 ): Promise<void> {
-  let buffer = new Uint8Array(FIRST_READ_BYTES);
+  let buffer = firstBuffer();
   let chunk: Uint8Array | null = early;
   while (chunk !== null) {
     // The peer may have stopped reading, but sent data that the other direction must still deliver.
@@ -97,12 +90,6 @@ async function send(
     chunk = n === null ? null : buffer.subarray(0, n);
   }
   await channel.closeWrite();
-}
-
-/** The buffer, or a larger one if the last read filled it. */
-function roomFor(n: number, buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  if (n < buffer.length || n >= MAX_READ_BYTES) return buffer;
-  return new Uint8Array(GROWTH * buffer.length);
 }
 
 function taken(channel: Channel, chunk: Uint8Array): Promise<boolean> {

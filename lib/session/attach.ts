@@ -1,7 +1,7 @@
 import type { Channel } from "../connection/channel.ts";
 import type { ExitStatus } from "../connection/request.ts";
 import { runtime } from "../runtime/runtime.ts";
-import { writeAll } from "../runtime/write_all.ts";
+import { drain } from "../runtime/drain.ts";
 import { InterruptedError } from "../terminal/ask.ts";
 import { rawInput } from "../terminal/raw_input.ts";
 import { onSignals } from "../terminal/signals.ts";
@@ -37,19 +37,11 @@ export async function attachChannel(
   if (hasTerminal) resize(channel);
   const limit = { signal: over.signal };
   await Promise.all([
-    copy(() => channel.readChunk(limit), terminal.stdout),
-    copy(() => channel.readStderrChunk(limit), terminal.stderr),
+    drain((into) => channel.read(into, limit), terminal.stdout),
+    drain((into) => channel.readStderr(into, limit), terminal.stderr),
   ]);
   await channel.recvExitStatus(limit);
   return await channel.exitStatus;
-}
-
-/** Copies to the end of the source. */
-export async function copy(
-  read: () => Promise<Uint8Array | null>,
-  to: { write(bytes: Uint8Array): Promise<number> },
-): Promise<void> {
-  for (let chunk; (chunk = await read()) !== null;) await writeAll(to, chunk);
 }
 
 function resize(channel: Channel): void {

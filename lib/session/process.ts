@@ -5,7 +5,8 @@ import { KILL_GRACE_MS, MAX_OUTPUT } from "../defaults.ts";
 import type { SignalName } from "../wire/numbers.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { type CallOptions, onAbort, onTimeout } from "../waiting.ts";
-import { attachChannel, copy } from "./attach.ts";
+import { drain } from "../runtime/drain.ts";
+import { attachChannel } from "./attach.ts";
 import { Expecter, type ExpectOptions } from "./expect.ts";
 import type { Pattern, PatternMatch } from "./pattern_search.ts";
 import { watchStall } from "./stall.ts";
@@ -103,8 +104,8 @@ export class Process implements AsyncDisposable {
     });
     if (stderr === "null") channel.discard("stderr");
     this.#inherited = Promise.all([
-      stdout === "inherit" && copy(() => channel.readChunk(), runtime.terminal.stdout),
-      stderr === "inherit" && copy(() => channel.readStderrChunk(), runtime.terminal.stderr),
+      stdout === "inherit" && drain((into) => channel.read(into), runtime.terminal.stdout),
+      stderr === "inherit" && drain((into) => channel.readStderr(into), runtime.terminal.stderr),
     ]).then(() => {});
     this.#inherited.catch(() => {});
     this.status = channel.exitStatus;

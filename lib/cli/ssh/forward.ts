@@ -9,7 +9,7 @@ import type { ForwardTarget } from "../../forward/address.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { messageOf } from "../shared/failure.ts";
 import type { Log } from "../shared/log.ts";
-import { drain } from "./pipes.ts";
+import { drain } from "../../runtime/drain.ts";
 import { openStandardOutput } from "./standard_output.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
 

@@ -1,31 +1,8 @@
 import type { Channel } from "../../connection/channel.ts";
 import type { OpenFile } from "../../runtime/files.ts";
-import { writeAll } from "../../runtime/write_all.ts";
 
 /** Bytes of one read: several packets, and more than a pipe holds. */
 const BLOCK_BYTES = 256 * 1024;
-
-/** An output of the process. */
-export interface ByteWriter {
-  write(bytes: Uint8Array): Promise<number>;
-}
-
-/** Copies a source to its end; reads the next block while one is written. */
-export async function drain(
-  from: (into: Uint8Array) => Promise<number | null>,
-  to: ByteWriter,
-): Promise<void> {
-  let block = new Uint8Array(BLOCK_BYTES);
-  let spare = new Uint8Array(BLOCK_BYTES);
-  let reading = from(block);
-  for (let n; (n = await reading) !== null;) {
-    const bytes = block.subarray(0, n);
-    [block, spare] = [spare, block];
-    reading = from(block);
-    reading.catch(() => {}); // awaited above, unless writing fails first
-    await writeAll(to, bytes);
-  }
-}
 
 /** Sends a source, and EOF at its end; reads the next block while one is sent. */
 export async function feed(

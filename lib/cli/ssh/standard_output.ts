@@ -1,5 +1,5 @@
 import { runtime } from "../../runtime/runtime.ts";
-import type { ByteWriter } from "./pipes.ts";
+import type { ByteWriter } from "../../runtime/drain.ts";
 
 const PATH = "/dev/stdout";
 
