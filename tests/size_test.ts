@@ -7,6 +7,20 @@ const ROOT = new URL("../", import.meta.url);
 const ENTRYPOINTS = ["mod.ts", "lib/keys/mod.ts", "lib/server/mod.ts"];
 /** Bytes of generated text; the test fails if the core grows by a tenth. */
 const CORE_LIMIT = 275_000;
+/** Code that is loaded on first use, so that an import does not take longer for it. */
+const LOADED_LATER = [
+  "lib/cli/",
+  "lib/client/configured",
+  "lib/client/shared_client.ts",
+  "lib/config/lookup.ts",
+  "lib/config/directives.ts",
+  "lib/forward/x11_",
+  "lib/keys/krl",
+  "lib/server/",
+  "lib/sftp/remote/",
+  "lib/sftp/server/",
+  "lib/sftp/transfer/",
+];
 
 for (const entrypoint of ENTRYPOINTS) {
   Deno.test(`A bundle of ${entrypoint} has the core once`, async () => {
@@ -32,12 +46,28 @@ Deno.test("The core for runtimes without relaxed SIMD differs in the swizzles on
   assertEquals(different.length > 1000, true, `${different.length} swizzles`);
 });
 
+Deno.test("The import of mod.ts loads nothing that only some programs need", async () => {
+  const loaded = [...await reachable("mod.ts", withoutLater)].map(([path]) => path);
+  assertEquals(loaded.includes("lib/client/connect.ts"), true);
+  assertEquals(loaded.filter((path) => LOADED_LATER.some((room) => path.startsWith(room))), []);
+});
+
+/** The source without what is loaded later, or only for its types. */
+function withoutLater(source: string): string {
+  return source
+    .replaceAll(/\bimport\(\s*"[^"]+"\s*\)/g, "")
+    .replaceAll(/^(?:import|export) type [^;]*;/gm, "");
+}
+
 /** The files that an entrypoint loads, with their texts. */
-async function reachable(entrypoint: string): Promise<Map<string, string>> {
+async function reachable(
+  entrypoint: string,
+  edit = (source: string) => source,
+): Promise<Map<string, string>> {
   const texts = new Map<string, string>([[entrypoint, ""]]);
   // The map grows during the iteration.
   for (const path of texts.keys()) {
-    const text = await Deno.readTextFile(new URL(path, ROOT));
+    const text = edit(await Deno.readTextFile(new URL(path, ROOT)));
     texts.set(path, text);
     if (path.startsWith("wasm/")) continue;
     for (const target of importsOf(path, text)) {

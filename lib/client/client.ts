@@ -15,11 +15,11 @@ import {
 } from "../forward/forwarding.ts";
 import type { HttpClientOptions, HttpInit } from "../forward/http_tunnel.ts";
 import type { RemoteListener } from "../forward/listener.ts";
-import { type DisplayOptions, lendDisplay } from "../forward/x11_lend.ts";
+import type { DisplayOptions } from "../forward/x11_lend.ts";
 import type { TunnelConn } from "../forward/tunnel_conn.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { type HostAddress, hostLabel } from "../known_hosts/host_key_policy.ts";
-import { type ConfiguredForwards, startConfiguredOrExit } from "./configured_forwards.ts";
+import type { ConfiguredForwards } from "./configured_forwards.ts";
 import { Command, type Program, startProcess, startProgram } from "../session/command.ts";
 import { sh, type ShellValue } from "../quote.ts";
 import { ShellCommand } from "../session/shell_command.ts";
@@ -398,7 +398,6 @@ export class Client implements AsyncDisposable {
    * @throws {ConnectError} If no display is configured
    * @throws {RequestDeniedError} If the server refuses; the channel stays open
    */
-  // deno-lint-ignore require-await -- what cannot be done is a rejection
   async forwardX11(
     channel: Channel,
     options: DisplayOptions & WaitOptions = {},
@@ -407,7 +406,8 @@ export class Client implements AsyncDisposable {
     if (this.#current.live.transport.shared) {
       throw new RequestDeniedError("x11-req", `Cannot lend a display: ${NOT_SHARED}`);
     }
-    return lendDisplay(channel, options);
+    const { lendDisplay } = await import("../forward/x11_lend.ts");
+    return await lendDisplay(channel, options);
   }
 
   /**
@@ -612,8 +612,9 @@ export class Client implements AsyncDisposable {
    *
    * @throws {ConnectError} If one cannot start, with ExitOnForwardFailure
    */
-  forwardConfigured(options: TunnelOptions = {}): Promise<ConfiguredForwards> {
-    return startConfiguredOrExit(this, this.settings, options);
+  async forwardConfigured(options: TunnelOptions = {}): Promise<ConfiguredForwards> {
+    const { startConfiguredOrExit } = await import("./configured_forwards.ts");
+    return await startConfiguredOrExit(this, this.settings, options);
   }
 
   /**

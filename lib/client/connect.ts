@@ -32,11 +32,10 @@ import { Transport } from "../transport/transport.ts";
 import { abortable, onAbort } from "../waiting.ts";
 import { checkConnectOptions } from "./checks.ts";
 import { Client, type ClientLogin } from "./client.ts";
-import { type Configured, configured } from "./configured.ts";
+import type { Configured } from "./configured.ts";
 import { type LiveConnection, liveConnection, type Reconnect } from "./current_connection.ts";
 import { followHostKeys } from "./host_key_updates.ts";
 import { checkPort, type ConnectOptions, isProxied, type Jump, parseTarget } from "./options.ts";
-import { sharedClient } from "./shared_client.ts";
 import { plainMessage, reword } from "../error_messages.ts";
 
 const DEFAULT_PORT = 22;
@@ -118,7 +117,7 @@ async function connectAt(
   });
   const signal = asked.signal ? AbortSignal.any([asked.signal, deadline.signal]) : deadline.signal;
   await abortable(requestPermissions(needsOf(asked, host)), signal);
-  const known = await abortable(configured(asked, signal), signal);
+  const known = await abortable(completed(asked, signal), signal);
   deadline.change(known.options.timeout ?? CONNECT_TIMEOUT_MS);
   const login = loginOf(known);
   host = login.host;
@@ -126,7 +125,7 @@ async function connectAt(
   const resilient = asked.resilient ?? false;
   const shared = resilient
     ? null
-    : await sharedClient(login, { ...known.options, timeout: 0, signal }, isAsked);
+    : await sharedClientOf(login, { ...known.options, timeout: 0, signal }, isAsked);
   if (shared !== null) return shared;
   await using hops = new AsyncDisposableStack();
   const lasting = resilient ? await withHops(known, depth, signal, hops) : known;
@@ -137,6 +136,26 @@ async function connectAt(
     ...login,
     ...again && furtherLogins(plan, again, () => keptHops.disposeAsync()),
   });
+}
+
+/** Options completed by the configuration, whose code is loaded only for hosts that it may be about. */
+async function completed(asked: ConnectOptions, signal: AbortSignal): Promise<Configured> {
+  if (asked.hostname === undefined || asked.config === false) {
+    return { options: asked, settings: null };
+  }
+  const { configured } = await import("./configured.ts");
+  return await configured(asked, signal);
+}
+
+/** A control master's connection; null if there is no control path, or no master answers. */
+async function sharedClientOf(
+  login: ClientLogin,
+  options: ConnectOptions,
+  isAsked: boolean,
+): Promise<Client | null> {
+  if ((options.controlPath ?? false) === false) return null;
+  const { sharedClient } = await import("./shared_client.ts");
+  return await sharedClient(login, options, isAsked);
 }
 
 /** The connection after logging in again. */

@@ -1,6 +1,5 @@
 import { algorithmNames } from "../config/algorithm_lists.ts";
 import { KeyFormatError } from "../errors.ts";
-import { RevocationList } from "../keys/krl.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { type HostKeyPolicy, refused } from "../known_hosts/host_key_policy.ts";
 import { runtime } from "../runtime/runtime.ts";
@@ -60,6 +59,7 @@ export function withRules(
  * @throws {KeyFormatError} If it is neither of these
  */
 async function isRevoked(path: string, key: PublicKey): Promise<boolean> {
+  const { RevocationList } = await import("../keys/krl.ts");
   return RevocationList.parse(await runtime.files.readFile(path)).isRevoked(key);
 }
 
