@@ -111,6 +111,7 @@ const MARKS: readonly Mark[] = [
   most("a paused reader holds, of its window", "memory.paused", 1, "x"),
   most("peak RSS with a paused reader", "memory.pausedPeak", 110, "MB"),
   most("peak RSS while bytes flow, as chunks", "memory.peak", 110, "MB"),
+  most("peak RSS while bytes flow, through a stream into a buffer", "memory.peakStream", 110, "MB"),
   most("peak RSS while bytes flow, into a buffer", "memory.peakBuffer", 110, "MB"),
   most("RSS growth while bytes flow", "memory.growth", 32, "MB"),
   least("1,000 channels: total, of one channel's", "channels.share1000", 0.7, "x"),

@@ -1,9 +1,10 @@
 /**
  * Measures memory and CPU time of our client in a separate process; prints one line of JSON.
  *
- *     deno run -A bench/memory_client.ts '<target as JSON>' <bytes> chunks|buffer
+ *     deno run -A bench/memory_client.ts '<target as JSON>' <bytes> chunks|stream|buffer
  */
 import process from "node:process";
+import type { Channel } from "../mod.ts";
 import { login, type Target } from "./lab.ts";
 
 /** The output; memory in bytes of RSS. */
@@ -26,17 +27,37 @@ export interface MemoryFigures {
   readonly cpuSeconds: number;
 }
 
+/** How a reader gets its data: chunks as they come, or in memory of its own, of a stream or of `read()`. */
+type Way = "chunks" | "stream" | "buffer";
+
+const READS: Record<Way, (channel: Channel) => () => Promise<number | null>> = {
+  chunks: (channel) => async () => (await channel.readChunk())?.length ?? null,
+  stream(channel) {
+    const reader = channel.readable.getReader({ mode: "byob" });
+    let memory = new ArrayBuffer(BUFFER_BYTES);
+    return async () => {
+      const { value, done } = await reader.read(new Uint8Array(memory));
+      if (value) memory = value.buffer;
+      return done ? null : value.length;
+    };
+  },
+  buffer(channel) {
+    const buffer = new Uint8Array(BUFFER_BYTES);
+    return () => channel.read(buffer);
+  },
+};
+
+const BUFFER_BYTES = 256 * 1024;
 const POLL_MS = 100;
 const STILL_POLLS = 5;
 
 if (import.meta.main) {
   const [target, bytes, way] = Deno.args;
-  const figures = await measure(JSON.parse(target!) as Target, Number(bytes), way === "buffer");
+  const figures = await measure(JSON.parse(target!) as Target, Number(bytes), way as Way);
   console.log(JSON.stringify(figures));
 }
 
-/** @param own Whether the reader passes its own buffer, or takes the chunks as they arrive */
-async function measure(target: Target, bytes: number, own: boolean): Promise<MemoryFigures> {
+async function measure(target: Target, bytes: number, way: Way): Promise<MemoryFigures> {
   await using host = await login(target);
   const sent = async () => Number(await host.run("sent"));
   const idle = rss();
@@ -59,10 +80,7 @@ async function measure(target: Target, bytes: number, own: boolean): Promise<Mem
   await using bulk = await host.command(`source ${bytes}`).spawn();
   let received = 0;
   let quarter = 0;
-  const buffer = new Uint8Array(256 * 1024);
-  const next = own
-    ? () => bulk.channel.read(buffer)
-    : async () => (await bulk.channel.readChunk())?.length ?? null;
+  const next = READS[way](bulk.channel);
   for (let n; (n = await next()) !== null;) {
     received += n;
     if (quarter === 0 && received >= bytes / 4) quarter = rss();

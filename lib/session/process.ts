@@ -132,7 +132,8 @@ export class Process implements AsyncDisposable {
   }
 
   /**
-   * The command's standard output.
+   * The command's standard output, a byte stream. Each chunk of a default reader is new memory, of which
+   * the engine may keep 64 MB before it is collected; a BYOB reader reuses its own.
    *
    * @throws {TypeError} If it is inherited
    */
