@@ -487,7 +487,8 @@ Deno.test("account files are opened for reading", async () => {
 });
 
 Deno.test({
-  name: "without a jail a path with a missing last step is resolved, but no other step may be missing",
+  name:
+    "without a jail a path with a missing last step is resolved, but no other step may be missing",
   ignore,
   fn: async () => {
     await using w = await world((root) => filesOf(new UnrestrictedTree(root), root));

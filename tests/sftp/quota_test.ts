@@ -372,38 +372,45 @@ Deno.test(
   },
 );
 
-Deno.test({ name: "an uncountable folder counts as full, until it can be counted", ignore }, async () => {
-  using time = new FakeTime();
-  let known = false;
-  await using w = await world({
-    bytes: 1000,
-    count: () => known ? Promise.resolve({ bytes: 0, files: 0 }) : Promise.reject(new Error("No")),
-  }, (root) => Deno.mkdir(`${root}/folder`));
-  const reason = "Cannot count what the folder holds for its quota";
-  await exceeded(() => w.put("/a", 1), reason);
-  await w.backend.setStat("/folder", { mode: 0o700 });
-  await w.backend.rmdir("/folder");
-  const { blocks, freeBlocks } = await w.backend.statVfs("/");
-  assertEquals([blocks, freeBlocks], [1, 0]);
-  known = true;
-  await exceeded(() => w.put("/a", 1), reason);
-  time.skip(60_001);
-  await exceeded(() => w.put("/a", 1), reason);
-  await w.put("/a", 1);
-});
+Deno.test(
+  { name: "an uncountable folder counts as full, until it can be counted", ignore },
+  async () => {
+    using time = new FakeTime();
+    let known = false;
+    await using w = await world({
+      bytes: 1000,
+      count: () =>
+        known ? Promise.resolve({ bytes: 0, files: 0 }) : Promise.reject(new Error("No")),
+    }, (root) => Deno.mkdir(`${root}/folder`));
+    const reason = "Cannot count what the folder holds for its quota";
+    await exceeded(() => w.put("/a", 1), reason);
+    await w.backend.setStat("/folder", { mode: 0o700 });
+    await w.backend.rmdir("/folder");
+    const { blocks, freeBlocks } = await w.backend.statVfs("/");
+    assertEquals([blocks, freeBlocks], [1, 0]);
+    known = true;
+    await exceeded(() => w.put("/a", 1), reason);
+    time.skip(60_001);
+    await exceeded(() => w.put("/a", 1), reason);
+    await w.put("/a", 1);
+  },
+);
 
-Deno.test({ name: "df reports the quota's free space, by path and by handle", ignore }, async () => {
-  await using w = await world({ bytes: 1024 * 100, files: 10 });
-  await w.put("/a", 1024 * 30 + 1);
-  const a = await w.open("/a");
-  const byPath = await w.backend.statVfs("/a");
-  for (const told of [byPath, WITHOUT_DESCRIPTORS ? byPath : await a.statVfs!()]) {
-    const { fragmentSize, blocks, freeBlocks, availableBlocks, files, freeFiles } = told;
-    assertEquals([fragmentSize, blocks, freeBlocks, availableBlocks], [1024, 100, 69, 69]);
-    assertEquals([files, freeFiles], [10, 9]);
-  }
-  await a.close();
-});
+Deno.test(
+  { name: "df reports the quota's free space, by path and by handle", ignore },
+  async () => {
+    await using w = await world({ bytes: 1024 * 100, files: 10 });
+    await w.put("/a", 1024 * 30 + 1);
+    const a = await w.open("/a");
+    const byPath = await w.backend.statVfs("/a");
+    for (const told of [byPath, WITHOUT_DESCRIPTORS ? byPath : await a.statVfs!()]) {
+      const { fragmentSize, blocks, freeBlocks, availableBlocks, files, freeFiles } = told;
+      assertEquals([fragmentSize, blocks, freeBlocks, availableBlocks], [1024, 100, 69, 69]);
+      assertEquals([files, freeFiles], [10, 9]);
+    }
+    await a.close();
+  },
+);
 
 Deno.test(
   { name: "df reports the disk's free space if that is less", ignore },
