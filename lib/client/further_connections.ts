@@ -54,9 +54,7 @@ export class FurtherConnections {
   #connect(at: number): Promise<FurtherClient> {
     const connecting = this.#logins.again(this.#over.signal);
     // A connection that fails or ends is reopened when it is next needed.
-    const forget = () => {
-      if (this.#clients[at] === connecting) this.#clients[at] = null;
-    };
+    const forget = () => void (this.#clients[at] = null);
     connecting.then((client) => client.closed).catch(() => {}).then(forget);
     return connecting;
   }
@@ -64,8 +62,7 @@ export class FurtherConnections {
   /** Closes all of them and cancels those that are being opened. */
   async close(): Promise<void> {
     this.#over.abort(new ClosedError("The client is closed"));
-    const all = this.#clients.splice(0);
-    await Promise.all(all.map(async (connecting) => {
+    await Promise.all(this.#clients.map(async (connecting) => {
       const client = await connecting?.catch(() => null);
       await client?.close();
     }));
