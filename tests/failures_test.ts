@@ -131,14 +131,14 @@ const FAILURES: readonly Failure[] = [
     kind: "HostKeyError, `host-key`",
     said: "Host key of db1 refused (ssh-ed25519 SHA256:…): it differs from the one in " +
       "~/other_hosts line 1. Somebody may be intercepting the connection; if the host " +
-      "was set up anew, remove that line",
+      "was reinstalled, remove that line",
   },
   {
     what: "The host has another key than the one in `hostKeys`",
     cause: () => connect(wayTo({}, { hostKeys: key.publicKey })),
     kind: "HostKeyError, `host-key`",
-    said: "Host key of db1 refused (ssh-ed25519 SHA256:…): it is not the one that was " +
-      "given: if the host was set up anew, give its new key or fingerprint",
+    said: "Host key of db1 refused (ssh-ed25519 SHA256:…): it differs from the given " +
+      "one: if the host was reinstalled, give its new key or fingerprint",
   },
   {
     what: "A wrong password",

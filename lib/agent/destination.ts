@@ -91,7 +91,7 @@ export function decodeDestinations(contents: Uint8Array): KeyDestination[] {
     if (destinations.length === MAX_DESTINATIONS) throw new ProtocolError("Too many destinations");
     destinations.push(decodeDestination(new Reader(reader.string())));
   }
-  if (destinations.length === 0) throw new ProtocolError("A bound key has no destination");
+  if (destinations.length === 0) throw new ProtocolError("The key has no permitted destination");
   return destinations;
 }
 
@@ -101,10 +101,10 @@ function decodeDestination(reader: Reader): KeyDestination {
   refuseMore(reader.string());
   reader.end();
   if (from.user !== "" || (from.hostname === "") !== (from.count === 0)) {
-    throw new ProtocolError("A destination does not say where it starts");
+    throw new ProtocolError("The start of a destination is incomplete");
   }
   if (to.hostname === "" || to.count === 0) {
-    throw new ProtocolError("A destination does not say where it leads");
+    throw new ProtocolError("The host of a destination is incomplete");
   }
   const { user, host } = to;
   return {
@@ -144,5 +144,5 @@ function readKey(blob: Uint8Array): PublicKey[] {
 }
 
 function refuseMore(extension: Uint8Array): void {
-  if (extension.length > 0) throw new ProtocolError("A destination says what is not known here");
+  if (extension.length > 0) throw new ProtocolError("A destination has an unknown extension");
 }

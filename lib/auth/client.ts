@@ -178,7 +178,7 @@ class ClientConversation {
       );
     }
     if (!this.#letIn) this.#link.send(message);
-    if (await this.isLetIn()) throw new AuthError("The server wants no credential");
+    if (await this.isLetIn()) throw new AuthError("The server does not require a credential");
     return await this.#answer();
   }
 

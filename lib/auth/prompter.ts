@@ -27,7 +27,7 @@ export class Prompter {
     }
     if (prompts.length > MAX_PROMPTS) {
       return Promise.reject(
-        new RangeError(`Cannot ask more than ${MAX_PROMPTS} questions at once`),
+        new RangeError(`Cannot ask more than ${MAX_PROMPTS} prompts in one challenge`),
       );
     }
     this.#phase = "asking";

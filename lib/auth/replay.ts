@@ -45,7 +45,7 @@ export function recording(method: AuthMethod): Recording {
           answer = await say(dialog);
         }
         if (answer !== null && answer[0] !== MSG.USERAUTH_60) return answer;
-        throw new AuthError("The server asks for more than on the first connection");
+        throw new AuthError("The server requests more answers than on the first connection");
       },
     }),
   };

@@ -286,7 +286,7 @@ function check(asked: ConnectOptions, depth: number): void {
   }
   if (asked.controlPath && asked.resilient) {
     throw new TypeError(
-      "A control master's connection is not ours to make again: give no controlPath",
+      "The connection of a control master cannot be resilient: omit controlPath",
     );
   }
   if (!runtime.hasFiles) checkNeedsNoFile(asked);

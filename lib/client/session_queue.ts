@@ -130,7 +130,7 @@ export class SessionQueue {
   #full(): ChannelOpenError {
     return new ChannelOpenError(
       this.#refusal?.reason ?? OPEN_FAILURE.RESOURCE_SHORTAGE,
-      `The server allows ${this.#limit} sessions at once on a connection (MaxSessions), and none of them ` +
+      `The server allows ${this.#limit} parallel sessions on a connection (MaxSessions), and none of them ` +
         `has ended for ${SESSION_QUEUE_MS / 1000} seconds: close one, or open another connection`,
       { cause: this.#refusal },
     );

@@ -155,5 +155,5 @@ export class Bindings {
 function chosenPort(reply: Uint8Array): number {
   const { port } = BoundPort.decode(reply);
   if (port >= 1 && port <= 65535) return port;
-  throw new ProtocolError(`The server says that it listens on port ${port}`);
+  throw new ProtocolError(`The server sent an invalid port: ${port}`);
 }

@@ -100,7 +100,7 @@ export function certificateProblem(
   if (!authorities.some((trusted) => trusted.equals(authority))) {
     return new CertificateError(
       "authority",
-      `Certificate is signed by ${authority.fingerprint()}, which is no trusted authority for it`,
+      `Certificate is signed by ${authority.fingerprint()}, which is not a trusted authority for it`,
     );
   }
   if (revoked !== undefined && revoked(certificate) !== false) {
@@ -274,7 +274,7 @@ function secondsOf(date: Date | undefined, otherwise: bigint): bigint {
  */
 export function withCertificate(key: Signer, certificate: PublicKey): Signer {
   if (certificate.certificate === null) {
-    throw new TypeError(`A key of type "${certificate.type}" is no certificate`);
+    throw new TypeError(`A key of type "${certificate.type}" is not a certificate`);
   }
   if (!certificate.certificate.publicKey.equals(key.publicKey)) {
     throw new TypeError("The certificate is not one of this key");

@@ -24,7 +24,7 @@ export class DerReader {
   /** The contents of the next element, which must have the tag. */
   element(tag: number): Uint8Array {
     if (this.#byte() !== tag) {
-      throw new KeyFormatError(`DER has no element ${tag} where it must be`);
+      throw new KeyFormatError(`DER lacks an element ${tag}`);
     }
     const length = this.#length();
     const start = this.#offset;

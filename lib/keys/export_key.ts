@@ -90,7 +90,7 @@ function toPkcs8({ secret }: OpenedKey, options: ExportOptions): string {
 
 function toPem({ secret }: OpenedKey, options: ExportOptions): string {
   const { passphrase, cipher = "aes128-cbc" } = options;
-  if (options.rounds !== undefined) throw new TypeError('The format "pem" has no rounds');
+  if (options.rounds !== undefined) throw new TypeError('The format "pem" does not support rounds');
   const chosen = pemCipher(cipher);
   const { label, bytes } = encodeTraditional(privateNumbers(secret));
   if (passphrase === undefined) return armored(label, bytes);
@@ -101,8 +101,10 @@ function toPem({ secret }: OpenedKey, options: ExportOptions): string {
 
 function toPpk(key: OpenedKey, options: ExportOptions): string {
   const { passphrase, cipher = "aes256-cbc", ppkVersion: version = 3 } = options;
-  if (cipher !== "aes256-cbc") throw new TypeError(`PPK has no cipher "${cipher}"`);
-  if (version !== 2 && version !== 3) throw new TypeError(`PPK has no version ${version}`);
+  if (cipher !== "aes256-cbc") throw new TypeError(`PPK does not support the cipher "${cipher}"`);
+  if (version !== 2 && version !== 3) {
+    throw new TypeError(`PPK does not support the version ${version}`);
+  }
   const most = Math.floor(ARGON2_MAX_WORK_KIB / PPK_KDF.memory);
   const passes = roundsOf(options, PPK_KDF.passes, most);
   const kdf = { ...PPK_KDF, passes };
@@ -111,7 +113,7 @@ function toPpk(key: OpenedKey, options: ExportOptions): string {
 
 function pemCipher(name: string): PemCipher {
   const cipher = PEM_CIPHERS.find((candidate) => candidate.name === name);
-  if (cipher === undefined) throw new TypeError(`PEM has no cipher "${name}"`);
+  if (cipher === undefined) throw new TypeError(`PEM does not support the cipher "${name}"`);
   return cipher;
 }
 
@@ -126,7 +128,7 @@ function known<T>(find: () => T, name: string): T {
     return find();
   } catch (cause) {
     if (!(cause instanceof KeyFormatError)) throw cause;
-    throw new TypeError(`OpenSSH's format has no cipher "${name}"`, { cause });
+    throw new TypeError(`OpenSSH's format does not support the cipher "${name}"`, { cause });
   }
 }
 

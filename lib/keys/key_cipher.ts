@@ -104,7 +104,7 @@ function withKey<T>(
   }
   if (rounds === 0 || rounds > MAX_BCRYPT_ROUNDS) {
     throw new KeyFormatError(
-      `Private key asks for ${rounds} bcrypt rounds: 1 to ${MAX_BCRYPT_ROUNDS} are accepted`,
+      `Private key requests ${rounds} bcrypt rounds: 1 to ${MAX_BCRYPT_ROUNDS} are accepted`,
     );
   }
   const derived = wiping(

@@ -269,7 +269,7 @@ function merged(file: KrlFile, more: Revocations): KrlFile {
     const [, hash, base64] = /^(SHA1|SHA256):([A-Za-z0-9+/]+)$/.exec(fingerprint) ?? [];
     const bytes = base64 && decodeBase64(base64.padEnd(Math.ceil(base64.length / 4) * 4, "="));
     if (!bytes || bytes.length !== (hash === "SHA1" ? 20 : 32)) {
-      throw new TypeError(`"${printable(fingerprint, 64)}" is no fingerprint`);
+      throw new TypeError(`"${printable(fingerprint, 64)}" is not a fingerprint`);
     }
     (hash === "SHA1" ? sha1 : sha256).add(encodeHex(bytes));
   }

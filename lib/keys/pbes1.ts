@@ -41,7 +41,7 @@ export function oldScheme(oid: string, parameters: DerReader): (passphrase: stri
   parameters.end();
   if (iterations === 0 || iterations > MAX_ITERATIONS || salt.length === 0) {
     throw new KeyFormatError(
-      `Private key asks for ${iterations} iterations: 1 to ${MAX_ITERATIONS} are accepted`,
+      `Private key requests ${iterations} iterations: 1 to ${MAX_ITERATIONS} are accepted`,
     );
   }
   return (passphrase) => scheme(passphrase, salt, iterations);

@@ -134,7 +134,7 @@ function pbkdf2Of(parameters: DerReader, cipher: PemCipher): KeyDerivation {
   }
   if (iterations === 0 || iterations > MAX_PBKDF2_ITERATIONS) {
     throw new KeyFormatError(
-      `Private key asks for ${iterations} iterations: 1 to ${MAX_PBKDF2_ITERATIONS} are accepted`,
+      `Private key requests ${iterations} iterations: 1 to ${MAX_PBKDF2_ITERATIONS} are accepted`,
     );
   }
   return (secret, length) => pbkdf2(hash, secret, salt, iterations, length);
@@ -149,7 +149,7 @@ function scryptOf(parameters: DerReader, cipher: PemCipher): KeyDerivation {
   const isPowerOfTwo = n > 1 && (n & (n - 1)) === 0;
   if (!isPowerOfTwo || r === 0 || p === 0) throw new KeyFormatError("scrypt has impossible costs");
   if (128 * n * r > MAX_SCRYPT_BYTES || n * r * p > MAX_SCRYPT_WORK) {
-    throw new KeyFormatError(`Private key asks for too much work: scrypt with ${n}, ${r}, ${p}`);
+    throw new KeyFormatError(`Private key requests too much work: scrypt with ${n}, ${r}, ${p}`);
   }
   return (secret, length) => scrypt(secret, salt, { n, r, p }, length);
 }

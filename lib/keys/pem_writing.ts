@@ -37,7 +37,7 @@ export function encodeTraditional(key: PrivateNumbers): { label: string; bytes: 
     case "ecdsa":
       return { label: "EC PRIVATE KEY", bytes: concat(sec1(key, { named: true })) };
     case "ed25519":
-      throw new TypeError('An Ed25519 key has no format of its own: export it as "pkcs8"');
+      throw new TypeError('An Ed25519 key has no separate PEM format: export it as "pkcs8"');
   }
 }
 

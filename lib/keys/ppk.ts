@@ -147,7 +147,7 @@ function hashed(derive: () => Uint8Array): Uint8Array {
     return derive();
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
-    throw new KeyFormatError(`Private key asks for too much: ${plainMessage(cause)}`, { cause });
+    throw new KeyFormatError(`Private key requests too much: ${plainMessage(cause)}`, { cause });
   }
 }
 

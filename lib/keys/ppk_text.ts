@@ -114,28 +114,30 @@ class Lines {
   first(): [name: string, value: string] {
     const line = this.#next();
     const colon = line.indexOf(": ");
-    if (colon < 0) throw new KeyFormatError("Private key has no type");
+    if (colon < 0) throw new KeyFormatError("Private key lacks its type");
     return [line.slice(0, colon), line.slice(colon + 2)];
   }
 
   field(name: string): string {
     const line = this.#next();
     if (!line.startsWith(`${name}: `)) {
-      throw new KeyFormatError(`Private key has no "${name}" where it must be`);
+      throw new KeyFormatError(`Private key lacks "${name}"`);
     }
     return line.slice(name.length + 2);
   }
 
   number(name: string): number {
     const value = this.field(name);
-    if (!/^\d{1,9}$/.test(value)) throw new KeyFormatError(`Private key has no number "${name}"`);
+    if (!/^\d{1,9}$/.test(value)) {
+      throw new KeyFormatError(`Private key has an invalid number "${name}"`);
+    }
     return Number(value);
   }
 
   hex(name: string): Uint8Array {
     const value = this.field(name);
     if (!/^(?:[0-9a-f]{2}){1,1024}$/i.test(value)) {
-      throw new KeyFormatError(`Private key has no hex digits in "${name}"`);
+      throw new KeyFormatError(`Private key has invalid hex digits in "${name}"`);
     }
     return decodeHex(value);
   }

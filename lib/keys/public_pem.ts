@@ -61,7 +61,7 @@ function encodeSpki(key: PublicKey): Der {
       return sequence(algorithm, bitString(reader.string()));
     }
     default:
-      throw new TypeError(`A key of type "${type}" has no form in PEM`);
+      throw new TypeError(`PEM does not support keys of type "${type}"`);
   }
 }
 

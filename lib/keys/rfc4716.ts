@@ -21,7 +21,7 @@ export function decodeRfc4716(text: string): { blob: Uint8Array; comment: string
   const lines = text.split(/\r\n|\r|\n/).map((line) => line.trimEnd());
   const begin = lines.indexOf(RFC4716_BEGIN);
   const end = lines.indexOf(END, begin);
-  if (begin < 0 || end < 0) throw new KeyFormatError("Public key has no BEGIN or no END line");
+  if (begin < 0 || end < 0) throw new KeyFormatError("Public key lacks a BEGIN or END line");
   let comment = "";
   let at = begin + 1;
   while (at < end && lines[at]!.includes(":")) {

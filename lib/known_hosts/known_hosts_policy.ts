@@ -220,7 +220,7 @@ function combine(verdicts: readonly PlaceVerdict[]): Judgement {
   const changed = first("changed");
   if (changed) {
     const because = `it differs from the one in ${lineOf(changed)}. Somebody may be intercepting ` +
-      "the connection; if the host was set up anew, remove that line";
+      "the connection; if the host was reinstalled, remove that line";
     return { verdict: "changed", because, ...(problem && { problem }) };
   }
   const places = new Set(verdicts.map(({ place }) => `${place}`));

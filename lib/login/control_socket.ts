@@ -140,7 +140,7 @@ export class ControlSocket implements Disposable {
     const answer = await withLimits(hello, { timeout: CONTROL_HELLO_MS, late });
     // Extensions follow, which are ignored.
     const [type, version] = this.#decode(() => [answer.u32(), answer.u32()]);
-    if (type !== CONTROL.HELLO) throw this.#error("is no control master's");
+    if (type !== CONTROL.HELLO) throw this.#error("is not of a control master");
     if (version !== CONTROL_VERSION) {
       throw this.#error(`speaks version ${version} instead of ${CONTROL_VERSION}`);
     }
@@ -157,10 +157,10 @@ export class ControlSocket implements Disposable {
       return await this.#receive();
     });
     const [type, about] = this.#decode(() => [answer.u32(), answer.u32()]);
-    if (about !== request) throw this.#error("answers what was not asked");
+    if (about !== request) throw this.#error("answers another request");
     if (type === wanted) return answer;
     if (type !== CONTROL.PERMISSION_DENIED && type !== CONTROL.FAILURE) {
-      throw this.#error("answers what is unknown");
+      throw this.#error("sends an unknown answer");
     }
     const why = printable(this.#decode(() => answer.text()), 256);
     throw this.#error(`refuses "${what}": ${why}`);

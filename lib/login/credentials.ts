@@ -141,6 +141,6 @@ async function secret(ask: Ask, prompt: string, echo = false): Promise<string> {
 
 function refuseIfCompromised({ isCompromised }: CredentialContext): void {
   if (isCompromised()) {
-    throw new AuthError("Passwords are disabled, since the host key is not the known one");
+    throw new AuthError("Passwords are disabled, because the host key differs from the known one");
   }
 }

@@ -72,7 +72,7 @@ export function hostKeyPolicy(given: HostKeys): HostKeyPolicy {
         "changed",
         host,
         key,
-        "it is not the one that was given: if the host was set up anew, give its new key or fingerprint",
+        "it differs from the given one: if the host was reinstalled, give its new key or fingerprint",
       );
     },
     knownTypes: () => [...new Set(types)],

@@ -114,7 +114,9 @@ function addressOf(name: string, family: HostSettings["AddressFamily"]): string 
   const wanted = { any: /^IPv/, inet: /^IPv4$/, inet6: /^IPv6$/ }[family ?? "any"];
   const found = runtime.net.networkInterfaces()
     .find((each) => each.name === name && wanted.test(each.family));
-  if (found === undefined) throw new ConfigError([`BindInterface: "${name}" has no such address`]);
+  if (found === undefined) {
+    throw new ConfigError([`BindInterface: "${name}" has no address of this family`]);
+  }
   return found.address;
 }
 

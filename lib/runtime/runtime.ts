@@ -20,7 +20,7 @@ const MISSING: Readonly<Record<keyof RuntimeParts, readonly [what: string, todo:
     'give "user", "auth" and "hostKeys" in the options, and no path that begins with "~"',
   ],
   process: ["Processes are not available", "the command line tools need them"],
-  programs: ["Programs cannot be started", "use options that need none"],
+  programs: ["Programs cannot be started", "use options that do not need them"],
   terminal: ["There is no terminal", "answer questions with functions in the options"],
 };
 

@@ -274,7 +274,7 @@ class Server implements SshServer {
     const untold = this.#penalties.untold(address);
     if (untold !== null) {
       const text = `Connections from ${address} are refused for ${Math.ceil(untold / 1000)} s, ` +
-        "since its logins failed";
+        "because its logins failed";
       tell(this.#options.onError, new ConnectError(text), remoteAddr);
     }
     return true;

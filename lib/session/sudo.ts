@@ -65,7 +65,7 @@ export function sudoStart(
 /** Set by the shell that sudo runs, because sudo does not pass variables on. */
 function exported([name, value]: [string, string]): string {
   if (/^[A-Za-z_]\w*$/.test(name)) return `export ${name}=${quote(value)}`;
-  throw new TypeError(`Cannot set the variable ${JSON.stringify(name)}: that is no name of one`);
+  throw new TypeError(`Cannot set the variable ${JSON.stringify(name)}: not a valid name`);
 }
 
 /** Answers sudo's prompts until it runs the command. */
@@ -103,7 +103,7 @@ async function send(channel: Channel, secret: string, options: CallOptions): Pro
 
 function refusedPassword(offered: string | null): SudoError {
   const message = offered === null
-    ? "sudo on the server asks for a password, and none was given: give the option password"
+    ? "sudo on the server asks for a password: give the option password"
     : "sudo on the server did not accept the password";
   return new SudoError("password", message);
 }

@@ -173,6 +173,6 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
 
   /** Limits the answers that are held for a peer that sends requests but does not read. */
   #overflow(): void {
-    this.#failed(new ProtocolError("The peer does not read the answers to what it asks"));
+    this.#failed(new ProtocolError("The peer does not read the answers to its requests"));
   }
 }

@@ -77,7 +77,7 @@ export class Reader {
   mpint(): Uint8Array {
     const value = this.string();
     // Zero has no first byte, and `undefined` is never greater.
-    if (value[0]! >= 0x80) throw new ProtocolError("Negative number where none is allowed");
+    if (value[0]! >= 0x80) throw new ProtocolError("Negative number where not allowed");
     return withoutLeadingZeros(value);
   }
 

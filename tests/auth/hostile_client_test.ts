@@ -446,7 +446,7 @@ Deno.test("a policy cannot ask in parallel, too much, or after its attempt", asy
   await late();
   assertEquals(errors, [
     "Cannot ask: the attempt waits for answers already",
-    "Cannot ask more than 64 questions at once",
+    "Cannot ask more than 64 prompts in one challenge",
     "Cannot ask: the attempt is over",
   ]);
 });

@@ -44,7 +44,7 @@ Deno.test("answers are repeated, as many as the server asks for", async () => {
   assertEquals(await again.authenticate(sooner), SUCCESS);
   assertEquals(sooner.sent.length, 2);
   const more = dialogWith([question, question, question]);
-  await assertRejects(() => again.authenticate(more), AuthError, "asks for more");
+  await assertRejects(() => again.authenticate(more), AuthError, "requests more answers");
 });
 
 Deno.test("a method without answers is used unchanged", () => {

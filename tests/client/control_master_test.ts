@@ -99,7 +99,7 @@ for (
       "speaks version 5 instead of 4",
       (end) => end.send(control(CONTROL.HELLO, 5)),
     ],
-    ["says no hello", "is no control master's", (end) => end.send(control(CONTROL.FAILED, 4))],
+    ["says no hello", "is not of a control master", (end) => end.send(control(CONTROL.FAILED, 4))],
     [
       "sends a length of 2^32-1",
       "a length out of range",
@@ -119,12 +119,12 @@ for (
     ],
     [
       "answers another request",
-      "answers what was not asked",
+      "answers another request",
       (end) => ask(end, (request) => control(CONTROL.PROXIED, request + 1)),
     ],
     [
       "answers an unknown type",
-      "answers what is unknown",
+      "sends an unknown answer",
       (end) => ask(end, (request) => control(0x80000042, request)),
     ],
     ["closes instead of an answer", "was closed by the master", (end) => ask(end, () => NO_BYTES)],

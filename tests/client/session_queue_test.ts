@@ -17,7 +17,7 @@ function limited(limit: number) {
   });
 }
 
-Deno.test("30 parallel commands all run on a server of 10 sessions", async () => {
+Deno.test("30 parallel commands all run on a server of 10 parallel sessions", async () => {
   await using pair = await limited(10);
   const ran = Array.from({ length: 30 }, (_, i) => pair.host.run(`${i}`));
   assertEquals(await Promise.all(ran), Array.from({ length: 30 }, (_, i) => `${i}`));
@@ -126,7 +126,7 @@ Deno.test("the error of a session queued too long tells how many the server allo
   for (let i = 0; i < 3; i++) await server.queue.open();
   const error = await time.settle(server.queue.open().catch((error) => error));
   assert(error instanceof ChannelOpenError, String(error));
-  assertStringIncludes(error.message, "3 sessions");
+  assertStringIncludes(error.message, "3 parallel sessions");
   assertEquals(server.asked, 4);
 });
 

@@ -136,7 +136,7 @@ Deno.test("the server refuses invalid requests and those without a matching grou
     [0, 0, 0],
   ];
   for (const wish of senseless) {
-    await assertRejects(() => granted(...wish), ProtocolError, "which we do not have");
+    await assertRejects(() => granted(...wish), ProtocolError, "which is not available");
   }
 });
 

@@ -130,7 +130,7 @@ await peerTest(
     await using page = await openPage(url);
     await page.resize(720, 400);
     await logIn(page, server, `SHA256:${"A".repeat(43)}`);
-    await page.shown("output", /^Host key .* changed|it is not the one that was given/);
+    await page.shown("output", /^Host key .* changed|it differs from the given one/);
     await logIn(page, server, fingerprint);
     await page.shown(".xterm-rows", /[#$]$/);
     await page.type("echo $((6 * 7)) in the browser\r");

@@ -263,7 +263,7 @@ Deno.test("an RSA certificate's signature must have the negotiated hash", async 
 Deno.test("withCertificate refuses a certificate of another key, and a key", async () => {
   const certificate = await issueCertificate(authority, ecdsa.publicKey, ANN);
   assertThrows(() => withCertificate(key, certificate), TypeError, "not one of this key");
-  assertThrows(() => withCertificate(key, key.publicKey), TypeError, "is no certificate");
+  assertThrows(() => withCertificate(key, key.publicKey), TypeError, "is not a certificate");
 });
 
 Deno.test("issueCertificate refuses invalid options", async () => {

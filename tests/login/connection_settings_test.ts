@@ -94,7 +94,7 @@ Deno.test("BindInterface selects an address of the interface in the configured f
     assertEquals(await local("eth0\nBindAddress 192.0.2.9"), "192.0.2.9");
     for (const text of ["eth1", "lo\nAddressFamily inet6"]) {
       const settings = await lookup(`BindInterface ${text}`);
-      assertThrows(() => configuredTcp(settings), ConfigError, "has no such address");
+      assertThrows(() => configuredTcp(settings), ConfigError, "has no address of this family");
     }
   } finally {
     denoNet.networkInterfaces = networkInterfaces;

@@ -166,7 +166,7 @@ Deno.test("No password is prompted for, or sent, if the host key has changed", a
     await assertRejects(
       () => method.authenticate(dialog),
       AuthError,
-      "Passwords are disabled, since the host key is not the known one",
+      "Passwords are disabled, because the host key differs from the known one",
     );
     assert(dialog.sent.length <= 1);
   }

@@ -48,7 +48,7 @@ for (const [what, keys, types] of given) {
     assertEquals(await refusal(policy, key), null);
     const error = await refusal(policy, (await generateKey()).publicKey);
     assertEquals(error?.reason, "changed");
-    assert(error!.message.includes("it is not the one that was given"));
+    assert(error!.message.includes("it differs from the given one"));
     assertEquals(await policy.knownTypes!(host), types);
   });
 }

@@ -412,7 +412,7 @@ Deno.test("Penalties are on by default, and a refusal is reported once", async (
     assertEquals(told.length, penalties === false ? 0 : 1, told.join());
     if (penalties !== false) {
       const text =
-        /^ConnectError: Connections from 192\.0\.2\.1 are refused for \d+ s, since its logins failed \[connect\]$/;
+        /^ConnectError: Connections from 192\.0\.2\.1 are refused for \d+ s, because its logins failed \[connect\]$/;
       assert(text.test(told[0]!), told[0]);
     }
   }

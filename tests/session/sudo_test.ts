@@ -116,8 +116,8 @@ Deno.test("A wrong password is sent once, and a function is called for another",
   };
   assertMatch(await wrong("guess"), /did not accept the password$/);
   assertMatch(await wrong(() => "guess"), /did not accept the password$/);
-  assertMatch(await wrong(undefined), /none was given: give the option password$/);
-  assertMatch(await wrong(() => null), /none was given/);
+  assertMatch(await wrong(undefined), /asks for a password: give the option password$/);
+  assertMatch(await wrong(() => null), /asks for a password: give/);
   assertMatch(
     await wrong((attempt) => `guess ${attempt}`),
     /sudo: 3 incorrect password attempts"$/,

@@ -409,7 +409,7 @@ Deno.test("a session gives way, and nothing takes its place", async () => {
   remote.asked[0]!.resolve(late);
   await turn();
   assertEquals(late.log, ["close session"]);
-  assertEquals(notes[1], "A channel gives way to another session");
+  assertEquals(notes[1], "A channel was closed to make room for another session");
   assertEquals([further.for(SMALL), remote.asked.length], [[], 1]);
   assertEquals(remote.channels.closing.size, 0);
 
@@ -441,7 +441,7 @@ Deno.test("sessions that are open at the end are closed, and those that open lat
   await turn();
   assertEquals([open.log, late.log], [["close session"], ["close session"]]);
   assertEquals([remote.channels.closing.size, remote.asked.length], [0, 3]);
-  assertEquals(notes.slice(1), ["A channel gives way to another session"]);
+  assertEquals(notes.slice(1), ["A channel was closed to make room for another session"]);
 });
 
 Deno.test("a listener of notes that throws does not fail the transfer", async () => {

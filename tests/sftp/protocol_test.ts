@@ -332,7 +332,7 @@ Deno.test("a name that is not UTF-8 is valid only on servers", () => {
     "it has a control character in it",
   ]);
   assertEquals(nameProblem("\u00a0", "server"), null);
-  assertEquals(nameProblem("aux", "windows"), "Windows has no such names");
+  assertEquals(nameProblem("aux", "windows"), "not a valid name on Windows");
 });
 
 Deno.test("the flags of an OPEN match the options", () => {

@@ -345,7 +345,7 @@ Deno.test("a channel is closed for another session, and the file is complete", a
     options: { channels: 3 },
     meanwhile: (path) => path.giveWay(),
   });
-  assertEquals(notes[1], "A channel gives way to another session");
+  assertEquals(notes[1], "A channel was closed to make room for another session");
 });
 
 Deno.test("losing only an additional channel does not fail the put", async () => {

@@ -74,7 +74,7 @@ Deno.test("The unsent bytes are limited, whether sent directly or queued before"
     assert(end.failures[0] instanceof ProtocolError, `${held}`);
     assertEquals(
       plainMessage(end.failures[0]),
-      "The peer does not read the answers to what it asks",
+      "The peer does not read the answers to its requests",
     );
   }
 });

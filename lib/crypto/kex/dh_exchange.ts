@@ -66,7 +66,7 @@ function chosen({ min, preferred, max }: Wish, largest: number): number {
   const sizes = dhGroupSizes(Math.max(min, DH_GEX_GRANTED_BITS), Math.min(max, largest));
   const size = sizes.find((bits) => bits >= preferred) ?? sizes.at(-1);
   if (min > preferred || preferred > max || size === undefined) {
-    throw bad(`The client asks for a group of ${min} to ${max} bits, which we do not have`);
+    throw bad(`The client asks for a group of ${min} to ${max} bits, which is not available`);
   }
   return size;
 }

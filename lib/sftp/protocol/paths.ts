@@ -52,7 +52,7 @@ export function nameProblem(name: string, os: string = runtime.os): string | nul
   if (/[\x00-\x1f\x7f-\x9f]/.test(name)) return "it has a control character in it";
   if (os !== "server" && !name.isWellFormed()) return "it is not UTF-8";
   if (os === "windows" && /[\\:*?"<>|]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(name)) {
-    return "Windows has no such names";
+    return "not a valid name on Windows";
   }
   return null;
 }

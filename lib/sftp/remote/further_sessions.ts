@@ -274,7 +274,7 @@ export class FurtherSessions {
     const giveWay = () => {
       isLeaving = true;
       if (this.#state !== "closed") this.#state = "complete"; // otherwise it would take the place again
-      this.#note("A channel gives way to another session");
+      this.#note("A channel was closed to make room for another session");
       if (session !== null) this.#track(session.leave());
     };
     try {

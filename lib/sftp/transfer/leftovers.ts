@@ -31,7 +31,7 @@ export class Leftovers {
   async find(folder: string, below: string, names: ReadonlySet<string>): Promise<void> {
     if (!(await this.#store.stat(folder))?.isDirectory) return; // a dry run does not make it
     if (await this.#leadsElsewhere(folder, below)) {
-      const message = "nothing was deleted in it, since it is a symbolic link, or in one";
+      const message = "nothing was deleted in it, because it is a symbolic link, or in one";
       return void this.#progress.warnings.push({ path: folder, message });
     }
     await this.#list(folder, below, new Set([...names].map(folded)), 0, this.#paths);
@@ -102,7 +102,7 @@ export class Leftovers {
     attempt: (path: string, run: () => Promise<void>) => Promise<void>,
   ): Promise<void> {
     if (this.#progress.failures.length > 0) {
-      const message = "nothing was deleted in it, since not everything was transferred";
+      const message = "nothing was deleted in it, because not everything was transferred";
       return void this.#progress.warnings.push({ path: this.#root, message });
     }
     while (this.#paths.length > 0) {

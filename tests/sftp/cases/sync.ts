@@ -149,7 +149,7 @@ cases.add("delete does nothing where something failed, and says so", async (worl
     const { warnings, failures, deleted } = await transfer({ delete: true, partial: true });
     assertEquals([failures.length, deleted.length], [1, 0]);
     assertEquals(warnings.map(({ message }) => message), [
-      "nothing was deleted in it, since not everything was transferred",
+      "nothing was deleted in it, because not everything was transferred",
     ]);
     assertEquals(await tree(to), ["a/", "a/in the way", "b", "old"]);
   });
