@@ -1,6 +1,8 @@
 /** The client in a browser, where the bytes go through a relay. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { tempFolder } from "../../support/temp.ts";
+import { must } from "../../support/run.ts";
+import { Program } from "../../support/program.ts";
 import { openPage } from "../harness/browser.ts";
 import { bundle } from "../harness/bundle.ts";
 import { control } from "../harness/control.ts";
@@ -45,4 +47,41 @@ await peerTest(
     report({ runtime: "browsers", version, capabilities: IN_MEMORY });
   },
   relays,
+);
+
+await peerTest(
+  ["sshd", "chromium", "openssl"],
+  "A browser runs commands and moves files over a stream of WebTransport",
+  async () => {
+    await using server = await startSshd();
+    await using echo = startEcho();
+    await using folder = await tempFolder();
+    const script = await bundle("tests/interop/peers/runtimes/browser.ts", folder.join("page.js"));
+    const [key, certificate] = [folder.join("key.pem"), folder.join("certificate.pem")];
+    // A browser that is given the hash of a certificate wants one of ECDSA for two weeks at most.
+    const flags = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "10"];
+    const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
+    await must("openssl", [
+      "req",
+      "-x509",
+      ...flags,
+      ...names,
+      "-keyout",
+      key,
+      "-out",
+      certificate,
+    ]);
+    const { stdout } = await must("openssl", ["x509", "-in", certificate, "-outform", "DER"]);
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", stdout.slice()));
+    const source = new URL("../peers/runtimes/web_transport_relay.ts", import.meta.url).pathname;
+    await using relay = new Program(Deno.execPath(), {
+      args: ["run", "-A", "--unstable-net", source, certificate, key, `${server.port}`],
+    });
+    const [, port] = await relay.waitFor(/"port":(\d+)/);
+    await using web = startWebPage(script, server.port);
+    await using page = await openPage(web.url);
+    const login = JSON.stringify(await loginTo(server, echo));
+    const url = `https://127.0.0.1:${port}/ssh`;
+    checkFindings(await page.evaluate(`overWebTransport(${login}, "${url}", [${[...hash]}])`));
+  },
 );

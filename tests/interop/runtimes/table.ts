@@ -50,7 +50,12 @@ export const ROWS: readonly Row[] = [
   { runtime: "Node", versions: "22.3 and later", ...EVERYTHING },
   { runtime: "Bun", versions: "1.4 and later", ...EVERYTHING },
   { runtime: "Cloudflare Workers", versions: "workerd", connect: YES, ...IN_MEMORY },
-  { runtime: "browsers", versions: "Chromium", connect: "yes: over WebSockets", ...IN_MEMORY },
+  {
+    runtime: "browsers",
+    versions: "Chromium",
+    connect: "yes: over WebSockets, WebTransport",
+    ...IN_MEMORY,
+  },
 ];
 
 /** What a test has shown, one JSON object a line of the file that DENOSSH_RUNTIMES names. */
