@@ -70,7 +70,7 @@ export class SshError extends Error {
  * import { connect, ConnectError, none } from "@denossh/ssh";
  * import { assertRejects } from "@std/assert";
  *
- * // Port 1 of this machine answers nobody.
+ * // Nothing listens on port 1 of this machine.
  * await assertRejects(
  *   () =>
  *     connect("me@127.0.0.1:1", { auth: [none()], hostKeys: () => false }),

@@ -1,5 +1,5 @@
 /**
- * Ciphers for private keys at rest: whole inputs, no padding. Packets go through `packet_cipher.ts`.
+ * Ciphers for private key files: complete inputs, without padding. Packets go through `packet_cipher.ts`.
  *
  * @module
  */

@@ -53,7 +53,7 @@ export async function readKnownHosts(path: string | URL): Promise<KnownHosts> {
  * using old = await generateKey();
  * using key = await generateKey();
  * await editKnownHosts(path, (known) => known.with("db1", 22, old.publicKey));
- * // The host was set up anew.
+ * // The host was reinstalled.
  * await editKnownHosts(
  *   path,
  *   (known) => known.without("db1", 22).with("db1", 22, key.publicKey),

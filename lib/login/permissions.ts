@@ -3,7 +3,7 @@ import { grantedVariable } from "../runtime/environment.ts";
 import { platformError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 
-/** The parts that a connection takes from the user's files, since they were not given in code. */
+/** The parts that a connection takes from the user's files, because the options do not give them. */
 export interface LoginNeeds {
   /** The known hosts. */
   readonly hosts: boolean;
@@ -82,7 +82,7 @@ function mayConnect(address: string): boolean {
   try {
     return runtime.isGranted({ name: "net", host: address });
   } catch {
-    return true; // not what the runtime takes for an address: connecting tells
+    return true; // not an address for the runtime: connecting will report it
   }
 }
 

@@ -122,7 +122,7 @@ export function serveStreams(
   return { closed: transport.closed, close, [Symbol.asyncDispose]: close };
 }
 
-/** The offered algorithms; the key exchange leaves out host key algorithms without a key. */
+/** The offered algorithms; the key exchange omits host key algorithms without a key. */
 function suiteOf(options: ServeOptions): Suite {
   const suite = resolveSuite(options.algorithms);
   if (options.hostKeys.length === 0) throw new TypeError("A server needs a host key");

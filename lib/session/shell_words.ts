@@ -13,7 +13,7 @@ export function shellWords(line: string): string[] {
   let isOpen = false;
   for (const [, single, double, escaped, plain, wrong] of line.matchAll(part)) {
     if (wrong !== undefined) {
-      throw new SshError("command", `The command has ${wrong} without an end: ${printable(line)}`);
+      throw new SshError("command", `The command has an unclosed ${wrong}: ${printable(line)}`);
     }
     const text = single ?? double?.replace(/\\([$`"\\\n])/g, dropEscape) ?? escaped ?? plain;
     if (text === undefined) {

@@ -151,7 +151,7 @@ export const ChannelFailure = message("CHANNEL_FAILURE", 100, { recipient: uint3
 export const Ping = message("PING", 192, { data: string });
 export const Pong = message("PONG", 193, { data: string });
 
-/** The rows by number, for errors and traces; 31, 60 and 61 mean what the method says. */
+/** The rows by number, for errors and traces; 31, 60 and 61 depend on the method. */
 export const MESSAGES: ReadonlyMap<number, MessageLayout<unknown>> = new Map(
   ([
     Disconnect,

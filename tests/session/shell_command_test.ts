@@ -75,7 +75,7 @@ Deno.test("shellWords() parses quotes and backslashes like a POSIX shell", async
   assertEquals(shellWords(""), []);
   assertEquals(shellWords("a;b $x *"), ["a;b", "$x", "*"]);
   for (const open of ["'", 'a "b', "a\\"]) {
-    assertThrows(() => shellWords(open), SshError, "without an end");
+    assertThrows(() => shellWords(open), SshError, "unclosed");
   }
 });
 

@@ -101,7 +101,7 @@ export function malformed(call: Call, cause: ProtocolError): SftpError {
   return sftpError(SftpStatus.BAD_MESSAGE, call, reason, cause);
 }
 
-/** The error of a session that has ended: the peer broke the protocol or is gone. */
+/** The error of a session that has ended, because the peer broke the protocol or disconnected. */
 export function sessionError(status: number, reason: string, cause?: unknown): SftpError {
   const options = cause === undefined ? {} : { cause };
   return new SftpError(status, "session", null, `SFTP session is over: ${reason}`, options);

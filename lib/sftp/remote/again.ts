@@ -18,11 +18,11 @@ export interface Asked {
 
 /**
  * Whether to repeat a request whose answer was lost: yes, if doing it twice has the same effect; never, if
- * it may have been done; or only after looking whether it was done.
+ * it may have been done; or only after checking on the server whether it was done.
  */
 export type Policy = "repeat" | "never" | "look";
 
-/** The result of a look; `unknown` says why it cannot be told. */
+/** The result of the check; `unknown` has the reason why it is inconclusive. */
 export type Finding = "again" | "done" | { readonly unknown: string };
 
 const LOOKED_AT: readonly msg.Row<never>[] = [
@@ -77,7 +77,7 @@ export function renamingOf({ row, value }: Asked): { from: string; to: string } 
   return request === EXTENSION.POSIX_RENAME ? msg.TwoPaths.decode(data) : null;
 }
 
-/** Looks on the server whether a request was done. */
+/** Checks on the server whether a request was done. */
 export async function lookAfter(
   session: Requests,
   { row, value }: Asked,

@@ -53,7 +53,7 @@ interface Pending {
   sentAt: number;
   /** How often it was sent; Infinity if it serves to restore the session on a new channel. */
   sends: number;
-  /** The loss after which it was repeated because a look found it not done; null otherwise. */
+  /** The loss after which it was repeated because a check found it not done; null otherwise. */
   loss: SftpError | null;
   isLookedAt: boolean;
   /** Milliseconds until the answer is late. */
@@ -597,7 +597,7 @@ export class ClientSession {
   /** Repeats a request that was not answered, unless it might then be done twice. */
   #makeAgain(id: number, pending: Pending, loss: SftpError): void {
     const { call, asked, handle, sends, reply } = pending;
-    if (pending.isLookedAt) return; // the requests of the look are repeated instead
+    if (pending.isLookedAt) return; // the requests of the check are repeated instead
     if (handle !== null && reply !== msg.Handle) {
       const closed = () => answerLost(call, "the file was closed before", loss);
       const gone = handle.isClosed ? closed() : handle.gone;
@@ -625,8 +625,8 @@ export class ClientSession {
   }
 
   /**
-   * A repeated request was refused. Perhaps the first one was done after the look, because a server notices
-   * the loss of a connection late.
+   * A repeated request was refused. Perhaps the first one was done after the check, because a server
+   * notices the loss of a connection late.
    */
   #refusedAgain({ call, asked, resolve, reject }: Pending, loss: SftpError, error: unknown): void {
     lookAfter(this, asked!, call.signal).then((found) => {

@@ -139,7 +139,7 @@ export class RemoteFile {
     const call = this.#call("stat", options);
     const { handle } = this;
     const { attributes } = await this.#session.request(msg.Fstat, handle, msg.Attrs, call, handle);
-    return infoOf(attributes, S_IF.FILE); // it could be opened, so it is a file unless the server says otherwise
+    return infoOf(attributes, S_IF.FILE); // a file, unless the server reports another type
   }
 
   /** The size; 0 means unknown, also if the server refuses to tell it. */

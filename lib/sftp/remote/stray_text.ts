@@ -7,8 +7,8 @@ const MAX_TEXT_BYTES = 1024;
 const utf8 = new TextDecoder();
 
 /**
- * Text that arrives instead of the protocol, for example from a shell's start-up file. The first byte
- * tells: VERSION begins with a zero.
+ * Text that arrives instead of the protocol, for example from a shell's start-up file. It is recognized by
+ * its first byte, because VERSION begins with a zero.
  */
 export class StrayText {
   #state: "start" | "text" | "protocol" = "start";

@@ -20,7 +20,7 @@ export interface SftpBackendOpen {
 }
 
 /**
- * An open file of a backend. One operation runs at a time, unless the file says that it is `parallel`.
+ * An open file of a backend. One operation runs at a time, unless `parallel` is true.
  *
  * @example
  * ```ts

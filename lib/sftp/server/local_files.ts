@@ -46,33 +46,31 @@ export interface LocalFilesOptions {
 /**
  * Serves a local folder, and nothing outside it.
  *
- * Paths are resolved step by step as after `chroot`: `..` stops at the root, and the text of a
- * symbolic link is read from the root. Only regular files and directories can be opened; setuid and
- * setgid bits are refused. Owners' names are those of `etc/passwd` and `etc/group` *inside* the
- * folder, if it has them.
+ * Paths are resolved step by step as after `chroot`: `..` stops at the root, and the text of a symbolic
+ * link is read from the root. Only regular files and directories can be opened; setuid and setgid bits are
+ * refused. Names of owners are taken from `etc/passwd` and `etc/group` *inside* the folder, if they exist.
  *
- * Another program on this machine, or a second server, may swap folders for symbolic links while a
- * client works. On Linux, in a program with all permissions (`-A`), every step starts at the folder that
- * was opened before it (as with `openat`), so a swapped link never leads outside. Elsewhere, or with fewer
+ * Another program on this machine, or a second server, may swap folders for symbolic links while a client
+ * works. On Linux, in a program with all permissions (`-A`), every step starts at the folder that was
+ * opened before it (as with `openat`), so a swapped link never leads outside. Elsewhere, or with fewer
  * permissions, Deno opens files by their whole path only. Then, after an open and before a byte is read,
- * written or truncated, the open file is compared with what the path leads to: device and inode, 32 times,
+ * written or truncated, the open file is compared with the one at the path, by device and inode, 32 times
  * in an unpredictable order. An attacker who swaps folders reaches content outside the root only by
  * guessing 32 random bits. A new, empty file or directory may still appear outside, a listing may show
  * names from outside, and a removal, a renaming or a change of attributes may affect a file outside.
  *
- * Names that are not UTF-8 are refused, and left out of listings: the runtime replaces their bytes, so that two
- * files would become one.
+ * Names that are not UTF-8 are refused, and omitted from listings, because the runtime replaces their bytes
+ * and would mix up files.
  *
- * With `root: "/"` there is no jail: paths are the system's own, and clients may do whatever the process
- * may, except that pipes and devices are opened only with `blocking`: they may stop the whole process. Deno
- * lets a program make symbolic links only if it may read and write everything.
+ * With `root: "/"` there is no jail: clients use the paths of the system, and may do whatever the process
+ * may. Pipes and devices, which may block the process, are opened only with `blocking`. Deno lets a program
+ * make symbolic links only if it may read and write everything.
  *
- * A path leads through 256 folders at most. A listing is read as the
- * client asks for it, and keeps two descriptors. A quarter of the descriptors that the process may have are
- * left to other things, such as connections.
+ * A path may have 256 folders. A listing is read as the client requests it, and uses two descriptors. A
+ * quarter of the process's descriptors is reserved for other things, such as connections.
  *
- * Look-ups are synchronous, as they take microseconds on a local disk. So are reads and writes until one is
- * slow; then the next ones of that file run in other threads.
+ * Look-ups are synchronous, because they take microseconds on a local disk. So are reads and writes, until
+ * one is slow; the next ones of that file then run in other threads.
  *
  * @param options The folder, and whether it may be changed
  * @returns The backend for `serveSftp`

@@ -83,11 +83,11 @@ export interface SftpTransferOptions extends SftpOptions {
   /** Maximum bytes in flight, over all files: the memory of a transfer; 32 MiB by default. */
   readonly inFlight?: number;
   /**
-   * The number of SFTP channels that a large file is spread over; a server may allow fewer. `"auto"`
-   * (the default) uses one channel, and up to ten only if the window of one limits a `put`, as on a
-   * path with a long round trip; a `get` uses one, since this end's windows grow with the path. A
-   * channel is closed when another session of the connection needs its place. A file that is written
-   * in place uses one channel.
+   * The number of SFTP channels that a large file is spread over; a server may allow fewer. `"auto"` (the
+   * default) uses one channel, and up to ten only if the window of one limits a `put`, as on a path with a
+   * long round trip; a `get` uses one, because this end's windows grow with the path. A channel is closed
+   * when another session of the connection needs its place. A file that is written in place uses one
+   * channel.
    */
   readonly channels?: number | "auto";
   /**
