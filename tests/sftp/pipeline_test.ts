@@ -165,12 +165,16 @@ Deno.test("requests for a file that is not parallel run one by one", async () =>
 });
 
 for (
-  // Messages are collected in a reused buffer, or are views of their chunks.
-  const [what, chunk] of [["in pieces", 7], ["whole", 32 * 1024]] as const
+  // Messages are collected in a reused buffer, or are views of their chunks, or of reused memory.
+  const [what, options] of [
+    ["in pieces", { chunk: 7 }],
+    ["whole", {}],
+    ["whole, into memory that is read into again,", { memories: new Set<ArrayBufferLike>() }],
+  ] as const
 ) {
   Deno.test(`writes that arrive ${what} keep their data until they have ended, and their order`, async () => {
     const { backend, started, ended, release } = held();
-    const { peer, served } = await atOurServer(backend, { chunk });
+    const { peer, served } = await atOurServer(backend, options);
     const handle = await opened(peer);
     const write = (id: number, offset: number) =>
       msg.Write.encode(id, { handle, offset, data: new Uint8Array([id, id]) });
@@ -194,6 +198,31 @@ for (
     assertEquals(await served, null);
   });
 }
+
+Deno.test("a flood is read into the same memory again and again", async () => {
+  const memories = new Set<ArrayBufferLike>();
+  let written = 0;
+  const file: Partial<SftpBackendFile> = {
+    write: (data) => void (written += data.length), // done at once, as on a fast disk
+    close: () => Promise.resolve(),
+  };
+  const backend = { open: () => Promise.resolve(file as SftpBackendFile) };
+  const { peer, served } = await atOurServer(backend, { memories });
+  const handle = await opened(peer);
+  const data = new Uint8Array(30_000);
+  for (let round = 0; round < 100; round++) {
+    const flood = Array.from(
+      { length: 3 },
+      (_, i) => msg.Write.encode(i, { handle, offset: 0, data }),
+    );
+    await peer.send(...flood);
+    for (const _ of flood) await peer.next();
+  }
+  await peer.channel.closeWrite();
+  assertEquals([await served, written], [null, 9_000_000]);
+  // It grows four times at most: each read was of new memory before.
+  assert(memories.size <= 4, `${memories.size}`);
+});
 
 Deno.test("a write waits only for the writes that it overlaps", async () => {
   const { backend, started, release } = held();

@@ -64,6 +64,8 @@ export interface PairOptions {
   readonly limit?: number;
   /** The maximum length of chunks. */
   readonly chunk?: number;
+  /** Gives both ends a `read`, and takes the memory that is read into. */
+  readonly memories?: Set<ArrayBufferLike>;
 }
 
 /** Two connected channels. */
@@ -85,8 +87,25 @@ export function channelPair(options: PairOptions = {}): [SftpChannel, SftpChanne
       input.end();
       return Promise.resolve();
     },
+    ...options.memories && { read: copying(() => input.read(), options.memories) },
   });
   return [end(back, there), end(there, back)];
+}
+
+/** Reads by copying to the reader's memory, which is noted. */
+function copying(
+  readChunk: () => Promise<Uint8Array | null>,
+  memories: Set<ArrayBufferLike>,
+): (into: Uint8Array) => Promise<number | null> {
+  let rest: Uint8Array | null = null;
+  return async (into) => {
+    memories.add(into.buffer);
+    const chunk = rest ?? await readChunk();
+    if (chunk === null) return null;
+    into.set(chunk.subarray(0, into.length));
+    rest = chunk.length > into.length ? chunk.subarray(into.length) : null;
+    return Math.min(chunk.length, into.length);
+  };
 }
 
 /** One turn of the event loop, in which timers and file operations proceed. */

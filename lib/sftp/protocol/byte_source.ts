@@ -2,14 +2,30 @@ import { ProtocolError } from "../../errors.ts";
 import { peek32 } from "../../wire/hot.ts";
 import type { SftpChannel } from "./channel.ts";
 
+/** Bytes to read at a time into memory that is reused: a few for idle sessions, many for busy ones. */
+const FIRST_READ_BYTES = 4 * 1024;
+const MAX_READ_BYTES = 256 * 1024;
+const GROWTH = 4;
+
 /** Reads exact numbers of bytes from a channel whose chunks have any size, with at most one copy. */
 export class ByteSource {
   readonly #channel: SftpChannel;
+  readonly #reuses: boolean;
+  /** Memory to read into again and again. */
+  #buffer: Uint8Array<ArrayBuffer> | null = null;
+  #readBytes: number = FIRST_READ_BYTES;
   #chunk: Uint8Array = new Uint8Array(0);
   #offset = 0;
 
-  constructor(channel: SftpChannel) {
+  /** With `reuses`, what was taken is valid until more is read, unless it is kept. */
+  constructor(channel: SftpChannel, { reuses = false }: { reuses?: boolean } = {}) {
     this.#channel = channel;
+    this.#reuses = reuses;
+  }
+
+  /** Nothing more is read into the memory of these bytes. */
+  keep(bytes: Uint8Array): void {
+    if (bytes.buffer === this.#buffer?.buffer) this.#buffer = null;
   }
 
   /** Bytes that have arrived and were not taken yet. */
@@ -20,12 +36,26 @@ export class ByteSource {
   /** Whether there is a byte to take: false at the end of the stream. */
   async more(): Promise<boolean> {
     while (this.#offset === this.#chunk.length) {
-      const chunk = await this.#channel.readChunk();
+      const chunk = await this.#next();
       if (chunk === null) return false;
       this.#chunk = chunk;
       this.#offset = 0;
     }
     return true;
+  }
+
+  async #next(): Promise<Uint8Array | null> {
+    if (!this.#reuses || !this.#channel.read) return await this.#channel.readChunk();
+    this.#buffer ??= new Uint8Array(this.#readBytes);
+    const { length } = this.#buffer;
+    const n = await this.#channel.read(this.#buffer);
+    if (n === null) return null;
+    const chunk = this.#buffer.subarray(0, n);
+    if (n === length && n < MAX_READ_BYTES) {
+      this.#readBytes = n * GROWTH;
+      this.#buffer = null;
+    }
+    return chunk;
   }
 
   /** The number in the next four bytes, which stay to be taken; they have arrived. */

@@ -36,6 +36,11 @@ export interface SftpChannel {
   /** Waits for the next piece of data, of any size, which then belongs to the caller; null at EOF. */
   readChunk(): Promise<Uint8Array | null>;
   /**
+   * Waits for data and copies it to `into`; returns its length, or null at EOF. A server uses it
+   * instead of `readChunk` if it is there, which saves new memory for each chunk.
+   */
+  read?(into: Uint8Array): Promise<number | null>;
+  /**
    * Passes data to `take` as it arrives, borrowed until `take` returns; resolves at EOF, and rejects with
    * the error of `take`. It saves an await and a copy for each chunk.
    *

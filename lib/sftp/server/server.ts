@@ -172,7 +172,8 @@ class ServerSession {
       turn: share.turn,
       isOpen: () => this.#isOpen,
     };
-    this.#source = new ByteSource(channel.blocks ? after(() => this.#quiet(), channel) : channel);
+    const from = channel.blocks ? after(() => this.#quiet(), channel) : channel;
+    this.#source = new ByteSource(from, { reuses: true });
     this.#outbox = new Outbox(channel, (cause) => {
       this.#failure = cause;
       channel.close().catch(() => {}); // ends a read that waits for requests
@@ -251,7 +252,10 @@ class ServerSession {
   #run(type: number, id: number, body: Uint8Array): Promise<Frame> | Frame {
     const answer = this.#answer(type, id, body);
     this.#turn.end(type === FXP.WRITE ? 0 : body.length);
-    if (answer instanceof Promise) this.#requests.lend(body, answer);
+    if (answer instanceof Promise) {
+      if (type === FXP.WRITE) this.#source.keep(body); // others have read it
+      this.#requests.lend(body, answer);
+    }
     return answer;
   }
 
