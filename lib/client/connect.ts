@@ -138,7 +138,7 @@ async function connectAt(
   });
 }
 
-/** Options completed by the configuration, whose code is loaded only for hosts that it may be about. */
+/** Options completed by the configuration; its code is loaded only if the host may be configured. */
 async function completed(asked: ConnectOptions, signal: AbortSignal): Promise<Configured> {
   if (asked.hostname === undefined || asked.config === false) {
     return { options: asked, settings: null };

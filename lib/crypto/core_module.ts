@@ -52,7 +52,7 @@ export function coreModule(): WebAssembly.Module {
   return compiled ??= globals[GIVEN] ?? compile();
 }
 
-/** The build that runs here. */
+/** The build for this runtime. */
 export function wasmBuild(): WasmBuild {
   return globals[OVERRIDE] ?? (WebAssembly.validate(RELAXED_PROBE) ? "relaxed" : "simd128");
 }

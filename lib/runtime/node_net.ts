@@ -252,19 +252,19 @@ function listening(options: ListenOptions, family: number): Server {
     }
     server.listen(handle);
   }
-  // Not the address: Node's server has the path of a socket that it could not make, too.
+  // The address does not tell: Node's server has a path even if it could not make the socket.
   if (!server.listening || server.address() === null) {
     throw listenError(refusal(options, create), options);
   }
   return server;
 }
 
-/** What Bun's own function throws at once, its `node:net` emits later. */
+/** The error that Bun's own function throws immediately, and its `node:net` emits later. */
 interface BunListen {
   listen(options: object): { stop(now: boolean): void };
 }
 
-/** The code of the error, by binding once more; if that is possible by now, the address was in use. */
+/** The code of the error, found by binding once more; if that succeeds, the address was in use before. */
 function refusal({ host, port, path }: ListenOptions, create: CreateHandle | undefined): string {
   const { Bun } = globalThis as { Bun?: BunListen };
   const address = path === undefined ? { hostname: host, port } : { unix: path };

@@ -8,7 +8,7 @@ export const ownParts: Partial<Runtime> = await load();
 
 async function load(): Promise<Partial<Runtime>> {
   if ("Deno" in globalThis) return (await import("./deno.ts")).denoRuntime();
-  // Not before: Deno loads its imitation of Node when "process" is read.
+  // Read only here, because Deno loads its Node compatibility layer when "process" is read.
   const { navigator, process } = globalThis as {
     navigator?: { userAgent?: string };
     process?: { versions?: { node?: string }; getBuiltinModule?: unknown };

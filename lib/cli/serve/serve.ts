@@ -31,9 +31,9 @@ export const SERVE_HELP = `usage: serve --port N --host-key FILE… [--authorize
   --host-key FILE         a host key; give several for several types
   --authorized-keys FILE  public keys that may log in, as any user
   --password-file FILE    users that may log in, as lines of user:password
-  --root DIR              serve the files in DIR by SFTP
+  --root DIR              serve only the files in DIR by SFTP
   --quota SIZE            the most bytes that DIR may hold, such as 500M or 2G;
-                          commands that --exec runs are not held to it
+                          not applied to commands of --exec
   --quota-files N         the most files, folders and links that DIR may hold
   --exec                  run commands, with the rights of this process
   --bind ADDR             address to listen on, 127.0.0.1 unless given
@@ -172,7 +172,7 @@ function parallelOf(text: string | null): number {
   return Number(text);
 }
 
-/** @throws {UsageError} If a limit is invalid, or there is no folder for it */
+/** @throws {UsageError} If a limit is invalid, or given without a folder */
 function quotaOf(size: string | null, files: string | null, root: string | null): SftpQuota | null {
   if (size === null && files === null) return null;
   if (root === null) throw new UsageError("--quota and --quota-files need --root");

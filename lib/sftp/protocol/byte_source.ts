@@ -58,12 +58,12 @@ export class ByteSource {
     return chunk;
   }
 
-  /** The number in the next four bytes, which stay to be taken; they have arrived. */
+  /** The number in the next four bytes, which must have arrived and are not taken. */
   peek32(): number {
     return peek32(this.#chunk, this.#offset);
   }
 
-  /** Takes the next `length` bytes as a view on the chunk; null if it does not hold them all. */
+  /** Takes the next `length` bytes as a view of the chunk; null if it does not contain all of them. */
   takeNow(length: number): Uint8Array | null {
     const end = this.#offset + length;
     if (end > this.#chunk.length) return null;

@@ -6,7 +6,7 @@ const SHORT_ROUND_TRIP_MS = 5;
 /** The shortest time to measure over. */
 const LEAST_MS = 20;
 
-/** Round trips to measure over; over long ones a single one. */
+/** Round trips to measure over; only one if they are long. */
 const ROUND_TRIPS = 2;
 
 /**

@@ -99,7 +99,7 @@ export class FurtherSessions {
   #turn = 0;
   /** The number of lost sessions that were replaced. */
   #replaced = 0;
-  /** A session was opened, or the last of those being opened failed. */
+  /** Notified when a session is opened, or the last attempt fails. */
   readonly #news: Condition = new Condition();
   /** Cancels opening. */
   readonly #stop: AbortController = new AbortController();

@@ -361,7 +361,7 @@ export class RemoteFileSystem {
     await this.extension(EXTENSION.HARDLINK, data, callOf("link", from, options));
   }
 
-  /** Renames a file; servers refuse a name that exists. */
+  /** Renames a file; servers refuse an existing name. */
   async rename(from: string, to: string, options: SftpOptions): Promise<void> {
     await this.command(msg.Rename, { from, to }, callOf("rename", from, options));
   }

@@ -46,7 +46,7 @@ export interface FurtherLanes {
    * been sent up to the offset `sent`.
    */
   more(sent: number): Promise<WiderPath> | null;
-  /** Resolves when the next of the sessions that are being opened is open, or failed; null if there are none. */
+  /** Resolves when the next session that is being opened is open or failed; null if none is being opened. */
   readonly opening: Promise<void> | null;
 }
 
@@ -253,7 +253,7 @@ export class WriteBehind {
     further.more(this.#offset)?.then((wider) => this.#widen(wider), () => {}); // or continues without them
     const { opening } = further;
     if (opening === null || this.#expecting) return;
-    // Not with the next block: that waits for the window, which is up to a round trip.
+    // Not only with the next block, which waits up to a round trip for the window.
     this.#expecting = true;
     opening.then(() => {
       this.#expecting = false;

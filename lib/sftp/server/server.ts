@@ -248,7 +248,7 @@ class ServerSession {
     return this.#pipeline.beside(type, held, () => this.#run(type, id, body));
   }
 
-  /** Runs a request, which is a piece of work. */
+  /** Runs a request, which counts as a piece of work for the turn. */
   #run(type: number, id: number, body: Uint8Array): Promise<Frame> | Frame {
     const answer = this.#answer(type, id, body);
     this.#turn.end(type === FXP.WRITE ? 0 : body.length);
@@ -362,7 +362,7 @@ class ServerSession {
     return header;
   }
 
-  /** The next request, if it has arrived whole. */
+  /** The next request, if it has arrived completely; null otherwise. */
   #whole(): Request | null {
     if (this.#source.arrived < msg.FRAME_HEADER) return null;
     const frame = this.#source.takeNow(msg.FRAME_HEADER + lengthOf(this.#source.peek32()));
@@ -383,7 +383,7 @@ class ServerSession {
 /**
  * The length of a request after its header.
  *
- * @param frame The length that it begins with
+ * @param frame The length at its start
  * @throws {ProtocolError} If messages cannot have this length
  */
 function lengthOf(frame: number): number {
