@@ -26,7 +26,11 @@ import { ShellCommand } from "../session/shell_command.ts";
 import type { Process } from "../session/process.ts";
 import type { NodeSocket } from "../runtime/node_socket.ts";
 import { SftpClient } from "../sftp/client.ts";
-import { hidesCheckFile, serverReadsLinkFirst } from "../sftp/protocol/server_quirks.ts";
+import {
+  hidesCheckFile,
+  readsInOrder,
+  serverReadsLinkFirst,
+} from "../sftp/protocol/server_quirks.ts";
 import { NOT_SHARED } from "../transport/message_transport.ts";
 import {
   checkRunOptions,
@@ -336,7 +340,12 @@ export class Client implements AsyncDisposable {
       const { sessions, transport } = current.live;
       const isOurs = !transport.shared;
       const channel = elsewhere ?? (isOurs ? await sessions.openSpare(giveWay, wait) : null);
-      return channel && await startOn(channel, program, wait);
+      if (channel === null) return null;
+      const starting = startOn(channel, program, wait);
+      if (!readsInOrder(server)) return await starting;
+      // A refusal, after the first channel was accepted, ends the session.
+      starting.catch(() => {});
+      return channel;
     };
     const connections = this.#further?.count;
     const open = async (live: LiveConnection, wait: WaitOptions) =>

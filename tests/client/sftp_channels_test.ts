@@ -1,5 +1,6 @@
 /** SFTP over several channels of one connection: its share of the server's sessions. */
 import { assert, assertEquals } from "@std/assert";
+import type { TraceEvent } from "@denossh/ssh";
 import { localFiles } from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
 import { noise } from "../support/random.ts";
@@ -33,3 +34,23 @@ for (const sessions of [1, 2, 3]) {
     await sftp.close();
   });
 }
+
+Deno.test("a further session does not wait for the answer to its subsystem request", async () => {
+  await using root = await folder();
+  const events: TraceEvent[] = [];
+  await using pair = await connectedPair({
+    connect: { trace: (event) => events.push(event) },
+    serve: { sftp: localFiles({ root: root.path }) },
+    handler: () => {},
+  });
+  await using sftp = await pair.host.sftp();
+  await sftp.put(DATA, "/file", { channels: 2 });
+  assert(same(await Deno.readFile(`${root.path}/file`), DATA));
+  const begun = events.filter(({ name, fields }) =>
+    fields.recipient === 1 && name !== "CHANNEL_OPEN"
+  );
+  assertEquals(begun.slice(1, 3).map(({ direction, name }) => `${direction} ${name}`), [
+    "sent CHANNEL_REQUEST",
+    "sent CHANNEL_DATA",
+  ]);
+});

@@ -28,3 +28,11 @@ export function clientSendsLinkFirst(identification: string): boolean {
 export function hidesCheckFile(identification: string): boolean {
   return /^SSH-2\.0-mod_sftp\b/.test(identification);
 }
+
+/**
+ * Whether a server handles the requests and data of a channel in order, so that data may follow a request
+ * whose answer has not arrived. Others may drop data before the program has started.
+ */
+export function readsInOrder(identification: string): boolean {
+  return /^SSH-2\.0-(OpenSSH|denossh)_/.test(identification);
+}
