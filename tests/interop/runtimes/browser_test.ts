@@ -6,6 +6,7 @@ import { Program } from "../../support/program.ts";
 import { openPage } from "../harness/browser.ts";
 import { bundle } from "../harness/bundle.ts";
 import { control } from "../harness/control.ts";
+import { installPackage } from "../harness/npm_package.ts";
 import { peerTest } from "../harness/peers.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { startWebPage } from "../harness/web_page.ts";
@@ -50,13 +51,15 @@ await peerTest(
 );
 
 await peerTest(
-  ["sshd", "chromium", "openssl"],
-  "A browser runs commands and moves files over a stream of WebTransport",
+  ["npm", "sshd", "chromium", "openssl"],
+  "A browser runs the npm package over a stream of WebTransport",
   async () => {
     await using server = await startSshd();
     await using echo = startEcho();
     await using folder = await tempFolder();
-    const script = await bundle("tests/interop/peers/runtimes/browser.ts", folder.join("page.js"));
+    await using installed = await installPackage();
+    await installed.compile("browser.ts");
+    await installed.bundle("browser.js", "browser", folder.join("page.js"));
     const [key, certificate] = [folder.join("key.pem"), folder.join("certificate.pem")];
     // A browser that is given the hash of a certificate wants one of ECDSA for two weeks at most.
     const flags = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "10"];
@@ -78,7 +81,7 @@ await peerTest(
       args: ["run", "-A", "--unstable-net", source, certificate, key, `${server.port}`],
     });
     const [, port] = await relay.waitFor(/"port":(\d+)/);
-    await using web = startWebPage(script, server.port);
+    await using web = startWebPage(folder.join("page.js"), server.port);
     await using page = await openPage(web.url);
     const login = JSON.stringify(await loginTo(server, echo));
     const url = `https://127.0.0.1:${port}/ssh`;
