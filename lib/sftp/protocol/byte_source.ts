@@ -11,19 +11,19 @@ const GROWTH = 4;
 export class ByteSource {
   readonly #channel: SftpChannel;
   readonly #reuses: boolean;
-  /** Memory to read into again and again. */
+  /** The reused memory for reads. */
   #buffer: Uint8Array<ArrayBuffer> | null = null;
   #readBytes: number = FIRST_READ_BYTES;
   #chunk: Uint8Array = new Uint8Array(0);
   #offset = 0;
 
-  /** With `reuses`, what was taken is valid until more is read, unless it is kept. */
+  /** With `reuses`, taken bytes are valid only until the next read, unless they are kept. */
   constructor(channel: SftpChannel, { reuses = false }: { reuses?: boolean } = {}) {
     this.#channel = channel;
     this.#reuses = reuses;
   }
 
-  /** Nothing more is read into the memory of these bytes. */
+  /** Prevents the memory of these bytes from being reused. */
   keep(bytes: Uint8Array): void {
     if (bytes.buffer === this.#buffer?.buffer) this.#buffer = null;
   }
