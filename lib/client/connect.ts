@@ -13,10 +13,10 @@ import {
   refused,
 } from "../known_hosts/host_key_policy.ts";
 import type { PublicKey } from "../keys/public_key.ts";
-import { type Credentials, credentials, withSkippedKeys } from "../login/credentials.ts";
+import type { Credentials } from "../login/credentials.ts";
+import { withSkippedKeys } from "../login/skipped_keys.ts";
 import { Deadline } from "../login/deadline.ts";
-import { hostKeyPolicy, verifyHostKey } from "../login/host_keys.ts";
-import { hostTrust, knownAs } from "../login/host_trust.ts";
+import { hostKeyPolicy, knownAs, verifyHostKey } from "../login/host_keys.ts";
 import { checkJumpDepth, closeHops, connectHops, dialThrough } from "../login/jump.ts";
 import { type LoginNeeds, requestPermissions } from "../login/permissions.ts";
 import { NO_DIALOG } from "../login/prompts.ts";
@@ -354,9 +354,7 @@ async function connectPlan(
 ): Promise<ConnectPlan> {
   const { host, user } = login;
   const identification = withAddendum(options.versionAddendum);
-  const policy = options.hostKeys === undefined
-    ? hostTrust(settings ?? {}, NO_DIALOG).policy
-    : hostKeyPolicy(options.hostKeys);
+  const policy = await policyOf(options, settings);
   const { hostKeyAlias } = options;
   const keyHost = knownAs(host, hostKeyAlias === undefined ? {} : { HostKeyAlias: hostKeyAlias });
   const known = await abortable(
@@ -377,6 +375,16 @@ async function connectPlan(
   };
 }
 
+/** The caller's policy, or that of `ssh`. */
+async function policyOf(
+  { hostKeys }: ConnectOptions,
+  settings: HostSettings | null,
+): Promise<HostKeyPolicy> {
+  if (hostKeys !== undefined) return hostKeyPolicy(hostKeys);
+  const { hostTrust } = await import("../login/host_trust.ts");
+  return hostTrust(settings ?? {}, NO_DIALOG).policy;
+}
+
 /** The caller's credentials, or those that `ssh` would use without prompting. */
 async function credentialsOf(
   { auth }: ConnectOptions,
@@ -385,6 +393,7 @@ async function credentialsOf(
   signal: AbortSignal,
 ): Promise<Credentials> {
   if (auth) return { methods: auth, unreported: () => [] };
+  const { credentials } = await import("../login/credentials.ts");
   return await credentials(settings ?? {}, {
     ...NO_DIALOG,
     account,

@@ -9,7 +9,6 @@ import type { SkippedKey } from "./key_files.ts";
 import { keyOffers, type Offer } from "./key_offers.ts";
 import type { Ask, LoginDialog } from "./prompts.ts";
 import type { LoginSettings } from "./settings.ts";
-import { plainMessage } from "../error_messages.ts";
 
 const DEFAULT_ORDER = ["publickey", "keyboard-interactive", "password"];
 const PROMPTS = 3;
@@ -63,15 +62,6 @@ export async function credentials(
   // As with ssh: the server may accept "none", and otherwise lists its methods before a password is
   // typed for nothing.
   return { methods: [none(), ...methods], unreported: () => [...unreported] };
-}
-
-/** An error about a login, completed with the keys that were not used. */
-export function withSkippedKeys(error: AuthError, skipped: readonly SkippedKey[]): AuthError {
-  if (skipped.length === 0) return error;
-  const { remaining, partial, attempts, tried, cause } = error;
-  const skippedKeys = skipped.map(({ message }) => message);
-  const message = [plainMessage(error), ...skippedKeys].join("; ");
-  return new AuthError(message, { remaining, partial, attempts, tried, cause, skippedKeys });
 }
 
 /** A method that first reports the keys before it in the order that cannot be used. */

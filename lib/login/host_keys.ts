@@ -1,6 +1,7 @@
 import { HostKeyError } from "../errors.ts";
 import { importPublicKey, type PublicKey } from "../keys/public_key.ts";
 import type { CallOptions } from "../waiting.ts";
+import type { LoginSettings } from "./settings.ts";
 import { type HostAddress, type HostKeyPolicy, refused } from "../known_hosts/host_key_policy.ts";
 
 /**
@@ -100,4 +101,12 @@ export async function verifyHostKey(
 
 function isPolicy(given: HostKeys): given is HostKeyPolicy {
   return typeof given === "object" && "verify" in given && !("blob" in given);
+}
+
+/** The host in the notation of known_hosts, under its alias if it has one. */
+export function knownAs(
+  host: HostAddress,
+  { HostKeyAlias }: Pick<LoginSettings, "HostKeyAlias">,
+): HostAddress {
+  return HostKeyAlias === undefined ? host : { hostname: HostKeyAlias, port: 22 };
 }

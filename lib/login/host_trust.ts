@@ -111,14 +111,6 @@ export function hostTrust(settings: LoginSettings, dialog: LoginDialog): HostTru
   };
 }
 
-/** The host in the notation of known_hosts, under its alias if it has one. */
-export function knownAs(
-  host: HostAddress,
-  { HostKeyAlias }: Pick<LoginSettings, "HostKeyAlias">,
-): HostAddress {
-  return HostKeyAlias === undefined ? host : { hostname: HostKeyAlias, port: 22 };
-}
-
 /**
  * UpdateHostKeys. By default it is on for the default files without DNS, and off without a report, so
  * that no file is changed that the user did not name.

@@ -1,5 +1,5 @@
 import { PassphraseError, SshError } from "../errors.ts";
-import { importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
+import type { PrivateKey } from "../keys/private_key.ts";
 import { isError, isPlatformError, systemReason } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { expandHome } from "../runtime/local_path.ts";
@@ -43,6 +43,7 @@ export async function loadKey(
 ): Promise<PrivateKey> {
   const file = typeof path === "string" ? expandHome(path) : path;
   const text = await textOf(file);
+  const { importPrivateKey } = await import("../keys/private_key.ts");
   const { passphrase } = options;
   try {
     if (typeof passphrase !== "function") {

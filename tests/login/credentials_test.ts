@@ -3,7 +3,8 @@ import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/as
 import { AuthError, type AuthMethod, Keyring, listenAgent, PassphraseError } from "@denossh/ssh";
 import { generateKey, type PrivateKey } from "@denossh/ssh/keys";
 import { encodeChallenge } from "../../lib/auth/prompts.ts";
-import { credentials, withSkippedKeys } from "../../lib/login/credentials.ts";
+import { credentials } from "../../lib/login/credentials.ts";
+import { withSkippedKeys } from "../../lib/login/skipped_keys.ts";
 import type { LoginSettings } from "../../lib/login/settings.ts";
 import { UserauthPasswdChangereq } from "../../lib/wire/messages.ts";
 import { PasswordAuth, PasswordChange, PublicKeyAuth } from "../../lib/wire/requests.ts";

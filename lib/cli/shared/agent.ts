@@ -3,7 +3,8 @@ import type { Client } from "../../client/client.ts";
 import type { Channel } from "../../connection/channel.ts";
 import { HostKeyError, RequestDeniedError } from "../../errors.ts";
 import { agentPath, socketPath } from "../../login/agent_keys.ts";
-import { hostTrust, knownAs } from "../../login/host_trust.ts";
+import { knownAs } from "../../login/host_keys.ts";
+import { hostTrust } from "../../login/host_trust.ts";
 import type { Log } from "./log.ts";
 import type { SshOptions } from "./ssh_options.ts";
 

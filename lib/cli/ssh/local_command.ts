@@ -2,7 +2,7 @@ import type { Client } from "../../client/client.ts";
 import { checkHost } from "../../config/shell_safe.ts";
 import { expandTokens } from "../../config/tokens.ts";
 import { encodeBase64 } from "../../encoding.ts";
-import { knownAs } from "../../login/host_trust.ts";
+import { knownAs } from "../../login/host_keys.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import type { Log } from "../shared/log.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
