@@ -22,14 +22,16 @@ async function get(
   channels: number | "auto",
   server = new MemoryServer(),
   meanwhile: (path: LongPath) => void = () => {},
+  options: Partial<LongPathOptions> = {},
 ) {
-  using path = pathTo(server);
+  using path = pathTo(server, options);
   const sftp = await path.client();
   const chunks: Uint8Array[] = [];
   let begun = false;
   const target = new WritableStream<Uint8Array>({ write: (chunk) => void chunks.push(chunk) });
   await path.run(sftp.get("/file", target, {
     channels,
+    inFlight: 256 * 1024,
     onProgress({ transferred }) {
       if (begun || transferred < DATA.length / 3) return;
       begun = true;
@@ -65,6 +67,12 @@ Deno.test("a get continues without an additional channel that is lost, closed or
   let opened = 0;
   server.refuse = (line) => line.startsWith("OPEN") && ++opened > 1 ? 3 : undefined;
   await get(3, server);
+});
+
+Deno.test("a get opens a channel in place of one that is lost with its connection", async () => {
+  const lose = (path: LongPath) => path.lose();
+  const replaced = await get(3, new MemoryServer(), lose, { connections: 3 });
+  assertEquals(replaced, { opened: 4, handles: 4 });
 });
 
 Deno.test("a file that is replaced meanwhile is read only in the first session", async () => {
