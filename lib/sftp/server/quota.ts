@@ -109,9 +109,9 @@ export function limited(fs: PosixFiles, usage: Usage, quota: SftpQuota): PosixFi
       const end = endOf(fd, length, position);
       grow(fd, end);
       usage.resize(fd, end);
-      usage.writes(fd);
+      const over = usage.writes(fd, fs);
       fs.write(fd, data, at, length, position, (error, written) => {
-        usage.written(fd, !error && written === length, fs);
+        over(!error && written === length);
         done(error, written);
       });
     },
@@ -122,9 +122,9 @@ export function limited(fs: PosixFiles, usage: Usage, quota: SftpQuota): PosixFi
     },
     ftruncate(fd: number, size: number, done: (error: Error | null) => void): void {
       grow(fd, size);
-      usage.writes(fd);
+      const over = usage.writes(fd, fs);
       fs.ftruncate(fd, size, (error) => {
-        usage.written(fd, false, fs);
+        over(false);
         done(error);
       });
     },
@@ -174,10 +174,13 @@ function figuresOf(used: Amount, most: Amount, ask: () => Figures): Figures {
   } catch (cause) {
     if (most.bytes === Infinity) throw cause; // without --allow-sys=statfs
   }
-  const left = Math.min(most.bytes - used.bytes, disk ? disk.bavail * disk.bsize : Infinity);
-  const free = Math.floor(Math.max(left, 0) / BLOCK_BYTES);
+  const left = Math.min(
+    leftOf(used.bytes, most.bytes),
+    disk ? disk.bavail * disk.bsize : Infinity,
+  );
+  const free = Math.floor(left / BLOCK_BYTES);
   // A file system without a fixed number of files reports 0.
-  const leftFiles = Math.max(Math.min(most.files - used.files, disk?.ffree || Infinity), 0);
+  const leftFiles = Math.min(leftOf(used.files, most.files), disk?.ffree || Infinity);
   const isLimited = leftFiles !== Infinity;
   return {
     type: disk?.type ?? 0,
@@ -188,6 +191,11 @@ function figuresOf(used: Amount, most: Amount, ask: () => Figures): Figures {
     files: isLimited ? counted(used.files, most.files) + leftFiles : 0,
     ffree: isLimited ? leftFiles : 0,
   };
+}
+
+/** How much may be added; nothing if what is used could not be counted, unless there is no limit. */
+function leftOf(used: number, most: number): number {
+  return most < Infinity ? Math.max(most - used, 0) : Infinity;
 }
 
 /** The used amount; the whole quota if it could not be counted. */

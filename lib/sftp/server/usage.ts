@@ -110,39 +110,36 @@ export class Usage implements Amount {
 
   /** The counted size of an open file. */
   sizeOf(fd: number): number {
-    return this.#byDescriptor.get(fd)?.size ?? 0;
+    return this.#byDescriptor.get(fd)!.size;
   }
 
   /** Records the new size of an open file. */
   resize(fd: number, size: number): void {
-    const open = this.#byDescriptor.get(fd);
-    if (open === undefined) return;
+    const open = this.#byDescriptor.get(fd)!;
     this.bytes += size - open.size;
     open.size = size;
   }
 
-  /** Records the start of a write or truncation of an open file in another thread. */
-  writes(fd: number): void {
-    const open = this.#byDescriptor.get(fd);
-    if (open) open.writing++;
-  }
-
-  /** Records its end; unless it has written everything, looks up the size with `fs`. */
-  written(fd: number, all: boolean, fs: PosixFiles): void {
-    const open = this.#byDescriptor.get(fd);
-    if (open === undefined) return;
-    open.writing--;
-    open.unsure ||= !all;
-    if (open.unsure && open.writing === 0) {
+  /**
+   * Records the start of a write or truncation of an open file in another thread. The result records its
+   * end; unless it has written everything, the size is looked up with `fs`.
+   */
+  writes(fd: number, fs: PosixFiles): (all: boolean) => void {
+    const open = this.#byDescriptor.get(fd)!;
+    open.writing++;
+    return (all) => {
+      open.writing--;
+      open.unsure ||= !all;
+      if (!open.unsure || open.writing > 0) return;
+      if (this.#byDescriptor.get(fd) !== open) return; // closed meanwhile, which looked up the size
       this.resize(fd, fs.fstatSync(fd).size);
       open.unsure = false;
-    }
+    };
   }
 
   /** Records that a descriptor of a file with this size is about to be closed. */
   closes(fd: number, size: number): void {
-    const open = this.#byDescriptor.get(fd);
-    if (open === undefined) return;
+    const open = this.#byDescriptor.get(fd)!;
     if (--open.handles === 0) {
       this.resize(fd, open.removed ? 0 : size); // another program may have changed it
       this.#byInode.delete(open.inode);
