@@ -1,5 +1,8 @@
 /** Runs tools within the test's process, since starting a process takes longer than most of their work. */
 
+import { fakeEnv } from "../support/fake_env.ts";
+import { replaced } from "../support/replaced.ts";
+
 /** A tool's output and exit code. */
 export interface Said {
   readonly code: number;
@@ -11,13 +14,15 @@ export interface Said {
 interface Surroundings {
   /** Its standard input. */
   readonly stdin?: string;
+  /** Variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Runs a tool and captures its output; its prompts get no answer. Runs one tool at a time. */
 export async function captured(
   tool: (args: readonly string[]) => Promise<number>,
   args: readonly string[],
-  { stdin = "" }: Surroundings = {},
+  { stdin = "", env = {} }: Surroundings = {},
 ): Promise<Said> {
   const said = { text: "", stderr: "" };
   await using stack = new AsyncDisposableStack();
@@ -34,14 +39,15 @@ export async function captured(
     replace(stream, "writeSync", write);
     replace(stream, "write", (bytes: Uint8Array) => Promise.resolve(write(bytes)));
   }
+  // ssh opens a pipe once more by its path.
+  const { stat } = Deno;
+  const missing = () => Promise.reject(new Deno.errors.NotFound());
+  stack.use(replaced(Deno, "stat", (path) => path === "/dev/stdout" ? missing() : stat(path)));
   replace(Deno.stdin, "readable", new Blob([stdin]).stream());
   const { log } = console;
   console.log = (line: string) => void (said.text += `${line}\n`);
   stack.defer(() => void (console.log = log));
-  for (const [name, value] of [["SSH_ASKPASS_REQUIRE", "force"], ["SSH_ASKPASS", "/bin/false"]]) {
-    Deno.env.set(name!, value!);
-    stack.defer(() => Deno.env.delete(name!));
-  }
+  stack.use(fakeEnv({ SSH_ASKPASS_REQUIRE: "force", SSH_ASKPASS: "/bin/false", ...env }));
   const code = await tool(args);
   return { code, ...said };
 }

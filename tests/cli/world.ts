@@ -68,6 +68,17 @@ export function cliSsh(
   return cli(clientArgs("ssh", endpoint, args, options), options);
 }
 
+/** Runs our `ssh` without input, within this process, which has its environment. */
+export function sshHere(
+  endpoint: Endpoint,
+  args: readonly string[],
+  { config, env, flags = [] }: Pick<CliClientOptions, "config" | "env" | "flags"> = {},
+): Promise<Said> {
+  const surroundings = { env: { ...SHELL, ...env } };
+  const all = clientArgs("ssh", endpoint, args, { config: config ?? {}, flags: ["-n", ...flags] });
+  return captured(main, all, surroundings);
+}
+
 /** Runs our `sftp` with a batch of commands. */
 export function cliSftp(
   endpoint: Endpoint,

@@ -8,8 +8,6 @@ import { core } from "../../lib/crypto/wasm.ts";
 import { fuzzTest, LONG, noise } from "../support/random.ts";
 import { drain, keysFor, nameOf, SUITES } from "./packets.ts";
 
-/** Part of the test names, so that each build gets different inputs (see simd128_test.ts). */
-
 for (const suite of SUITES) {
   fuzzTest(`${nameOf(suite)}: damaged streams end in a ProtocolError`, (random) => {
     for (let round = 0; round < 60 * LONG; round++) {

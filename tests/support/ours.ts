@@ -42,6 +42,7 @@ export async function connectTo(
 export interface OurServer extends Endpoint, AsyncDisposable {
   readonly folder: TempFolder;
   readonly root: string;
+  readonly identity: string;
   readonly knownHosts: string;
   /** The errors that ended connections. */
   readonly errors: unknown[];
