@@ -98,6 +98,31 @@ for (const runtime of RUNTIMES) {
         const found = await perform("agents", login, { SSH_AUTH_SOCK: agent.path });
         assertEquals(found, { held: 1, output: "by agent", lent: 1 });
       });
+      await t.step("agents by their pipes, on what passes for Windows", async () => {
+        await using agent = await startSshAgent();
+        await agent.add(server.identity);
+        const pageant = `pageant.ann.${"0123456789abcdef".repeat(4)}`;
+        // Here, the path of a pipe is the name of a file in the current folder.
+        for (const name of ["openssh-ssh-agent", pageant]) {
+          await Deno.symlink(agent.path, folder.join(`\\\\.\\pipe\\${name}`));
+        }
+        const source = `import fs from "node:fs";
+Object.defineProperty(process, "platform", { value: "win32" });
+fs.readdirSync = () => JSON.parse(process.argv[2]);
+const { connectAgent } = await import("@denossh/ssh");
+const agent = await connectAgent().catch(({ message }) => message);
+console.log(typeof agent === "string" ? agent : (await agent.identities()).length);
+agent.close?.();
+`;
+        await Deno.writeTextFile(`${program}.mjs`, source);
+        const held = async (pipes: readonly string[]) => {
+          const options = { cwd: folder.path, env: { SSH_AUTH_SOCK: "", USERNAME: "Ann" } };
+          return (await must(path, [`${program}.mjs`, JSON.stringify(pipes)], options)).text.trim();
+        };
+        assertEquals(await held(["openssh-ssh-agent", pageant]), "1");
+        assertEquals(await held([pageant]), "1");
+        assertMatch(await held(["lsass"]), /neither OpenSSH's agent nor Pageant/);
+      });
       await shows("the user's files", ["config"], async () => {
         await Deno.mkdir(folder.join(".ssh"));
         const { hostname, port, user, identity, knownHosts } = server;
