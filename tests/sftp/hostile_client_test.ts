@@ -353,3 +353,26 @@ Deno.test("names in listings look like `ls -l`, without control characters", asy
   assertStringIncludes(entries[2]!.longname, "-rw-r--r--    1 ");
   assertEquals(await statusOf(w.peer, msg.Readdir.encode(1, { handle })), SftpStatus.EOF);
 });
+
+Deno.test("a session is over when its files have been closed", async () => {
+  const closing = Promise.withResolvers<void>();
+  let closes = 0;
+  const file: SftpBackendFile = {
+    read: () => Promise.resolve(0),
+    write: () => Promise.resolve(),
+    stat: () => Promise.reject(new SftpError(SftpStatus.FAILURE, "stat", null, "No")),
+    setStat: () => Promise.resolve(),
+    close: () => (closes++, closing.promise),
+  };
+  const { peer, served } = await atOurServer({ open: () => Promise.resolve(file) });
+  await opened(peer, "/a", FXF.READ);
+  await opened(peer, "/b", FXF.READ);
+  let isOver = false;
+  served.then(() => isOver = true);
+  await peer.channel.close();
+  while (closes < 2) await turn();
+  await turn();
+  assertEquals(isOver, false);
+  closing.resolve();
+  assertEquals(await served, null);
+});

@@ -1,7 +1,9 @@
 /** The last step of a path in the jail: descriptors, and programs that swap the file. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { PosixFiles } from "../../lib/runtime/files.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
+import { AnchoredFolders } from "../../lib/sftp/server/anchored_folders.ts";
+import { statusOf } from "../../lib/sftp/server/errno.ts";
 import { Jail, PathFolders } from "../../lib/sftp/server/jail.ts";
 import { filesOf } from "../../lib/sftp/server/local_files.ts";
 import { localFiles, type SftpBackend, SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
@@ -62,6 +64,25 @@ async function watched(backend: (root: string) => SftpBackend): Promise<Watched>
   };
   return watch;
 }
+
+Deno.test({
+  name: "a folder that has become a link is not entered, and is told as missing",
+  ignore: Deno.build.os !== "linux" || WITHOUT_DESCRIPTORS,
+  fn: async () => {
+    await using root = await folder();
+    await Deno.mkdir(`${root.path}/real`);
+    for (const target of ["real", "link", "nothing"]) {
+      await Deno.symlink(target, `${root.path}/link`);
+      const folders = new AnchoredFolders(root.path);
+      const top = folders.root();
+      folders.leave(folders.enter(top, "real"));
+      const refused = assertThrows(() => folders.enter(top, "link"));
+      assertEquals(statusOf(refused).status, SftpStatus.NO_SUCH_FILE);
+      folders.leave(top);
+      await Deno.remove(`${root.path}/link`);
+    }
+  },
+});
 
 for (const [where, backend] of Object.entries(BACKENDS)) {
   Deno.test({

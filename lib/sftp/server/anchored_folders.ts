@@ -1,7 +1,5 @@
-import { platformError } from "../../runtime/errors.ts";
 import type { PosixFiles } from "../../runtime/files.ts";
 import { runtime } from "../../runtime/runtime.ts";
-import { errnoOf } from "./errno.ts";
 import type { Folders, PinnedFolder, ResolvedPath } from "./served_tree.ts";
 
 /** open(2) with this flag only locates the file, and needs no permission to read it (Linux). */
@@ -25,14 +23,9 @@ export class AnchoredFolders implements Folders<number> {
 
   enter(folder: number, name: string): number {
     const { constants, openSync } = this.#fs;
-    try {
-      const flags = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-      return openSync(this.path(folder, name), flags);
-    } catch (cause) {
-      // It was a folder a moment ago.
-      if (errnoOf(cause) === "ELOOP") throw platformError("NotFound");
-      throw cause;
-    }
+    // A link that has taken the place of the folder is refused with ENOTDIR.
+    const flags = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+    return openSync(this.path(folder, name), flags);
   }
 
   leave(folder: number): void {
