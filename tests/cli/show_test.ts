@@ -1,17 +1,18 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { main } from "../../lib/cli/main.ts";
 import { tempFolder } from "../support/temp.ts";
-import { cli } from "./world.ts";
+import { captured } from "./captured.ts";
 
 Deno.test("ssh -G reports a malformed or missing file", async () => {
   await using folder = await tempFolder();
   const config = await folder.write("config", "Prot 1\nHost x\n  Port 0\n");
-  const { code, stderr } = await cli(["ssh", "-F", config, "-G", "db1"]);
+  const { code, stderr } = await captured(main, ["ssh", "-F", config, "-G", "db1"]);
   assertEquals([code, stderr], [
     255,
     `ssh: ${config}: line 1: Bad configuration option: prot; ${config} line 3: Bad port '0'.\n`,
   ]);
   const none = folder.join("none");
-  const missing = await cli(["ssh", "-F", none, "-G", "db1"]);
+  const missing = await captured(main, ["ssh", "-F", none, "-G", "db1"]);
   assertEquals(missing.code, 255);
   assertStringIncludes(missing.stderr, none);
 });
@@ -31,7 +32,7 @@ Deno.test("ssh uses the first user and port given, as in OpenSSH", async () => {
     [["-p", "25", "ssh://me@h:24"], "me", "25"],
   ];
   for (const [args, user, port] of cases) {
-    const { text, stderr } = await cli(["ssh", "-F", "none", "-G", ...args]);
+    const { text, stderr } = await captured(main, ["ssh", "-F", "none", "-G", ...args]);
     assertEquals(
       text.split("\n").slice(1, 4),
       [`user ${user}`, "hostname h", `port ${port}`],
@@ -64,15 +65,15 @@ Deno.test("Match tests the command that ssh and sftp run", async () => {
     [["-P", "office", "h", "true"], "1004"],
   ];
   for (const [args, port] of cases) {
-    const { text } = await cli(["ssh", "-F", config, "-G", ...args]);
+    const { text } = await captured(main, ["ssh", "-F", config, "-G", ...args]);
     assertEquals(text.split("\n")[3], `port ${port}`, args.join(" "));
   }
-  const refused = await cli(["ssh", "-F", config, "-N", "h"]);
+  const refused = await captured(main, ["ssh", "-F", config, "-N", "h"]);
   assertEquals([refused.code, refused.stderr], [
     255,
     `ssh: ${config} line 11: RefuseConnection: nothing to do\n`,
   ]);
   await folder.write("config", "Match command sftp sessiontype subsystem\n  RefuseConnection no\n");
-  const sftp = await cli(["sftp", "-F", config, "h"]);
+  const sftp = await captured(main, ["sftp", "-F", config, "h"]);
   assertEquals(sftp.code !== 0 && sftp.stderr.includes("RefuseConnection: no"), true, sftp.stderr);
 });
