@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { importPrivateKey } from "../../lib/keys/mod.ts";
+import { main } from "../../lib/cli/main.ts";
 import { tempFolder } from "../support/temp.ts";
+import { captured } from "./captured.ts";
 import { askpass, cli } from "./world.ts";
 
 /** Runs keygen without a terminal. */
 function keygen(...args: string[]) {
-  return cli(["keygen", ...args], { env: { SSH_ASKPASS_REQUIRE: "never" } });
+  return captured(main, ["keygen", ...args], { env: { SSH_ASKPASS_REQUIRE: "never" } });
 }
 
 for (
@@ -37,7 +39,7 @@ Deno.test("keygen overwrites nothing without consent", async () => {
   for (const answer of ["n", "y"]) {
     const script = await folder.write("answer", `#!/bin/sh\necho ${answer}\n`, 0o700);
     const env = { SSH_ASKPASS: script, SSH_ASKPASS_REQUIRE: "force" };
-    const ran = await cli(["keygen", "-q", "-f", file, "-N", ""], { env });
+    const ran = await captured(main, ["keygen", "-q", "-f", file, "-N", ""], { env });
     assertEquals(ran.code, answer === "y" ? 0 : 1, ran.stderr);
     assertEquals(await Deno.readTextFile(file) === "precious", answer !== "y");
   }
@@ -52,9 +54,12 @@ Deno.test("keygen asks for a passphrase twice", async () => {
   const other = await folder.write("other", "#!/bin/sh\necho $$\n", 0o700);
   const file = folder.join("key");
   const env = (path: string) => ({ SSH_ASKPASS: path, SSH_ASKPASS_REQUIRE: "force" });
-  const differs = await cli(["keygen", "-f", file], { env: env(other) });
+  const differs = await captured(main, ["keygen", "-f", file], { env: env(other) });
   assertEquals([differs.code, differs.stderr], [1, "Passphrases do not match.\n"]);
-  assertEquals((await cli(["keygen", "-q", "-a", "1", "-f", file], { env: env(same) })).code, 0);
+  assertEquals(
+    (await captured(main, ["keygen", "-q", "-a", "1", "-f", file], { env: env(same) })).code,
+    0,
+  );
   assertEquals((await keygen("-y", "-P", "secret", "-f", file)).code, 0);
 });
 
@@ -62,19 +67,19 @@ Deno.test("keygen prompts for missing arguments of -p and -c", async () => {
   await using folder = await tempFolder();
   const file = folder.join("key");
   assertEquals((await keygen("-q", "-f", file, "-N", "old", "-a", "1", "-C", "me")).code, 0);
-  const changed = await cli(["keygen", "-p", "-a", "1", "-f", file], {
+  const changed = await captured(main, ["keygen", "-p", "-a", "1", "-f", file], {
     env: await askpass(folder, ["old", "new", "new"]),
   });
   assertEquals([changed.code, changed.stderr], [0, ""]);
   assertStringIncludes(changed.text, "saved with the new passphrase");
-  const renamed = await cli(["keygen", "-c", "-a", "1", "-f", file], {
+  const renamed = await captured(main, ["keygen", "-c", "-a", "1", "-f", file], {
     env: await askpass(folder, ["new", "my key"]),
   });
   assertEquals([renamed.code, renamed.stderr], [0, ""]);
   const shown = await keygen("-y", "-P", "new", "-f", file);
   assertMatch(shown.text, /^ssh-ed25519 AAAA\S+ my key\n$/);
   assertEquals(await Deno.readTextFile(`${file}.pub`), shown.text);
-  const differs = await cli(["keygen", "-p", "-f", file], {
+  const differs = await captured(main, ["keygen", "-p", "-f", file], {
     env: await askpass(folder, ["new", "one", "another"]),
   });
   assertEquals([differs.code, differs.stderr], [1, "Passphrases do not match.\n"]);

@@ -21,6 +21,8 @@ import { dialRaw } from "../support/raw_peer.ts";
 import { tempFolder } from "../support/temp.ts";
 import { within } from "../support/within.ts";
 import { cli, type CliServer, startCli, startServe } from "./world.ts";
+import { captured } from "./captured.ts";
+import { main } from "../../lib/cli/main.ts";
 
 /** Logs in as a user with these methods only. */
 function login(server: CliServer, user: string, ...auth: AuthMethod[]): Promise<Client> {
@@ -189,7 +191,7 @@ for (
   ] as const
 ) {
   Deno.test(`serve refuses ${name}`, async () => {
-    const ran = await cli(["serve", ...args]);
+    const ran = await captured(main, ["serve", ...args]);
     assertEquals([ran.code, ran.text], [2, ""]);
     assertMatch(ran.stderr, /^serve: [^\n]+; see serve --help\n$/);
     assertStringIncludes(ran.stderr, message);
@@ -209,7 +211,7 @@ Deno.test("serve says why it cannot start", async () => {
       [[path, "-o", "Ciphers=rot13"], /^serve: Unknown cipher algorithm "rot13"/],
     ] as const
   ) {
-    const ran = await cli(["serve", ...flags, ...args]);
+    const ran = await captured(main, ["serve", ...flags, ...args]);
     assertEquals(ran.code, 1);
     if (typeof line === "string") assertEquals(ran.stderr, line);
     else assertMatch(ran.stderr, line);
