@@ -16,7 +16,6 @@ const ALLOWED: Readonly<Record<"jsr" | "npm", readonly string[]>> = {
     "deno.json",
     "mod.ts",
     "docs/*.md",
-    "docs/*.png",
     "docs/plots/*.svg",
     "lib/**.ts",
     "wasm/pkg/*.js",

@@ -121,8 +121,9 @@ const MARKS: readonly Mark[] = [
   most("500 connections at once: failures", "connections.failures500", 0, ""),
   most("bundle of the client, gzip", "size.client", 350, "KB"),
   most("bundle of /keys, gzip", "size.keys", 200, "KB"),
-  most("import on Deno, above an empty program", "size.import", 40, "ms"),
+  scaled(most("import on Deno, above an empty program", "size.import", 40, "ms")),
   most("files on JSR", "size.jsr", 2, "MB"),
+  most("JSR package, packed", "size.jsrPacked", 2, "MB"),
   most("npm package, packed", "size.npm", 2, "MB"),
 ];
 

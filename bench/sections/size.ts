@@ -1,4 +1,5 @@
 import { gzipSync } from "node:zlib";
+import { concat } from "@std/bytes";
 import { published } from "../../.ci/package_files.ts";
 import { ESBUILD } from "../../npm/build.ts";
 import { type InstalledPackage, installPackage } from "../../tests/interop/harness/npm_package.ts";
@@ -72,10 +73,15 @@ async function bundles(report: Report): Promise<void> {
 
 async function packages(report: Report, installed: InstalledPackage | null): Promise<void> {
   const files = await published();
-  const sizes = await Promise.all(files.map((file) => Deno.stat(ROOT + file)));
-  const jsr = sizes.reduce((sum, { size }) => sum + size, 0) / 1e6;
-  const rows = [["JSR", `${files.length}`, jsr.toFixed(2), "-"]];
+  const contents = await Promise.all(files.map((file) => Deno.readFile(ROOT + file)));
+  const together = concat(contents);
+  const [jsr, packed] = [together, gzipSync(together)].map(({ length }) => length / 1e6) as [
+    number,
+    number,
+  ];
+  const rows = [["JSR", `${files.length}`, jsr.toFixed(2), packed.toFixed(2)]];
   report.figure("size.jsr", jsr);
+  report.figure("size.jsrPacked", packed);
   if (installed !== null) {
     const { packed, unpacked } = installed.size;
     const [zipped, all] = [packed / 1e6, unpacked / 1e6];
