@@ -73,7 +73,7 @@ export function disagreements({ version, changelog, tagged, head, changes }: Rel
   return problems;
 }
 
-/** The sections of a changelog by their titles, without headings of their own. */
+/** The sections of a changelog by title, without the headings. */
 export function sectionsOf(changelog: string): Map<string, string> {
   const sections = changelog.split(/^## /m).slice(1);
   return new Map(sections.map((section) => {

@@ -27,7 +27,7 @@ export interface MemoryFigures {
   readonly cpuSeconds: number;
 }
 
-/** How a reader gets its data: chunks as they come, or in memory of its own, of a stream or of `read()`. */
+/** How a reader gets its data: as chunks, or in its own buffer from a stream or from `read()`. */
 type Way = "chunks" | "stream" | "buffer";
 
 const READS: Record<Way, (channel: Channel) => () => Promise<number | null>> = {

@@ -5,7 +5,7 @@ import type { Window, WindowCell } from "./sections/windows.ts";
 const PANEL = { width: 420, height: 320, left: 60, top: 40, gap: 70, bottom: 60 };
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#222222", "#e69f00"];
 
-/** Draws downloads and uploads side by side. */
+/** Draws downloads and uploads next to each other. */
 export function plotWindows(cells: readonly WindowCell[]): string {
   const roundTrips = [...new Set(cells.map((cell) => cell.roundTrip))].sort((a, b) => a - b);
   const windows = [...new Set(cells.map((cell) => cell.window))];

@@ -26,7 +26,7 @@ export const CIPHERS: readonly string[] = [
   "aes128-gcm@openssh.com",
 ];
 
-/** What to compare. */
+/** The comparison to run. */
 export interface ThroughputOptions {
   readonly bytes: number;
   readonly rounds: number;

@@ -26,7 +26,7 @@ Deno.test("Every block of TypeScript that is not marked as ignored is an example
   assertEquals(missed, []);
 });
 
-/** Imports an example; errors tell the lines of its file, which begin after `line`. */
+/** Imports an example; errors have the lines of its file, which begin after `line`. */
 async function load(code: string, line: number): Promise<void> {
   const source = code.replaceAll(
     /^(import .*|\} )from "(@[^"]+)";$/gm,

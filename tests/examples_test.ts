@@ -233,7 +233,7 @@ Deno.test("The examples of agents run", async (t) => {
   });
 });
 
-Deno.test("The example of a bastion runs: what is allowed is relayed, recorded and logged", async () => {
+Deno.test("The example of a bastion runs: allowed sessions are relayed, recorded and logged", async () => {
   await using folder = await tempFolder();
   await using world = await ourWorld();
   const { target, env } = world;

@@ -196,7 +196,7 @@ for (const [name, rule, files] of mistakes) {
   });
 }
 
-Deno.test("The layering rules allow what is right", () => {
+Deno.test("The layering rules allow correct imports", () => {
   const files: Sources = new Map(Object.entries({
     "lib/errors.ts": "export {};",
     "lib/crypto/wasm.ts": `import "../../wasm/pkg/core.js";\nimport "../errors.ts";`,

@@ -55,7 +55,7 @@ Deno.test("The import of mod.ts loads nothing that only some programs need", asy
   assertEquals(loaded.filter((path) => LOADED_LATER.some((room) => path.startsWith(room))), []);
 });
 
-/** The source without what is loaded later, or only for its types. */
+/** The source without dynamic and type-only imports. */
 function withoutLater(source: string): string {
   return source
     .replaceAll(/\bimport\(\s*"[^"]+"\s*\)/g, "")

@@ -107,7 +107,7 @@ Deno.test("little work of one connection does not wait, but that of many connect
   const last = few[0]!.begin();
   assert(last !== null);
   const newcomer = new Turn(turns).begin();
-  assert(newcomer !== null, "it passes nobody who waits");
+  assert(newcomer !== null, "it passes no waiting connection");
   await clock.run();
   await Promise.all([last, newcomer]);
 });

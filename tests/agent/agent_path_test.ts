@@ -41,13 +41,13 @@ const PATHS: readonly (readonly [what: string, Surroundings, path: string | null
   ["of two, one is an impostor's", {
     pipes: [`pageant.ann.${HASH}`, `pageant.ann.${OTHER}`],
   }, null],
-  ["what is no hash is none of Pageant's", {
+  ["a name without a hash is not Pageant's", {
     pipes: ["pageant.ann.", "pageant.ann.agent", `pageant.ann.${HASH}0`],
   }, null],
   ["without a user name there is none", { USERNAME: "", pipes: [`pageant..${HASH}`] }, null],
   ["without either pipe there is none", { pipes: ["lsass"] }, null],
   ["pipes that cannot be listed may have OpenSSH's", { pipes: null }, OPENSSH],
-  ["elsewhere there are no pipes", { os: "linux", pipes: ["openssh-ssh-agent"] }, null],
+  ["other systems have no pipes", { os: "linux", pipes: ["openssh-ssh-agent"] }, null],
 ];
 
 for (const [what, { os = "windows", pipes = [], ...variables }, path] of PATHS) {

@@ -71,7 +71,7 @@ const cases: [string, KeyDestination[], Hop[], Uint8Array, string][] = [
   ["for another host", [toA], [[B]], login(), "hidden, refuses"],
   ["bound to another host than the session's", [toA], [[A]], login({ host: B }), "seen, refuses"],
   ["for another session", [toA], [[A]], login({ seed: 9 }), "seen, refuses"],
-  ["of what is no login", [toA], [[A]], new Uint8Array(64), "seen, refuses"],
+  ["of data that is not a login", [toA], [[A]], new Uint8Array(64), "seen, refuses"],
   ["of nothing", [toA], [[A]], new Uint8Array(0), "seen, refuses"],
   ["for the programs on that host", [toA], [[A, forwarding]], login(), "hidden, refuses"],
   [

@@ -142,13 +142,13 @@ const unknown = new Writer().u8(25).bytes(ed25519Section(new Uint8Array(32).fill
 const refused: [string, Uint8Array][] = [
   ["an unknown request", framed(99)],
   ["an extension", framed(27, 0, 0, 0, 1, 113)],
-  ["a list with something behind it", framed(11, 0)],
+  ["a list with trailing bytes", framed(11, 0)],
   ["a signature by a key that is not there", framed(13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)],
   ["a truncated signature request", framed(13, 0, 0, 0, 9)],
   ["a key of an unknown type", framed(17, 0, 0, 0, 1, 120)],
   ["a truncated key", adding("x").with(3, 40).slice(0, 44)],
   ["an unknown constraint", framed(...unknown)],
-  ["a removal of what is not there", framed(18, 0, 0, 0, 0)],
+  ["a removal of an unknown key", framed(18, 0, 0, 0, 0)],
   ["an unlock when nothing is locked", framed(23, 0, 0, 0, 0)],
 ];
 for (const [name, bytes] of refused) {

@@ -1,4 +1,4 @@
-/** What the server's side of a login does with time, with work that costs it much, and after its end. */
+/** The server's side of a login: delays, costly work, and the time after its end. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { FAILURE_MS } from "../../lib/auth/failure_delay.ts";
 import { type AuthAttempt, checkPolicy } from "../../lib/auth/server.ts";
@@ -23,7 +23,7 @@ const interactive = request(
   InteractiveAuth.encode({ language: "", submethods: "" }),
 );
 
-Deno.test("checkPolicy refuses a policy that can let nobody in", () => {
+Deno.test("checkPolicy refuses a policy that accepts no user", () => {
   checkPolicy({ none: () => true });
   assertThrows(() => checkPolicy({ banner: "hello" }), TypeError);
 });
@@ -161,7 +161,7 @@ function aborting() {
   };
 }
 
-/** A request with a key and a wrong signature of so many bytes. */
+/** A request with a key and a wrong signature of this many bytes. */
 function signedBy(publicKey: Uint8Array, bytes: number): Uint8Array {
   const fields = { algorithm: "rsa-sha2-512", publicKey, signature: new Uint8Array(bytes) };
   return request("publickey", PublicKeyAuth.encode({ signed: true, ...fields }));
@@ -175,7 +175,7 @@ function signedByHost(hostKey: Uint8Array, bytes: number): Uint8Array {
   );
 }
 
-/** A public key of so many bits, of which nothing is verified. */
+/** A public key of this many bits, which is never used to verify. */
 function rsaBlob(bits: number): Uint8Array {
   const modulus = new Uint8Array(Math.ceil(bits / 8)).fill(0xff);
   modulus[0] = 0xff >> (8 * modulus.length - bits);

@@ -14,7 +14,7 @@ const right: [string, string[], string, string[]][] = [
   ["a value that looks like a flag", ["-o", "-q", "host"], "o=-q", ["host"]],
   ["a flag twice", ["-v", "-vv"], "v v v", []],
   ["an end", ["-q", "--", "-T"], "q", ["-T"]],
-  ["a dash alone is no flag", ["-q", "-", "-T"], "q", ["-", "-T"]],
+  ["a single dash is not a flag", ["-q", "-", "-T"], "q", ["-", "-T"]],
   ["a long flag", ["--exec", "x"], "exec", ["x"]],
   ["a long value apart", ["--port", "22"], "port=22", []],
   ["a long value attached", ["--port=22"], "port=22", []],
@@ -50,7 +50,7 @@ Deno.test("parseFlags says whether -- ended the flags", () => {
   assertEquals(parseFlags(["-q", "host"], SSH).ended, false);
 });
 
-Deno.test("parseMixed takes flags behind the operands too, until --", () => {
+Deno.test("parseMixed accepts flags after operands, until --", () => {
   const { flags, rest } = parseMixed(["a", "-q", "b", "--port", "1", "--", "-T"], SSH);
   assertEquals(text(flags), "q port=1");
   assertEquals(rest, ["a", "b", "-T"]);

@@ -17,7 +17,7 @@ for (
     ["0x0:0x100", "1970-01-01T00:00:00Z", "1970-01-01T00:04:16Z"],
   ] as const
 ) {
-  Deno.test(`-V ${text} is from ${from ?? "always"} to ${to ?? "for ever"}`, () => {
+  Deno.test(`-V ${text} is from ${from ?? "always"} to ${to ?? "no end"}`, () => {
     assertEquals(parseValidity(text, NOW), {
       ...(from !== null && { validAfter: new Date(from) }),
       ...(to !== null && { validBefore: new Date(to) }),

@@ -176,7 +176,7 @@ for (
     ["no port", ["--host-key", "k"], "--port needs a number"],
     ["a port out of range", ["--port", "99999", "--host-key", "k"], "--port needs a number"],
     ["no host key", ["--port", "0"], "--host-key is needed"],
-    ["nobody to let in", ["--port", "0", "--host-key", "k"], "no way to log in"],
+    ["no authorized keys or passwords", ["--port", "0", "--host-key", "k"], "no way to log in"],
     ["an unknown flag", ["--port", "0", "--nonsense"], "unknown option -- nonsense"],
     ["an unknown option", ["--port=0", "--host-key=k", "-oX=1"], "Bad configuration option: X"],
     ["a quota of 5 X", [...FILES, "--quota", "5X"], "--quota needs a number of bytes"],

@@ -283,7 +283,7 @@ Deno.test("ControlMaster and ControlPath decide whether a connection is shared",
   ) assertEquals(configuredControlPath(settings), path);
 });
 
-Deno.test("A master that refuses to end is told; one that is not to be asked is not connected to", async () => {
+Deno.test("A master that refuses to exit is reported, and a disabled one is not contacted", async () => {
   await using master = await fakeMaster(async (end) => {
     await end.control();
     await end.send(control(CONTROL.HELLO, 4));

@@ -259,7 +259,7 @@ const ends: Record<string, (core: ChannelCore) => unknown> = {
   },
 };
 for (const [name, end] of Object.entries(ends)) {
-  Deno.test(`What a window takes is given back, once, when ${name}`, () => {
+  Deno.test(`A window's share of the budget is returned once when ${name}`, () => {
     const all = 100_000;
     const budget = new ConnectionBudget({ least: 1000, initial: 1000, max: all }, 1e9);
     const { core } = bareChannel(budget);
@@ -273,8 +273,8 @@ for (const [name, end] of Object.entries(ends)) {
 
 for (const [openedBy, counted] of [["us", 0], ["peer", 700]] as const) {
   const name = counted
-    ? "What a peer sent on its channel counts after its end until it is read"
-    : "What a peer sent on a channel of ours does not count after its end";
+    ? "A peer's unread data on its own channel counts after its end"
+    : "A peer's unread data on our channel does not count after its end";
   Deno.test(name, async () => {
     const budget = new ConnectionBudget({ least: 1000, initial: 1000, max: 8000 }, null);
     const { core } = bareChannel(budget, openedBy);

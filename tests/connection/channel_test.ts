@@ -412,7 +412,7 @@ Deno.test("A client's request for a channel that is closed ends the connection",
 });
 
 for (const role of ["client", "server"] as const) {
-  Deno.test(`What means nothing to a channel or the connection is ignored, as by OpenSSH (${role})`, async () => {
+  Deno.test(`Messages without effect on a channel or the connection are ignored, as by OpenSSH (${role})`, async () => {
     await using world = await rawWorld(role);
     const { raw } = world;
     const [closed, channel] = [await openChannel(world), await openChannel(world)];
@@ -493,7 +493,7 @@ const exits: [
   expected: [number | null, string | null],
 ][] = [
   ["exit-status", "exit-status", new Writer().u32(7).take(), [7, null]],
-  ["exit-status with bytes behind", "exit-status", new Writer().u32(7).u32(0).take(), [7, null]],
+  ["exit-status with trailing bytes", "exit-status", new Writer().u32(7).u32(0).take(), [7, null]],
   ["exit-status without a number", "exit-status", none, [null, null]],
   ["exit-signal with a name alone", "exit-signal", new Writer().text("TERM").take(), [
     null,

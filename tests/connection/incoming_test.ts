@@ -98,7 +98,7 @@ inBothRoles("accept: a rejection is the opener's error, with its reason", async 
   assertEquals((await plain).reason, 1);
 });
 
-inBothRoles("accept: nobody who asks, no channel; who leaves the loop refuses the rest", async (
+inBothRoles("accept: without a loop channels are refused, and leaving the loop refuses the rest", async (
   ours,
   theirs,
 ) => {

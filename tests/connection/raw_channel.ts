@@ -39,7 +39,7 @@ export async function openChannel(
   return await opening;
 }
 
-/** What the raw end reads from the channel as one number of bytes, until it has this many. */
+/** Reads from the channel at the raw end until this many bytes have arrived; returns their number. */
 export async function receiveBytes(world: RawWorld, bytes: number): Promise<number[]> {
   const sizes: number[] = [];
   for (let sum = 0; sum < bytes;) {

@@ -24,7 +24,7 @@ const SMALL = { window: 1024 };
 /** Data that the other end writes to standard error, in either role. */
 const readAll = (channel: Channel) => Array.fromAsync(channel, text).then((all) => all.join(""));
 
-inBothRoles("recv_stderr, recv_stderr_ready: a stream of its own", async (ours, theirs) => {
+inBothRoles("recv_stderr, recv_stderr_ready: a separate stream", async (ours, theirs) => {
   await theirs.writeAllStderr(bytes("oops"), { signal: AbortSignal.timeout(5000) });
   await ours.ready("stderr");
   assertEquals([ours.readableBytes, ours.readableStderrBytes], [0, 4]);
@@ -46,7 +46,7 @@ inBothRoles("sendall_stderr: all of it", async (ours, theirs) => {
   await writing;
 }, SMALL);
 
-inBothRoles("set_combine_stderr: what is buffered moves, and stderr is silent", async (
+inBothRoles("set_combine_stderr: buffered data moves, and stderr stays empty", async (
   ours,
   theirs,
 ) => {

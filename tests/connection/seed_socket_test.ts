@@ -353,7 +353,7 @@ inBothRoles("__init__: channels have numbers, from the lowest that is free", asy
 });
 
 inBothRoles(
-  "shutdown_read: what the other stream of the channel has goes on to nobody",
+  "shutdown_read: data of the other stream is discarded",
   async (ours, theirs) => {
     const reading = ours.read(new Uint8Array(9));
     await ours.shutdown("read");

@@ -83,7 +83,7 @@ Deno.test("ReceiveWindow that had to start small grows on a short path, up to wh
   assertEquals([window.size, budget.left], [8000, 93_000]);
 });
 
-Deno.test("ReceiveWindow that is closed gives back what is read, and the rest when it is closed again", () => {
+Deno.test("A closed ReceiveWindow returns read bytes, and the rest at the second close", () => {
   const { budget, window } = tuned(1e9, 0);
   window.receive(6000);
   assertEquals([window.consume(500), window.consume(500)], [0, 1000]);
@@ -187,7 +187,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 for (const [role, least] of [["server", 32 * KIB], ["client", 128 * KIB]] as const) {
-  Deno.test(`A dozen channels of a ${role} start with 2 MiB; those after them share what is left`, () => {
+  Deno.test(`A dozen channels of a ${role} start with 2 MiB; later ones share the rest`, () => {
     const { budget } = windowsOf({}, null, role);
     const windows = Array.from({ length: MAX_CHANNELS }, () => budget!.open());
     assertEquals(windows.slice(0, 13), Array(13).fill(2 * MIB));

@@ -1,4 +1,4 @@
-/** Unpacking LZMA data, as the core is; xz packed what is unpacked here. */
+/** Unpacks LZMA data, the format of the core; the test data was packed by xz. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { unpack } from "../../lib/crypto/unpack.ts";
 import { unpacker } from "../../wasm/pkg/module.ts";

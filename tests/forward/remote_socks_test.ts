@@ -47,7 +47,7 @@ Deno.test("SOCKS clients of the server connect from the client's side", async ()
   await until(() => tunnel.connections === 0);
 });
 
-Deno.test("SOCKS clients of the server are told why they cannot connect", async () => {
+Deno.test("SOCKS clients of the server get the reason of a failed connect", async () => {
   await using server = echo();
   await using pair = await tunnelPair();
   const errors: unknown[] = [];

@@ -141,7 +141,7 @@ Deno.test("forwardSocks carries each connection to its requested target", async 
   assertEquals(decode(await exchange(conn, encode("four"))), "four");
 });
 
-Deno.test("SOCKS clients are told why they cannot connect", async () => {
+Deno.test("SOCKS clients get the reason of a failed connect", async () => {
   const errors: unknown[] = [];
   await using pair = await connectedPair({
     serve: { forward: { local: (target) => "port" in target && target.hostname === "127.0.0.1" } },

@@ -129,7 +129,7 @@ Deno.test("A missing display ends each connection, and is reported", async () =>
   assertEquals(errors.length, 2);
 });
 
-Deno.test("Without DISPLAY there is no display to lend", async () => {
+Deno.test("Without DISPLAY there is no display to forward", async () => {
   const before = Deno.env.get("DISPLAY");
   Deno.env.delete("DISPLAY");
   try {

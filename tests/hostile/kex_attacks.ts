@@ -267,7 +267,7 @@ export const KEX_ATTACKS: readonly Attack[] = [
     SIGNATURE,
   ),
   answers(
-    "a host key that is no key",
+    "a malformed host key",
     CURVE,
     () => reply(noise(32), { blob: noise(50) }),
     SIGNATURE,

@@ -29,7 +29,7 @@ const SHOWN = new RegExp(
   ].map((line) => `${line}\n`).join(""),
 );
 
-await peerTest(["sshd"], "demo does the same with a real server", async () => {
+await peerTest(["sshd"], "demo works with a real server", async () => {
   await using folder = await tempFolder();
   await using server = await startSshd();
   const target = `${server.user}@127.0.0.1:${server.port}`;

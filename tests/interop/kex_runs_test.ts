@@ -1,6 +1,6 @@
 /**
- * Key exchange after key exchange with OpenSSH, in both roles: a number that is encoded wrongly shows in
- * one of 256 of them. A thorough run of one method:
+ * Repeated key exchanges with OpenSSH in both roles, since a wrong encoding of numbers may show in
+ * only one of 256. A thorough run of one method:
  *
  *     DENOSSH_LONG=1500 deno test -A tests/interop/kex_runs_test.ts --filter curve25519-sha256
  */

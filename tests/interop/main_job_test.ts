@@ -1,4 +1,7 @@
-/** The main job with OpenSSH's sshd: commands, streams, many at once, rekeys, ends good and bad. */
+/**
+ * The main features with OpenSSH's sshd: commands, streams, parallel commands, rekeys, normal and
+ * abnormal ends.
+ */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   AuthError,
@@ -22,7 +25,7 @@ await peerTest(["sshd"], "Commands run on a real server as with Deno.Command", a
   });
   await using host = await connectTo(server);
 
-  await t.step("output, exit codes and signals are carried", async () => {
+  await t.step("output, exit codes and signals are passed on", async () => {
     assertEquals(await host.run("echo hello"), "hello");
     const output = await host.command("echo out; echo err >&2; exit 42").output();
     assertEquals([text(output.stdout), text(output.stderr), output.code], ["out\n", "err\n", 42]);
@@ -30,21 +33,21 @@ await peerTest(["sshd"], "Commands run on a real server as with Deno.Command", a
     assertEquals([killed.code, killed.signal], [null, "SEGV"]);
   });
 
-  await t.step("the environment is set where the server accepts it", async () => {
+  await t.step("the environment is set if the server accepts it", async () => {
     assertEquals(
       await host.run('echo "$LC_TEST:$EVIL"', { env: { LC_TEST: "a b", EVIL: "x" } }),
       "a b:",
     );
   });
 
-  await t.step("a command has a terminal when it asks for one", async () => {
+  await t.step("a command gets a requested terminal", async () => {
     const size = await host.run("tty >/dev/null && stty size && echo $TERM", {
       pty: { term: "vt220", columns: 111, rows: 33 },
     });
     assertEquals(size, "33 111\r\nvt220");
   });
 
-  await t.step("a terminal that is resized tells the program", async () => {
+  await t.step("a program is notified when its terminal is resized", async () => {
     await using process = await host.command(
       "trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done",
       { pty: true },
@@ -61,7 +64,7 @@ await peerTest(["sshd"], "Commands run on a real server as with Deno.Command", a
     assertStringIncludes(said, "20 90");
   });
 
-  await t.step("a shell reads what it is told", async () => {
+  await t.step("a shell reads its input", async () => {
     await using shell = await host.shell({
       pty: false,
       stdin: { text: "echo $((6*7))\nexit 9\n" },
@@ -74,14 +77,14 @@ await peerTest(["sshd"], "Commands run on a real server as with Deno.Command", a
     assertEquals(await host.run("wc -c", { stdin: new Uint8Array(0) }), "0");
   });
 
-  await t.step("stderr and stdout are both large and both whole", async () => {
+  await t.step("large stderr and stdout are both complete", async () => {
     const { stdout, stderr } = await host.command(
       "head -c 20000000 /dev/zero & head -c 20000000 /dev/zero >&2; wait",
     ).output();
     assertEquals([stdout.length, stderr.length], [20_000_000, 20_000_000]);
   });
 
-  await t.step("a hundred commands, one after the other and all at once", async () => {
+  await t.step("a hundred commands, sequential and parallel", async () => {
     for (let i = 0; i < 20; i++) assertEquals(await host.run(`echo ${i}`), `${i}`);
     const all = await Promise.all(Array.from({ length: 100 }, (_, i) => host.run(`echo ${i}`)));
     assertEquals(all, Array.from({ length: 100 }, (_, i) => `${i}`));
@@ -95,7 +98,7 @@ await peerTest(["sshd"], "Commands run on a real server as with Deno.Command", a
 
   await t.step("a reader that pauses stalls its command, and memory stays flat", async () => {
     await using paused = await host.command("head -c 400000000 /dev/zero").spawn();
-    // Another command's end shows that the network had its time.
+    // The end of another command shows that data had time to arrive.
     await host.run("head -c 50000000 /dev/zero", { stdout: "null" });
     const before = Deno.memoryUsage().rss;
     await host.run("head -c 50000000 /dev/zero", { stdout: "null" });
@@ -108,7 +111,7 @@ await peerTest(["sshd"], "Commands run on a real server as with Deno.Command", a
 
 await peerTest(
   ["sshd"],
-  "Data survives rekeys at every megabyte, asked for by either end",
+  "Data survives rekeys at every megabyte, started by either end",
   async (t) => {
     const sent = noise(40_000_003);
     const digest = await sha256(sent);
@@ -150,7 +153,7 @@ await peerTest(
   },
 );
 
-await peerTest(["sshd"], "A server that is frozen is noticed by keepalive", async () => {
+await peerTest(["sshd"], "Keepalives detect a frozen server", async () => {
   await using server = await startSshd();
   await using host = await connectTo(server, { keepaliveInterval: 50, keepaliveCount: 2 });
   const pid = Number(await host.run("echo $PPID"));
@@ -163,7 +166,7 @@ await peerTest(["sshd"], "A server that is frozen is noticed by keepalive", asyn
   }
 });
 
-await peerTest(["sshd"], "A wrong key is an AuthError that says what would do", async () => {
+await peerTest(["sshd"], "A wrong key is an AuthError that names the allowed methods", async () => {
   await using server = await startSshd({ config: { PasswordAuthentication: "no" } });
   const error = await assertRejects(
     async () => await connectTo(server, { auth: [publicKey(await generateKey())] }),
@@ -182,7 +185,7 @@ await peerTest(
     {
       await using host = await connectTo(server, { auth: [password(server.password!)], hostKeys });
       assertEquals(await host.run("whoami"), server.user);
-      // sshd passes signals on only where it has given up its privileges, so not to root's commands.
+      // sshd passes on signals only after dropping privileges, so not to commands of root.
       const trap = "trap 'exit 5' USR1; echo up; while :; do sleep 0.05; done";
       await using process = await host.command(trap).spawn();
       await process.channel.readChunk();

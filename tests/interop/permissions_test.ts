@@ -1,4 +1,4 @@
-/** What a program is allowed to ask of Deno, and of whom it can be imported. */
+/** The permissions that programs need, and how they import the module. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { peerTest } from "./harness/peers.ts";
 import { startSshd } from "./harness/sshd.ts";
@@ -42,7 +42,7 @@ await peerTest(
       (await Deno.permissions.query({ name })).state
     ))).join());
   `;
-    // Within the package, so that its name resolves; what it may do is what the flags say.
+    // Within the package, so that its name resolves; the flags set the permissions.
     const path = await folder.write("edge.ts", program);
     const { code, text, stderr } = await run(Deno.execPath(), [
       "run",
@@ -58,7 +58,7 @@ await peerTest(
 
 await peerTest(
   ["sshd"],
-  "A consumer outside the repository imports the module as it stands",
+  "A program outside of the repository can import the module",
   async () => {
     await using server = await startSshd();
     await using folder = await tempFolder();
@@ -68,7 +68,7 @@ await peerTest(
       JSON.stringify({
         imports: {
           "@denossh/ssh": new URL("mod.ts", ROOT).href,
-          // What JSR rewrites at publication: the packages that the module itself imports.
+          // JSR rewrites these at publication: the module's own imports of packages.
           "@std/bytes": std("bytes"),
           "@std/streams": std("streams"),
         },
@@ -95,7 +95,7 @@ await peerTest(
   },
 );
 
-Deno.test("Without a permission the error is Deno's own, and at once", async () => {
+Deno.test("A missing permission is Deno's own error, and immediate", async () => {
   await using folder = await tempFolder();
   const path = await folder.write(
     "none.ts",
@@ -118,7 +118,7 @@ Deno.test("Without a permission the error is Deno's own, and at once", async () 
   assertStringIncludes(text, "--allow-net");
 });
 
-Deno.test("A bare connect names all permissions that are missing, in one error", async () => {
+Deno.test("A bare connect names all missing permissions in one error", async () => {
   await using folder = await tempFolder();
   const program = `
     import { connect } from "@denossh/ssh";
@@ -135,7 +135,7 @@ Deno.test("A bare connect names all permissions that are missing, in one error",
   assertStringIncludes(text, `NotCapable connect() needs permissions: run again with ${flags}.`);
 });
 
-await peerTest(["sshd"], "host.fetch() needs the permissions that the docs name", async () => {
+await peerTest(["sshd"], "host.fetch() needs exactly the documented permissions", async () => {
   await using server = await startSshd();
   await using web = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
@@ -190,7 +190,7 @@ Deno.test("The tool is installed and run by the lines of README.md", async () =>
   ];
   assertEquals(lines.map(([, command]) => command), ["run", "install"]);
   for (const [, command, flags, rest] of lines) {
-    // JSR has the published version: the line is tried with this one.
+    // JSR has the published version, so the line is run with this version instead.
     const args = [command!, config, ...words(flags!), ...here];
     if (command === "install") args.splice(1, 0, "--root", folder.path);
     else args.push(...words(rest!).slice(0, 1), "-V");

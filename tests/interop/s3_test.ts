@@ -24,13 +24,13 @@ const example = (name: string) => new URL(`../../examples/${name}`, import.meta.
 const programs = ["s3_server.ts", "s3_backend.ts"].map(example);
 const MEBIBYTE = 1024 * 1024;
 
-/** A bucket, and the example that serves it. */
+/** A bucket, and the example server for it. */
 interface World extends AsyncDisposable {
   readonly folder: TempFolder;
   readonly endpoint: Endpoint;
-  /** The keys that the store has, by its own account. */
+  /** The keys in the store, as listed by the store. */
   keys(): Promise<string[]>;
-  /** The uploads in parts that have begun and not ended. */
+  /** The unfinished multipart uploads. */
   uploads(): Promise<string[]>;
   /** Sends the store a request about an object. */
   object(method: string, key: string, body?: string): Promise<Response>;
@@ -72,7 +72,7 @@ async function makeBucket({ url }: ObjectStore): Promise<void> {
   assertEquals([made.status, await made.text()], [200, ""]);
 }
 
-/** Whether the store keeps an object without any code of ours, and the SDK can be had. */
+/** The control: the store keeps an object without our code, and the SDK can be installed. */
 function failedControl(): Promise<string | null> {
   return control("weed", "an object is kept", async () => {
     await must(Deno.execPath(), ["cache", ...programs]);
@@ -84,7 +84,7 @@ function failedControl(): Promise<string | null> {
   }, "its own interface");
 }
 
-/** Waits until something holds of the store. */
+/** Waits until a condition holds in the store. */
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   let isOver = false;
   const ask = async () => {
@@ -114,7 +114,7 @@ await peerTest(["weed"], "Our client keeps files in an object store", async (t) 
     }
     assertEquals((await sftp.stat("/direct")).size, bytes.length);
   });
-  await t.step("a range is read, and another one before it", async () => {
+  await t.step("a range is read, and then an earlier one", async () => {
     await using file = await sftp.open("/deep/er/big");
     for (const offset of [40 * MEBIBYTE + 7, 3, bytes.length - 5]) {
       await file.seek(offset, Deno.SeekMode.Start);
@@ -125,7 +125,7 @@ await peerTest(["weed"], "Our client keeps files in an object store", async (t) 
     assertEquals((await file.stat()).size, bytes.length);
     await (await it.object("PUT", "deep/er/big", "another object")).body?.cancel();
     await file.seek(5, Deno.SeekMode.Start);
-    await refused(file.read(new Uint8Array(5)), SftpStatus.FAILURE); // no mix of the two
+    await refused(file.read(new Uint8Array(5)), SftpStatus.FAILURE); // never a mix of the two
   });
   await t.step("a listing of many pages has folders and objects", async () => {
     const names = Array.from({ length: 1_200 }, (_, i) => `n${i}`);
@@ -140,7 +140,7 @@ await peerTest(["weed"], "Our client keeps files in an object store", async (t) 
     assertEquals((await sftp.stat("/many/n77")).size, 3);
     assert((await sftp.stat("/many")).isDirectory);
   });
-  await t.step("names are any text, and a move keeps what is there", async () => {
+  await t.step("names are any text, and a move does not overwrite", async () => {
     await sftp.writeTextFile("/ä +%?#&/ 1 ü", "one");
     await sftp.writeTextFile("/two", "two");
     await sftp.rename("/ä +%?#&/ 1 ü", "/ä +%?#&/~'(2)");
@@ -156,7 +156,7 @@ await peerTest(["weed"], "Our client keeps files in an object store", async (t) 
     assertEquals((await sftp.stat("/empty")).size, 0);
     assertEquals(await sftp.readTextFile("/empty"), "");
   });
-  await t.step("what an object store cannot do is refused, and changes nothing", async () => {
+  await t.step("unsupported operations are refused, and change nothing", async () => {
     await refused(sftp.chmod("/two", 0o600), SftpStatus.OP_UNSUPPORTED);
     await refused(sftp.open("/two", { append: true }), SftpStatus.OP_UNSUPPORTED);
     await refused(sftp.open("/two", { write: true }), SftpStatus.OP_UNSUPPORTED);
@@ -167,24 +167,24 @@ await peerTest(["weed"], "Our client keeps files in an object store", async (t) 
     for (const path of ["/many", "/"]) await refused(sftp.remove(path), SftpStatus.FAILURE);
     const file = await sftp.open("/two", { write: true, create: true, truncate: true });
     await file.seek(10, Deno.SeekMode.Start);
-    await file.write(new Uint8Array(10)).catch(() => {}); // told now or at the end
+    await file.write(new Uint8Array(10)).catch(() => {}); // reported now or at the end
     await assertRejects(() => file.close(), SftpError);
     assertEquals(await sftp.readTextFile("/two"), "one");
   });
-  await t.step("an upload whose session breaks leaves nothing", async () => {
+  await t.step("an interrupted upload leaves nothing", async () => {
     for (const size of [MEBIBYTE, 40 * MEBIBYTE]) await broken(it, size);
     assertEquals((await it.keys()).filter((key) => key.startsWith("broken")), []);
   });
 }, failedControl);
 
-/** Writes bytes to a file, and hangs up. */
+/** Writes bytes to a file, and disconnects. */
 async function broken(it: World, size: number): Promise<void> {
   const host = await connectTo(it.endpoint);
   const sftp = await host.sftp();
   const file = await sftp.open("/broken", { write: true, create: true, truncate: true });
   const bytes = noise(MEBIBYTE);
   for (let sent = 0; sent < size; sent += bytes.length) await file.write(bytes);
-  assertEquals((await file.stat()).size, size); // so all are written
+  assertEquals((await file.stat()).size, size); // so that all are written
   const inParts = size > 8 * MEBIBYTE;
   if (inParts) await until("An upload in parts", async () => (await it.uploads()).length === 1);
   await host.close();

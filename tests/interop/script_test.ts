@@ -9,7 +9,7 @@ import { type TempFolder, tempFolder } from "../support/temp.ts";
 
 const MINUTE = 60_000;
 
-/** What each script may use: `ssh` and `sftp` that reach the server, a folder, and a way to fail. */
+/** The prelude of each script: `ssh` and `sftp` for the server, a folder, and a function to fail. */
 function prelude(folder: TempFolder, server: Sshd): string {
   const quote = (words: readonly string[]) => words.map((word) => `'${word}'`).join(" ");
   const place = `${server.user}@${server.hostname}`;
@@ -31,7 +31,7 @@ async function script(server: Sshd, text: string): Promise<void> {
   assertEquals([ran.code, ran.text], [0, "done\n"], ran.stderr);
 }
 
-await peerTest(["sshd"], "A gibibyte goes through exec each way and is the same", async () => {
+await peerTest(["sshd"], "A gibibyte is unchanged after exec in each direction", async () => {
   await using server = await startSshd();
   await script(
     server,
@@ -61,7 +61,7 @@ await peerTest(["sshd"], "Transfers survive rekeys at every megabyte", async () 
 
 await peerTest(
   ["sshd"],
-  "Exit codes, signals, empty input and both outputs are as with ssh",
+  "Exit codes, signals, empty input and both outputs match ssh",
   async () => {
     await using server = await startSshd();
     await script(

@@ -1,4 +1,4 @@
-/** The seed's rows as the libraries that have them do them, with our server. */
+/** The seed's features in the libraries that have them, with our server. */
 import { assertEquals } from "@std/assert";
 import type { Channel } from "@denossh/ssh";
 import type { ServeOptions, Session } from "@denossh/ssh/server";
@@ -11,7 +11,7 @@ import { clientControl } from "./harness/peer_controls.ts";
 const PROGRAMS: Record<string, (session: Session) => Promise<number | void>> = {
   async echo(session) {
     for await (const chunk of session.channel) {
-      // Who reads no more may still send.
+      // A peer that stopped reading may still send.
       await session.channel.writeAll(chunk).catch(() => {});
     }
     return 3;
@@ -74,7 +74,7 @@ async function terminal(session: Session): Promise<void> {
   await session.print(await resized.promise);
 }
 
-/** A server with those programs, a channel type and a global request of its own. */
+/** A server with these programs, a custom channel type and a custom global request. */
 async function seedServer(): Promise<OurServer> {
   const options: Partial<ServeOptions> = {
     pty: true,
@@ -110,7 +110,7 @@ function results(text: string): Record<string, unknown> {
 
 await peerTest(
   ["paramiko"],
-  "paramiko's Channel does with our server what it documents",
+  "paramiko's Channel works with our server as documented",
   async (t) => {
     await using server = await seedServer();
     const ran = await runForeign("paramiko", server, ["seed"], { timeout: 90_000 });
@@ -144,7 +144,7 @@ await peerTest(
 
 await peerTest(
   ["asyncssh"],
-  "asyncssh's channels do with our server what they document",
+  "asyncssh's channels work with our server as documented",
   async (t) => {
     await using server = await seedServer();
     const ran = await runForeign("asyncssh", server, ["seed"], { timeout: 90_000 });

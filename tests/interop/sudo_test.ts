@@ -8,13 +8,13 @@ import { onTerminal, terminalTest } from "./harness/on_terminal.ts";
 import { peerTest } from "./harness/peers.ts";
 import { startSshd } from "./harness/sshd.ts";
 
-/** An account that sudo treats as lines of a sudoers file say, where USER is its name; logged in. */
+/** A logged-in account with lines of a sudoers file, in which USER is its name. */
 async function sudoer(...rules: readonly string[]) {
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await startSshd({ login: "password" }));
   const file = `/etc/sudoers.d/${server.user}`;
   const text = rules.map((rule) => `${rule.replaceAll("USER", server.user)}\n`).join("");
-  // Under a name with a dot, which sudo passes over, until it has its mode.
+  // Under a name with a dot, which sudo ignores, until it has its mode.
   await Deno.writeTextFile(`${file}.new`, text, { mode: 0o440 });
   stack.defer(() => Deno.remove(file));
   await Deno.rename(`${file}.new`, file);
@@ -55,7 +55,7 @@ await peerTest(
 
 await peerTest(
   ["sshd", "sudo", "root"],
-  "sudo's wrong password is told apart, however often it asks",
+  "a wrong sudo password has its own error, however often sudo asks",
   async () => {
     for (const tries of [1, 3]) {
       await using world = await sudoer("USER ALL=(ALL) ALL", `Defaults:USER passwd_tries=${tries}`);
@@ -72,7 +72,7 @@ await peerTest(["sshd", "sudo", "root"], "sudo without a password asks for none"
   assertEquals(await world.host.sudo("id -un; cat", { input: "in" }).lines(), ["root", "in"]);
 });
 
-await peerTest(["sshd", "sudo", "root"], "What sudo refuses has its words", async () => {
+await peerTest(["sshd", "sudo", "root"], "A refusal by sudo has sudo's message", async () => {
   await using world = await sudoer("USER ALL=(ALL) /bin/true", "Defaults:USER !lecture");
   const { host, password } = world;
   const failing = async () => await host.sudo("id", { password });
@@ -90,7 +90,7 @@ await terminalTest(
     await using folder = await tempFolder();
     await using world = await sudoer("USER ALL=(ALL) ALL", "Defaults:USER !lecture");
     const { server, password } = world;
-    // The example logs in by a key, which the account has, too.
+    // The example logs in with a key, which the account also has.
     await Deno.mkdir(folder.join(".ssh"), { mode: 0o700 });
     await Deno.copyFile(server.identity, folder.join(".ssh/id_ed25519"));
     await Deno.copyFile(server.knownHosts, folder.join(".ssh/known_hosts"));

@@ -24,7 +24,7 @@ await peerTest(
     await screen.shows(/^READY\$/);
     await screen.keys("tty; stty size", "Enter");
     await screen.shows(/\/dev\/pts\/\d+\n20 90\n/);
-    // A program of its own group says that it has begun: bash itself would ignore the keys.
+    // A program in a separate process group reports its start, since bash itself would ignore the keys.
     await screen.keys("clear; sh -c 'echo begun 1; exec sleep 1000'", "Enter");
     await screen.shows(/^begun 1$/m);
     await screen.keys("C-c");
@@ -52,7 +52,7 @@ await peerTest(
 
 await peerTest(
   ["script"],
-  "Our client at our server's terminal, and what is left after it",
+  "Our client with a terminal of our server, and its clean-up",
   async () => {
     await using server = await startOurs({ pty: true, auth: { none: () => true } });
     const { hostname, port, user } = server;
@@ -72,7 +72,7 @@ await peerTest(
     const left = await host.command("echo $$; exec sleep 1000", { pty }).spawn();
     const pid = new TextDecoder().decode((await left.channel.readChunk())!).trim();
     await host.close();
-    // The hang-up of its terminal ends it.
+    // Hanging up its terminal ends it.
     while ((await run("kill", ["-0", pid])).code === 0) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

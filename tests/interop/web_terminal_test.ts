@@ -1,6 +1,6 @@
 /**
- * The example of a terminal in the browser, in a real one. With DENOSSH_SCREENSHOT=docs/web_terminal.png the
- * picture of the documentation is made anew.
+ * The example of a terminal in the browser, in a real browser.
+ * DENOSSH_SCREENSHOT=docs/web_terminal.png updates the picture of the documentation.
  */
 import { assert, assertEquals } from "@std/assert";
 import { homeFor, startExample } from "../support/example.ts";
@@ -8,7 +8,7 @@ import { openPage, type Page } from "./harness/browser.ts";
 import { peerTest } from "./harness/peers.ts";
 import { startSshd } from "./harness/sshd.ts";
 
-/** Waits until the terminal shows what a pattern matches. */
+/** Waits until the terminal shows a match of a pattern. */
 const shown = (page: Page, pattern: RegExp) => page.shown(".xterm-rows", pattern);
 
 await peerTest(["sshd", "chromium"], "The example of a terminal in the browser runs", async () => {

@@ -13,7 +13,7 @@ import { startXServer } from "./harness/x_server.ts";
 
 const X11 = ["Xvfb", "xauth", "xdpyinfo"] as const;
 
-await peerTest(["sshd", ...X11], "An X client on OpenSSH's server shows itself here", async (t) => {
+await peerTest(["sshd", ...X11], "An X client on OpenSSH's server uses the local display", async (t) => {
   await using screen = await startXServer();
   await using server = await startSshd({ config: { X11Forwarding: "yes", MaxSessions: 50 } });
   await using host = await connectTo(server);
@@ -38,7 +38,7 @@ await peerTest(["sshd", ...X11], "An X client on OpenSSH's server shows itself h
     await channel.close();
   });
 
-  await t.step("with a wrong cookie for the display, the X server says so", async () => {
+  await t.step("with a wrong cookie for the display, the X server refuses", async () => {
     const wrong = { ...authority, data: new Uint8Array(16) };
     const command = host.command("xdpyinfo", { forwardX11: { display, authority: wrong } });
     const { code, stderr } = await command.output();
@@ -46,7 +46,7 @@ await peerTest(["sshd", ...X11], "An X client on OpenSSH's server shows itself h
     assertMatch(new TextDecoder().decode(stderr), /Invalid MIT-MAGIC-COOKIE-1 key/);
   });
 
-  await t.step("a wrong cookie of the X client's never gets here", async () => {
+  await t.step("a wrong cookie of the X client never reaches this side", async () => {
     const channel = await host.openSession();
     let handled = 0;
     const x11 = await channel.requestX11({ handler: () => void handled++ });
@@ -59,7 +59,7 @@ await peerTest(["sshd", ...X11], "An X client on OpenSSH's server shows itself h
     await channel.close();
   });
 
-  await t.step("a single connection is one", async () => {
+  await t.step("singleConnection accepts one connection", async () => {
     const channel = await host.openSession();
     await host.forwardX11(channel, { display, authority, single: true });
     await channel.exec("xdpyinfo | grep dimensions; xdpyinfo 2>&1 | grep -c dimensions");
@@ -84,7 +84,7 @@ await peerTest(["sshd", ...X11], "An X client on OpenSSH's server shows itself h
 
 await peerTest(
   ["sshd"],
-  "OpenSSH's server without X11 refuses it, and the channel lives",
+  "OpenSSH's server without X11 refuses it, and the channel continues",
   async () => {
     await using server = await startSshd({ config: { X11Forwarding: "no" } });
     await using host = await connectTo(server);
@@ -95,7 +95,7 @@ await peerTest(
   },
 );
 
-await peerTest(["ssh", ...X11], "OpenSSH's client lends our server its display", async (t) => {
+await peerTest(["ssh", ...X11], "OpenSSH's client forwards its display to our server", async (t) => {
   await using screen = await startXServer();
   const allowed = new Set(["tester"]);
   await using server = await startOurs({ forward: { x11: ({ user }) => allowed.has(user) } });
@@ -111,7 +111,7 @@ await peerTest(["ssh", ...X11], "OpenSSH's client lends our server its display",
     });
   }
 
-  await t.step("who may not, has no display", async () => {
+  await t.step("without permission there is no display", async () => {
     allowed.clear();
     const ran = await lend("-Y", 'echo "[$DISPLAY]"; xdpyinfo');
     assertEquals([ran.text, ran.code], ["[]\n", 1]);
@@ -119,7 +119,7 @@ await peerTest(["ssh", ...X11], "OpenSSH's client lends our server its display",
   });
 });
 
-await peerTest(["sshd", ...X11], "cli ssh -X and -Y lend a display, -x does not", async (t) => {
+await peerTest(["sshd", ...X11], "cli ssh -X and -Y forward a display, -x does not", async (t) => {
   await using screen = await startXServer();
   await using server = await startSshd({ config: { X11Forwarding: "yes" } });
   for (const flag of ["-X", "-Y"]) {
@@ -127,7 +127,7 @@ await peerTest(["sshd", ...X11], "cli ssh -X and -Y lend a display, -x does not"
       const ran = await cliSsh(server, ["xdpyinfo"], { flags: [flag], env: screen.env });
       assertEquals(ran.code, 0, ran.stderr);
       assertMatch(ran.text, /dimensions: +320x200/);
-      // An untrusted X client is told of few extensions.
+      // An untrusted X client sees few extensions.
       assertEquals(ran.text.includes("    XTEST\n"), flag === "-Y");
     });
   }
@@ -148,7 +148,7 @@ await peerTest(["sshd", ...X11], "cli ssh -X and -Y lend a display, -x does not"
   });
 });
 
-await peerTest(["xauth"], "The user's file of cookies is read as xauth writes it", async () => {
+await peerTest(["xauth"], "The user's file of cookies is read as written by xauth", async () => {
   const file = await Deno.makeTempFile();
   try {
     const entries = [["localhost:3", "03"], [":4", "04"], ["10.1.2.3:5", "05"], [

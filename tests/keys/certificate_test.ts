@@ -165,7 +165,7 @@ const VERDICTS: [
   ],
   ["an unknown authority", {}, { authorities: [rsa.publicKey] }, "authority"],
   ["no authority at all", {}, { authorities: [] }, "authority"],
-  ["an option that nobody knows", { criticalOptions: { "x@y": "" } }, {}, "critical option"],
+  ["an unknown option", { criticalOptions: { "x@y": "" } }, {}, "critical option"],
   [
     "an option that the caller sees to",
     { criticalOptions: { "force-command": "ls" } },
@@ -178,7 +178,7 @@ const VERDICTS: [
     { criticalOptions: ["force-command"] },
     "critical option",
   ],
-  ["an extension that nobody knows", { extensions: { "x@y": "z" } }, {}, null],
+  ["an unknown extension", { extensions: { "x@y": "z" } }, {}, null],
   ["a revoked one", {}, { revoked: ({ keyId }) => keyId === "ann" }, "revoked"],
   ...[undefined, null, 0, "", 1, Promise.resolve(false)].map((answer) =>
     [
@@ -335,7 +335,7 @@ Deno.test("parsePublicKey refuses certificates that are wrong in any part", asyn
   const refused: [string, Uint8Array, string][] = [
     ["no kind", forged({ kind: new Uint8Array([0]) }), "neither a user nor a host"],
     ["another kind", forged({ kind: new Uint8Array([3]) }), "neither a user nor a host"],
-    ["bytes behind", forged({ behind: new Uint8Array(1) }), "1 bytes too many"],
+    ["trailing bytes", forged({ behind: new Uint8Array(1) }), "1 bytes too many"],
     ["a byte of a principal", forged({ principals: new Uint8Array(1) }), "ends too early"],
     ["a byte of an option", forged({ critical: new Uint8Array(1) }), "ends too early"],
     ["half a principal", forged({ principals: new Uint8Array([0, 0, 0, 9]) }), "ends too early"],

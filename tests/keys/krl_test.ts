@@ -278,12 +278,12 @@ Deno.test("an unknown section of a revocation list is refused, unless it is opti
     ["a byte of a number", krl([1, certificates(0x20, bytes(1))]), "ends too early"],
     ["a byte of a name", krl([1, certificates(0x23, bytes(1))]), "ends too early"],
     [
-      "a byte behind numbers",
+      "a byte after numbers",
       krl([1, bytes(...certificates(0x20, numbers(1n)), 0x20)]),
       "ends too",
     ],
     ["a byte of a key", krl([2, bytes(0)]), "ends too early"],
-    ["a byte behind all", bytes(...krl([2, bytes()]), 2), "ends too early"],
+    ["a trailing byte", bytes(...krl([2, bytes()]), 2), "ends too early"],
     ["the number 0", krl([1, certificates(0x20, numbers(5n, 0n))]), "number 0"],
     ["a range from 0", krl([1, certificates(0x21, numbers(0n, 5n))]), "number 0"],
     ["a reversed range", krl([1, certificates(0x21, numbers(6n, 5n))]), "backwards: 6 to 5"],
@@ -298,7 +298,7 @@ Deno.test("an unknown section of a revocation list is refused, unless it is opti
       "that no certificate",
     ],
     ["another format", krl().with(11, 2), "format 2"],
-    ["bytes that are no text", bytes(0xff, 0xfe), "neither"],
+    ["bytes that are not text", bytes(0xff, 0xfe), "neither"],
   ];
   for (const [what, list, words] of refused) {
     assertThrows(() => RevocationList.parse(list), KeyFormatError, words, what);

@@ -292,7 +292,7 @@ Deno.test("hostile bcrypt rounds and salts are refused before any work", async (
   }
 });
 
-Deno.test("PassphraseError tells a missing passphrase from a wrong one", async () => {
+Deno.test("PassphraseError distinguishes a missing from a wrong passphrase", async () => {
   using key = await generateKey();
   const text = key.export({ passphrase: "right", rounds: 1 });
   for (const options of [{}, { passphrase: "" }]) {

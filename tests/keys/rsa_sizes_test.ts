@@ -21,7 +21,7 @@ for (const [bits, file] of Object.entries(RSA_SIZES)) {
   });
 }
 
-Deno.test("a generated RSA key may have bits that are no multiple of 64", async () => {
+Deno.test("the size of a generated RSA key need not be a multiple of 64", async () => {
   using key = await generateKey("rsa", { bits: 2056 });
   assertEquals(key.publicKey.bits, 2056);
   assert(key.publicKey.verify("rsa-sha2-256", data, key.sign("rsa-sha2-256", data)));

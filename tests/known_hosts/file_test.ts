@@ -32,7 +32,7 @@ Deno.test("KnownHosts.with writes a comment that cannot end the line", () => {
 });
 
 const removals: [string, string, string][] = [
-  ["a line of its own", `db1 ${mine}\n`, ""],
+  ["a separate line", `db1 ${mine}\n`, ""],
   ["a hashed line", `${KnownHosts.line("db1", 22, mine, { hash: true })}\nrest`, "rest"],
   ["several lines", `db1 ${mine}\n#\ndb1 ${other}\n`, "#\n"],
   ["one of several names", `a,DB1,b ${mine} me\n`, `a,b ${mine} me\n`],

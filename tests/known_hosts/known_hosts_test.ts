@@ -14,7 +14,7 @@ function verdict(text: string, host: string, port = 22, key: PublicKey = mine): 
   return KnownHosts.parse(text).check(host, port, key).verdict;
 }
 
-Deno.test("KnownHosts.check tells trusted, unknown and changed, with the lines", () => {
+Deno.test("KnownHosts.check returns trusted, unknown or changed, with the lines", () => {
   const known = KnownHosts.parse(`# hosts\n\ndb1 ${other}\ndb1 ${ecdsa}\r\nweb,db2 ${mine}\n`);
   assertEquals(known.check("db2", 22, mine), { verdict: "trusted", lines: [5] });
   assertEquals(known.check("web", 22, mine), { verdict: "trusted", lines: [5] });

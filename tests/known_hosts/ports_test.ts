@@ -84,7 +84,7 @@ Deno.test("A failing source fails the check", async () => {
   await assertRejects(async () => await policy.knownTypes!(host), Error, "no answer");
 });
 
-Deno.test("The types of a port are those of its own lines, else those of port 22", async () => {
+Deno.test("The types of a port are from its own lines, otherwise from those of port 22", async () => {
   await using folder = await tempFolder();
   const types = async (text: string, port: number) => {
     const path = await folder.write("hosts", text);

@@ -323,7 +323,7 @@ for (const [settings, ...followed] of updates) {
   });
 }
 
-Deno.test("UpdateHostKeys ask tells which host it asks about, and asks without a report, too", async () => {
+Deno.test("UpdateHostKeys ask names the host in its prompt, and also asks without a report", async () => {
   for (const isReported of [true, false]) {
     const dialog = new TestDialog("yes");
     const report = isReported ? dialog.report : null;

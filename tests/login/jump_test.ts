@@ -10,7 +10,7 @@ import {
   type JumpHostClient,
 } from "../../lib/login/jump.ts";
 
-/** A client that notes in a list when it is closed, and dials as it is told. */
+/** A client that records its close in a list, and dials as scripted. */
 function hop(name: string, log: string[], dial = () => Promise.resolve({} as Deno.Conn)) {
   return {
     info: { host: { hostname: name, port: 2200 } },

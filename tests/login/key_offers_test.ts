@@ -1,4 +1,4 @@
-/** Which keys become methods, how each is offered, and what is said of those that do not. */
+/** The keys that become methods, how each is offered, and the reports on the others. */
 import {
   assert,
   assertEquals,
@@ -53,7 +53,7 @@ async function offersFor(files: readonly string[], settings: LoginSettings = {},
   };
 }
 
-/** What the first message of each method is about, and whether it signs. */
+/** The key in the first message of each method, and whether it signs. */
 async function firstMessages(offers: readonly Offer[]) {
   const messages = [];
   for (const offer of offers) {

@@ -3,7 +3,7 @@ import { drain } from "../../lib/runtime/drain.ts";
 
 const KIB = 1024;
 
-/** A source that fills each buffer with the number of the read, and ends after so many. */
+/** A source that fills each buffer with the number of the read, and ends after this many. */
 function source(reads: number) {
   const buffers: Uint8Array[] = [];
   const read = (into: Uint8Array) => {

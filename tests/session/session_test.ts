@@ -394,7 +394,7 @@ const displays: [string, Partial<typeof good>, boolean][] = [
   ["a cookie of 257 bytes", { cookie: "ab".repeat(257) }, false],
   ["no cookie", { cookie: "" }, false],
   ["half a byte", { cookie: "000" }, false],
-  ["a cookie that is no hexadecimal", { cookie: "0g" }, false],
+  ["a cookie that is not hexadecimal", { cookie: "0g" }, false],
   ["a cookie with a line feed", { cookie: "00\n" }, false],
   ["a protocol of 64 characters", { protocol: "p".repeat(64) }, true],
   ["a protocol of 65 characters", { protocol: "p".repeat(65) }, false],

@@ -134,7 +134,7 @@ const CASES: [what: string, (sftp: SftpClient) => Promise<unknown>, string, Quir
     { refuses: [MKDIR], system: { blocks: 0, availableBlocks: 0, files: 0, availableFiles: 0 } },
   ],
   [
-    "a server that tells nothing of its file system",
+    "a server without statvfs",
     (sftp) => sftp.mkdir("/new"),
     'mkdir "/new" …: Failure',
     { refuses: [MKDIR], system: null },
@@ -146,7 +146,7 @@ const CASES: [what: string, (sftp: SftpClient) => Promise<unknown>, string, Quir
     { refuses: [REMOVE, RMDIR, OPENDIR] },
   ],
   [
-    "a server with words of its own",
+    "a server with its own text",
     (sftp) => sftp.symlink("x", "/file"),
     'symlink "/file" …: Quota exceeded',
     { refuses: [SYMLINK], words: "Quota exceeded" },

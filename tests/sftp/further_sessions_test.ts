@@ -100,7 +100,7 @@ function world(
   return { remote, further, notes };
 }
 
-Deno.test("a file is opened for writing in a session that sees what has been written", async () => {
+Deno.test("a file is opened for writing only in a session that sees the written data", async () => {
   const remote = new FakeRemote();
   const session = new FurtherSession(real(remote));
   assertEquals((await lane(session, 100))?.usable, true);
@@ -366,7 +366,7 @@ for (const isOpen of [true, false]) {
   });
 }
 
-Deno.test("a channel that does not tell what it sends is the only one", () => {
+Deno.test("a channel that does not report its sends is the only one", () => {
   const { remote, further, notes } = world("auto");
   remote.session.flow = undefined;
   assertEquals(further.for(Infinity), []);
@@ -374,7 +374,7 @@ Deno.test("a channel that does not tell what it sends is the only one", () => {
   assertEquals(notes, []);
 });
 
-Deno.test("why there is one channel is told at the end", () => {
+Deno.test("the reason for a single channel is reported at the end", () => {
   const near = world("auto");
   near.remote.session.pathEstimates.write.roundTrip = 2;
   near.further.for(SMALL);

@@ -130,7 +130,7 @@ Deno.test("a client that disconnects in the middle of a message is an error, and
 const malformed: Record<string, Uint8Array> = {
   "an empty STAT": frame(FXP.STAT, 1),
   "a path longer than the message": frame(FXP.STAT, 1, new Writer().u32(0xffff_ffff).take()),
-  "a STAT with bytes behind": frame(FXP.STAT, 1, new Writer().text("/").u8(0).take()),
+  "a STAT with trailing bytes": frame(FXP.STAT, 1, new Writer().text("/").u8(0).take()),
   "an OPEN without attributes": frame(FXP.OPEN, 1, new Writer().text("/x").u32(1).take()),
   "attributes with 2^32-1 extensions": frame(
     FXP.MKDIR,

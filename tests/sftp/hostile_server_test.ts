@@ -29,7 +29,7 @@ const malformed: Record<string, (id: number) => Uint8Array> = {
   "2^32-1 extended attributes": (id) =>
     frame(FXP.ATTRS, id, new Writer().u32(0x8000_0000).u32(0xffff_ffff).take()),
   "a status without a code": (id) => frame(FXP.STATUS, id),
-  "data that nobody asked for": (id) => msg.Data.encode(id, { data: new Uint8Array(4) }),
+  "unrequested data": (id) => msg.Data.encode(id, { data: new Uint8Array(4) }),
 };
 
 for (const [what, answer] of Object.entries(malformed)) {
@@ -52,7 +52,7 @@ const liberal: Record<
   string,
   [bytes: (id: number) => Uint8Array, size: number | SftpError["status"]]
 > = {
-  "attributes with bytes behind": [
+  "attributes with trailing bytes": [
     (id) => frame(FXP.ATTRS, id, new Writer().u32(1).u64(7n).u32(0).take()),
     7,
   ],

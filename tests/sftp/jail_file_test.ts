@@ -159,7 +159,7 @@ for (const [where, backend] of Object.entries(BACKENDS)) {
           sftp.open("/dir/deep/file", { write: true, createNew: true }),
         "a list of a file": () => Array.fromAsync(sftp.readDir("/dir/deep/file")),
         "a list of nothing": () => Array.fromAsync(sftp.readDir("/dir/deep/none")),
-        "mkdir of what is there": () => sftp.mkdir("/dir/deep"),
+        "mkdir of an existing folder": () => sftp.mkdir("/dir/deep"),
         "remove of a folder": () => sftp.remove("/dir/deep"),
         "remove of the root": () => sftp.remove("/dir/.."),
         "rename of nothing": () => sftp.rename("/dir/deep/none", "/dir/deep/new"),

@@ -307,7 +307,7 @@ export class MemoryServer {
     return this.files.has(path) || this.folders.has(path) || this.links.has(path);
   }
 
-  /** The path of what may be a link itself. */
+  /** The path of a file that may be a link. */
   #itself(path: string): string {
     const slash = path.lastIndexOf("/");
     return path === "/"

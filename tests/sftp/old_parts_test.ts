@@ -116,7 +116,7 @@ Deno.test("only the first thousand names of a folder are checked", async () => {
   assertEquals(removed, [name(999)]);
 });
 
-Deno.test("an old part that cannot be removed stays, and is no error", async () => {
+Deno.test("an old part that cannot be removed stays without an error", async () => {
   const { removed, sweep } = aged([[RESUMABLE, 1_000_000]], true);
   await sweep();
   await turn();

@@ -87,7 +87,7 @@ const GROWTHS: Record<string, (w: World, a: SftpBackendFile) => Promise<void> | 
   "a write far after the end": (_, a) => a.write(noise(1), 1000),
   "a truncation to more": (_, a) => a.setStat({ size: 1001 }),
   "a truncation by path": ({ backend }) => backend.setStat("/a", { size: 1001 }),
-  "a truncation by path of what may be a link": ({ backend }) =>
+  "a truncation by a path that may be a link": ({ backend }) =>
     backend.lsetStat("/a", { size: 1001 }),
   "a new file": ({ put }) => put("/b", 401),
   "a file by a second name": async ({ backend, put }) => {

@@ -809,7 +809,7 @@ Deno.test("an optional mode is omitted if it is refused", async () => {
   assertEquals((await w.log()).filter((line) => line.startsWith("REMOVE")), []);
   w.server.refuse = (line) =>
     line.startsWith("OPEN") ? line.endsWith(" 640") ? PERMISSION_DENIED : FAILURE : undefined;
-  assertEquals(await refusal(open()), PERMISSION_DENIED); // the first refusal is told
+  assertEquals(await refusal(open()), PERMISSION_DENIED); // the first refusal is reported
   await w.log();
   for (const [code, options] of [[NO_SUCH_FILE, {}], [FAILURE, { mode: undefined }]] as const) {
     w.server.refuse = (line) => line.startsWith("OPEN") ? code : undefined;

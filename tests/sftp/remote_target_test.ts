@@ -314,7 +314,7 @@ Deno.test("a useless temporary file is removed before the file is written in pla
   }
 });
 
-Deno.test("if the file cannot be written in place either, there is no warning", async () => {
+Deno.test("without a write in place there is no warning", async () => {
   await using w = await world();
   w.server.refuse = (line) => line.startsWith("OPEN") ? PERMISSION_DENIED : undefined;
   await assertRejects(() => w.target(), SftpError);

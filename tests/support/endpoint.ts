@@ -27,7 +27,7 @@ export interface ForeignServer extends Endpoint, AsyncDisposable {
   readonly hostKeys: Readonly<Partial<Record<KeyKind, KeyFile>>>;
   /** The process id of the listening program. */
   readonly pid: number;
-  /** What the server has logged so far. */
+  /** The server's log so far. */
   readonly log: string;
   /** Waits until the log matches. */
   waitFor(pattern: RegExp, ms?: number): Promise<RegExpMatchArray>;

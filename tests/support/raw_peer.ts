@@ -1,4 +1,4 @@
-/** A server or client that sends any bytes it is told to, and records what it receives. */
+/** A server or client that sends any bytes, and records those received. */
 import { concat, indexOfNeedle } from "@std/bytes";
 import { clearPackets, disconnectOf, latin1 } from "./raw_packets.ts";
 import { HANGS_MS, within } from "./within.ts";

@@ -20,7 +20,7 @@ export async function readSources(top: string, wanted: RegExp): Promise<Sources>
   return found;
 }
 
-/** What the file imports: paths from the root of the repository, other specifiers as they are. */
+/** The file's imports: paths from the root of the repository, other specifiers unchanged. */
 export function importsOf(file: string, source: string): string[] {
   const names = String.raw`(?:type\s+)?(?:[\w*]+(?:\s+as\s+\w+)?\s*,?\s*)?(?:\{[^}]*\}\s*)?`;
   const pattern = new RegExp(

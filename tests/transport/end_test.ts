@@ -33,7 +33,7 @@ const endings: [name: string, error: unknown, reason: number | null, told: strin
   ["a word of ours", new DisconnectError(12, "us", "Too many users"), 12, "Too many users"],
   ["another error of ours", new SshError("command", "Enough"), 11, "Enough"],
   ["an error of the program's, in confidence", new Error("password is hunter2"), 11, ""],
-  ["a reason that is no error", "hunter2", 11, ""],
+  ["a reason that is not an error", "hunter2", 11, ""],
   ["a lost connection", new ConnectError("The line is dead"), null, ""],
   ["the peer's own word", new DisconnectError(2, "peer", "You are wrong"), null, ""],
 ];

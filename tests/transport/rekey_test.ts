@@ -46,7 +46,7 @@ async function echoed(pair: Awaited<ReturnType<typeof connectedPair>>, bytes: nu
   assertEquals((await process.status).code, 0);
 }
 
-/** What an end sends and receives, for its `trace` option. */
+/** An end's sent and received messages, for its `trace` option. */
 class Messages {
   readonly #lines: string[] = [];
   readonly note = ({ direction, name }: TraceEvent) =>

@@ -27,11 +27,11 @@ export const COMMANDS: readonly (readonly [name: string, args: string[], loose?:
   ["-e as PKCS#8", ["-e", "-m", "PKCS8", "-f", "@ecdsa.pub"]],
   ["-e as PEM", ["-e", "-m", "PEM", "-f", "@rsa.pub"]],
   ["-e as nothing known", ["-e", "-m", "JWK", "-f", "@rsa.pub"]],
-  ["-e as what has no form for it", ["-e", "-m", "PEM", "-f", "@ecdsa-cert.pub"], "loose"],
+  ["-e to a format that lacks it", ["-e", "-m", "PEM", "-f", "@ecdsa-cert.pub"], "loose"],
   ["-i", ["-i", "-f", "@rsa.RFC4716"]],
   ["-i of PKCS#8", ["-i", "-m", "PKCS8", "-f", "@rsa.PKCS8"]],
   ["-i of PEM", ["-i", "-m", "PEM", "-f", "@rsa.PEM"]],
-  ["-i of what is no key", ["-i", "-f", "@letter"], "loose"],
+  ["-i of a file without a key", ["-i", "-f", "@letter"], "loose"],
   ["-p", ["-p", "-f", "@ed25519", "-P", "", "-N", "secret", "-a", "1"]],
   ["-p with another cipher", [
     "-p",
@@ -68,7 +68,7 @@ export const COMMANDS: readonly (readonly [name: string, args: string[], loose?:
     "@rsa.pub",
   ]],
   ["-s for a host", ["-s", "@ca", "-h", "-I", "x", "-n", "db1", "@rsa.pub"]],
-  ["-s for nobody", ["-s", "@ca", "-I", "x", "@rsa.pub"]],
+  ["-s without principals", ["-s", "@ca", "-I", "x", "@rsa.pub"]],
   ["-s until then", [
     "-s",
     "@ca",

@@ -35,7 +35,7 @@ const KEY = plain.publicKey.toString();
 const CA = authority.publicKey.toString();
 const BARE = KEY.split(" ").slice(0, 2).join(" ");
 
-/** Files that allow and refuse; each is judged for every signer, principal, namespace and time below. */
+/** Files that allow and refuse, each checked with every signer, principal, namespace and time below. */
 const FILES: Record<string, string> = {
   "one key": `ann@example.com ${KEY}`,
   "a key without a comment": `ann@example.com ${BARE}`,
@@ -85,7 +85,7 @@ const TIMES = ["20220301Z", "20230601Z", "20260101Z"];
 for (const [name, signer] of Object.entries(SIGNERS)) {
   await peerTest(
     ["ssh-keygen"],
-    `AllowedSigners judges as ssh-keygen -Y, for a signer that is ${name}`,
+    `AllowedSigners agrees with ssh-keygen -Y about a signer that is ${name}`,
     async () => {
       await using folder = await tempFolder();
       const sig = `${folder.path}/sig`;
@@ -97,7 +97,7 @@ for (const [name, signer] of Object.entries(SIGNERS)) {
         if (`${ours}` !== `${theirs}`) differences.push(`${what}: ${ours} instead of ${theirs}`);
       };
       for (const [what, file] of Object.entries(FILES)) {
-        // Certificates do not concern lines with a key alone, nor the time those without one.
+        // Certificates do not affect lines with only a key, and times do not affect lines without one.
         const concerns = name === "plain" || /authority|certificate/.test(what) ||
           what === "one key";
         if (!concerns) continue;
@@ -122,7 +122,7 @@ for (const [name, signer] of Object.entries(SIGNERS)) {
             );
           }
         }
-        // ssh-keygen gives up here, and only here, at a line that makes no sense.
+        // Only here does ssh-keygen stop at a malformed line.
         if (what === "an unknown option, then the key" || name !== "plain") continue;
         const matched = await y("match-principals", "-f", path, "-I", "ann@example.com");
         const theirs = matched.code === 0 ? matched.text.trim().split("\n") : [];

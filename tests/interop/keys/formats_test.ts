@@ -30,7 +30,7 @@ for (const type of TYPES) {
 
 const keyOf = (type: GeneratedKeyType): PrivateKey => keys.get(type)!;
 
-/** How openssl makes keys, and what ssh-keygen calls them. */
+/** How openssl generates keys, and their names in ssh-keygen. */
 const GENPKEY: Readonly<Record<GeneratedKeyType, readonly string[]>> = {
   "ed25519": ["-algorithm", "ed25519"],
   "ecdsa-p256": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
@@ -46,15 +46,15 @@ const KINDS: Readonly<Record<GeneratedKeyType, KeyKind>> = {
   "rsa": "rsa",
 };
 
-/** A program that turns our plain key, in `from`, into a file of its own. */
+/** A program that converts our plain key in `from` to its own format. */
 interface Foreign {
   readonly name: string;
   readonly peer: Peer;
   readonly types: readonly GeneratedKeyType[];
   readonly from: ExportOptions;
-  /** Writes `to`, or over `from`, and gives the path of what it wrote. */
+  /** Writes `to`, or over `from`, and returns the path of the output. */
   convert(from: string, to: string, secret: string): Promise<string>;
-  /** Whether the comment is still there. */
+  /** Whether the comment is kept. */
   readonly comment?: boolean;
   readonly plain?: boolean;
 }
@@ -83,7 +83,7 @@ const puttygen = (...args: string[]) => ({
   async convert(from: string, to: string, secret: string) {
     const protect = args.includes("plain") ? [] : ["--new-passphrase", secret];
     const params = args.filter((arg) => arg !== "plain").join(",");
-    // It asks whether to encrypt a key only where it makes one.
+    // It offers encryption only when it generates a key.
     await must("puttygen", [from, "-o", to, ...protect, "--ppk-param", params, "--reencrypt"]);
     return to;
   },
@@ -206,7 +206,7 @@ for (const { name, peer, types, from, convert, comment = false, plain = false } 
   }, () => convertControl({ name, peer, types, from, convert, plain }));
 }
 
-/** The program converts a key that is not of our making, and reads the result itself. */
+/** Control: the program converts a foreign key, and reads the result itself. */
 function convertControl(
   { name, peer, types, from, convert, plain }: Foreign,
 ): Promise<string | null> {
@@ -229,7 +229,7 @@ function convertControl(
   }, peer);
 }
 
-// OpenSSL has them on request, some of them in its legacy provider.
+// OpenSSL supports them on request, some in its legacy provider.
 const EXOTIC: readonly (readonly string[])[] = [
   ...["camellia-256-cbc", "aria-256-cbc", "sm4-cbc", "aes-256-cfb"].map((c) => ["pkcs8", "-v2", c]),
   ["pkcs8", "-v2prf", "hmacWithSHA512-224"],
@@ -239,7 +239,7 @@ const EXOTIC: readonly (readonly string[])[] = [
 
 await peerTest(
   ["openssl"],
-  "what OpenSSL encrypts by rare ciphers is refused with the reason",
+  "keys that OpenSSL encrypted with rare ciphers are refused with the reason",
   async () => {
     await using folder = await tempFolder();
     const secret = await folder.write("secret", PASSPHRASE);
@@ -260,7 +260,7 @@ await peerTest(
   },
 );
 
-/** What we write, and what must read it. */
+/** Our output, and the programs that must read it. */
 interface Written {
   readonly name: string;
   readonly options: ExportOptions;

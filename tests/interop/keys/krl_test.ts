@@ -34,7 +34,7 @@ const SUBJECTS: Record<string, PublicKey> = {
   "certificate 0 of another name": await certificate(0n, "bob"),
 };
 
-/** What ssh-keygen makes revocation lists of: lines of its own, or keys as they are. */
+/** The input of ssh-keygen for revocation lists: KRL specification lines, or plain keys. */
 const LISTS: Record<string, { lines: string[]; authority?: PublicKey | "none" }> = {
   "nothing": { lines: [] },
   "a key": { lines: [`${key.publicKey}`] },

@@ -17,7 +17,7 @@ for (const [kind, label] of KINDS) {
   const key = tokenKey(kind);
   const { publicKey } = key;
 
-  await peerTest(["ssh-keygen"], `ssh-keygen knows a key ${publicKey.type} of ours`, async () => {
+  await peerTest(["ssh-keygen"], `ssh-keygen reads our key ${publicKey.type}`, async () => {
     await using folder = await tempFolder();
     const file = `${folder.path}/key.pub`;
     await Deno.writeTextFile(file, `${publicKey}\n`);
@@ -45,7 +45,7 @@ for (const [kind, label] of KINDS) {
 
 await peerTest(
   ["ssh-keygen"],
-  "certificates of keys on tokens are those of ssh-keygen",
+  "certificates of keys on tokens equal ssh-keygen's",
   async () => {
     using authority = await generateKey();
     await using folder = await tempFolder();

@@ -1,6 +1,6 @@
 import { must } from "../../support/run.ts";
 
-/** Runs ssh-keygen and returns its output; its failure is an error. */
+/** Runs ssh-keygen and returns its output; throws if it fails. */
 export async function sshKeygen(
   args: readonly string[],
   stdin = "",

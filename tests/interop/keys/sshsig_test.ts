@@ -78,7 +78,7 @@ for (const signer of keys) {
   }
 }
 
-await peerTest(["ssh-keygen"], "a certificate stands in a signature for its key", async () => {
+await peerTest(["ssh-keygen"], "a signature may contain a certificate instead of its key", async () => {
   const [authority, holder] = [keys[1]!, keys.at(-1)!];
   const certificate = await issueCertificate(authority, holder.publicKey, {
     ...{ kind: "user", keyId: "ann", principals: ["ann"] },

@@ -1,4 +1,4 @@
-/** KnownHostsCommand: `cli ssh` and `connect` run it as `ssh` does, and trust what it trusts. */
+/** KnownHostsCommand: `cli ssh` and `connect` run it like `ssh`, and trust the same keys. */
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type Client, connect, HostKeyError, loadKey, publicKey } from "@denossh/ssh";
 import { cliSsh } from "../../cli/world.ts";
@@ -8,7 +8,7 @@ import { type OurServer, startOurs } from "../harness/ours.ts";
 import { peerTest } from "../harness/peers.ts";
 import { tempFolder } from "../../support/temp.ts";
 
-/** Connects as who has settings in a file; nothing is said about trust but what they say. */
+/** Connects with settings in a file, which alone decide about trust. */
 async function connectWith(server: OurServer, lines: readonly string[]): Promise<Client> {
   await using folder = await tempFolder();
   const config = await folder.write("config", `Host h\n${lines.join("\n")}\n`);
@@ -16,7 +16,7 @@ async function connectWith(server: OurServer, lines: readonly string[]): Promise
   return await connect({ ...{ hostname: "h", user: server.user, auth }, config });
 }
 
-/** Who goes on with a command, and what each has called it with. */
+/** Which clients accept the key, and the arguments of their calls. */
 async function verdicts(
   server: OurServer,
   command: string,
@@ -77,10 +77,10 @@ await peerTest(["ssh"], "KnownHostsCommand is called as ssh calls it", async () 
     assertStringIncludes(theirs!, "ORDER\n");
     assertStringIncludes(theirs!, `${right.publicKey.split(" ")[1]}\n`);
     assertStringIncludes(theirs!, "two HOSTNAME words\n");
-    // 9.2 leaves the port out of the first call's %H, and so never finds such a host's line by it.
+    // 9.2 omits the port in the first call's %H, and so never finds the line of such a host.
     const named = theirs!.replace("ORDER\n127.0.0.1\n", `ORDER\n[127.0.0.1]:${server.port}\n`);
     assertEquals(ours, named);
-    // %n: the name that was asked for is another one there.
+    // %n, the given name, differs there.
     assertEquals(connected, named.replaceAll("\n127.0.0.1\n127.0.0.1\n", "\n127.0.0.1\nh\n"));
   } finally {
     Deno.env.delete("KEYS");
@@ -89,7 +89,7 @@ await peerTest(["ssh"], "KnownHostsCommand is called as ssh calls it", async () 
 
 await peerTest(
   ["ssh"],
-  "KnownHostsCommand is asked for an order where ssh asks for one",
+  "KnownHostsCommand is called for the key order when ssh calls it",
   async () => {
     await using server = await startOurs();
     await using folder = await tempFolder();
@@ -109,7 +109,7 @@ await peerTest(
   },
 );
 
-await peerTest(["ssh"], "What KnownHostsCommand prints is trusted as ssh trusts it", async (t) => {
+await peerTest(["ssh"], "The output of KnownHostsCommand is trusted as by ssh", async (t) => {
   await using server = await startOurs();
   await using folder = await tempFolder();
   const here = `[127.0.0.1]:${server.port}`;
@@ -135,7 +135,7 @@ await peerTest(["ssh"], "What KnownHostsCommand prints is trusted as ssh trusts 
   }
 });
 
-await peerTest(["ssh"], "A KnownHostsCommand that cannot be run is said to be", async (t) => {
+await peerTest(["ssh"], "A KnownHostsCommand that cannot be run is reported", async (t) => {
   await using server = await startOurs();
   await using folder = await tempFolder();
   const file = await folder.write("hosts", `[127.0.0.1]:${server.port} ${right.publicKey}\n`);
@@ -147,7 +147,7 @@ await peerTest(["ssh"], "A KnownHostsCommand that cannot be run is said to be", 
   for (const [name, command, goesOn, message] of rows) {
     await t.step(name, async () => {
       const { verdicts: found, errors } = await verdicts(server, command, { knownHosts: file });
-      // There is nobody to tell in a program, so there it is an error.
+      // A program has no place for a warning, so there it is an error.
       assertEquals(found, [goesOn, goesOn, false], errors.join("\n"));
       for (const said of errors.slice(1)) assertStringIncludes(said, message);
     });

@@ -1,4 +1,4 @@
-/** Whom we trust, compared with OpenSSH on the same files, certificates and servers. */
+/** Compares our trust decisions with OpenSSH's on the same files, certificates and servers. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { HostKeyError, type HostKeyPolicy } from "@denossh/ssh";
 import { importPrivateKey, importPublicKey, withCertificate } from "@denossh/ssh/keys";
@@ -19,7 +19,7 @@ const keys = await Promise.all(
 );
 const [ed25519, ecdsa, wrong, wrongEcdsa] = keys.map(({ publicKey }) => publicKey);
 
-/** Whether `ssh` goes on with what a file says, and whether we do. */
+/** Whether `ssh` and we accept the host with a file. */
 async function verdicts(server: Endpoint, path: string): Promise<{ ssh: boolean; ours: boolean }> {
   const config = { UserKnownHostsFile: path, StrictHostKeyChecking: "yes" };
   const ran = await runClient("ssh", server, ["true"], { config });
@@ -80,7 +80,7 @@ await peerTest(["ssh"], "ssh trusts what we trust, line by line", async (t) => {
   };
   for (const [name, text] of Object.entries(files)) {
     for (const hashed of [false, true]) {
-      // ssh-keygen hashes what can be hashed: no patterns, no lines with markers.
+      // ssh-keygen does not hash patterns and lines with markers.
       if (hashed && !/^\[127[^*?!,]* ssh|^127/.test(text)) continue;
       await t.step(`${name}${hashed ? ", hashed by ssh-keygen" : ""}`, async () => {
         const path = await folder.write("known_hosts", `${text}\n`);
@@ -94,7 +94,7 @@ await peerTest(["ssh"], "ssh trusts what we trust, line by line", async (t) => {
 
 await peerTest(
   ["ssh"],
-  "ssh-keygen -F finds the lines that we find, and -R goes as ours",
+  "ssh-keygen -F finds the same lines, and -R removes the same lines",
   async () => {
     await using folder = await tempFolder();
     const text = [
@@ -125,7 +125,7 @@ await peerTest(
         }
       }
     }
-    // One host and nobody else: that is what both can take out.
+    // A line with a single host, which both can remove.
     const path = await folder.write("one", text.replace(/no line.*\n/, ""));
     await must("ssh-keygen", ["-q", "-R", "[db1]:2222", "-f", path]);
     const ours = (await readKnownHosts(`${path}.old`)).without("db1", 2222);
@@ -133,7 +133,7 @@ await peerTest(
   },
 );
 
-await peerTest(["ssh"], "ssh knows a host by the lines that we write", async () => {
+await peerTest(["ssh"], "ssh recognizes a host by our lines", async () => {
   await using server = await startOurs();
   await using folder = await tempFolder();
   for (const hash of [false, true]) {
@@ -146,10 +146,10 @@ await peerTest(["ssh"], "ssh knows a host by the lines that we write", async () 
   }
 });
 
-/** What makes a certificate good or bad for 127.0.0.1. */
+/** Valid and invalid certificates for 127.0.0.1. */
 const certificates: Record<
   string,
-  // OpenSSH 10.3 changed some verdicts: ours are its new ones, and the `ssh` here may be older.
+  // OpenSSH 10.3 changed some verdicts: ours are the new ones, and the installed `ssh` may be older.
   { good: boolean; changed?: true; make: () => Promise<CertifyOptions> | CertifyOptions }
 > = {
   "one for the host": { good: true, make: () => ({ principals: ["127.0.0.1"] }) },
@@ -179,7 +179,7 @@ const certificates: Record<
   },
 };
 
-/** A server of ours that shows a certificate, and the key alone to whom asks for it. */
+/** Our server, which presents a certificate, or the plain key on request. */
 async function certifiedServer(folder: TempFolder, kind: KeyKind, options: CertifyOptions) {
   const certified = await certifiedKey(folder, "host", { kind, host: true, ...options });
   const key = importPrivateKey(await Deno.readTextFile(certified.path));
@@ -188,7 +188,7 @@ async function certifiedServer(folder: TempFolder, kind: KeyKind, options: Certi
 }
 
 for (const [name, { good, changed, make }] of Object.entries(certificates)) {
-  await peerTest(["ssh"], `A host's certificate: ${name} is judged as by ssh`, async () => {
+  await peerTest(["ssh"], `A host's certificate: our verdict on ${name} is that of ssh`, async () => {
     await using folder = await tempFolder();
     const trusted = (await authority()).publicKey;
     await using server = await certifiedServer(folder, "ed25519", await make());
@@ -201,7 +201,7 @@ for (const [name, { good, changed, make }] of Object.entries(certificates)) {
     }
     const no = { ssh: false, ours: false };
     assertEquals(await trust(`@cert-authority db1 ${trusted}\n`), no);
-    // Whatever the certificate is worth, the key in it may be known.
+    // The key in the certificate may be known, even if the certificate is invalid.
     const both = `@cert-authority * ${trusted}\n127.0.0.1 ${ed25519}\n`;
     assertEquals(await trust(both), { ssh: true, ours: true });
     assertEquals(await trust(`${both}@revoked * ${ed25519}\n`), no);
@@ -251,7 +251,7 @@ await peerTest(
   },
 );
 
-await peerTest(["sshd"], "Our client follows the keys of an sshd", async () => {
+await peerTest(["sshd"], "Our client updates the keys of an sshd", async () => {
   await using folder = await tempFolder();
   await using server = await startSshd();
   const here = `[127.0.0.1]:${server.port}`;
@@ -280,14 +280,14 @@ await peerTest(["sshd"], "Our client follows the keys of an sshd", async () => {
   assertEquals(await verdicts(server, path), { ssh: true, ours: true });
 });
 
-await peerTest(["ssh"], "ssh follows the keys of our server", async (t) => {
+await peerTest(["ssh"], "ssh updates the keys of our server", async (t) => {
   await using server = await startOurs({}, ["ed25519", "ecdsa256", "rsa"]);
   await using folder = await tempFolder();
   const here = `[127.0.0.1]:${server.port}`;
   for (
     const [kind, shown] of [["ed25519", ed25519], ["rsa", (await keyFile("rsa", "host")).publicKey]]
   ) {
-    await t.step(`as it gets to know it by ${kind}`, async () => {
+    await t.step(`after a first connection with ${kind}`, async () => {
       const path = await folder.write("hosts", `${here} ${shown}\n${here} ${wrong}\n`);
       const config = {
         UserKnownHostsFile: path,

@@ -1,6 +1,6 @@
 /**
- * What drivers of databases do: `database_drivers.ts DRIVER DATABASE [GATEWAY]`, where DATABASE is a `Database`
- * of the harness as JSON. Without a gateway they connect by themselves.
+ * Runs steps with a database driver: `database_drivers.ts DRIVER DATABASE [GATEWAY]`, where DATABASE
+ * is a `Database` of the harness as JSON. Without a gateway the driver connects directly.
  */
 import { assertEquals, assertRejects } from "@std/assert";
 import type { NodeSocket } from "@denossh/ssh";
@@ -46,7 +46,7 @@ const DRIVERS: Record<string, (db: Database, open: Open) => Promise<void>> = {
       client.release();
       await pool.end();
     }
-    // One that is connected only after its socket was, and one whose server ends the session.
+    // A client that connects after its socket, and one whose session the server ends.
     const late = new pg.Client({ host, port, user, password, database, stream: open?.() });
     await new Promise((resolve) => setTimeout(resolve, 50));
     await late.connect();
@@ -138,7 +138,7 @@ const DRIVERS: Record<string, (db: Database, open: Open) => Promise<void>> = {
     await listener.subscribe("news");
     await redis.publish("news", "hello");
     assertEquals(await heard, ["news", "hello"]);
-    // The server ends the connection; the driver connects again, through another socket.
+    // The server ends the connection, and the driver reconnects through another socket.
     await listener.quit();
     const id = await redis.client("ID");
     const again = new Promise((resolve) => redis.once("ready", () => resolve(true)));
@@ -150,7 +150,7 @@ const DRIVERS: Record<string, (db: Database, open: Open) => Promise<void>> = {
   },
 };
 
-/** What ioredis asks for sockets, each time that it connects. */
+/** The connector from which ioredis gets a socket for each connect. */
 function connectorOf(open: () => NodeSocket): new () => AbstractConnector {
   return class extends AbstractConnector {
     constructor() {
@@ -169,7 +169,7 @@ const steps = DRIVERS[driver!]!;
 if (gateway === undefined) {
   await steps(database, undefined);
 } else {
-  const { connect } = await import("@denossh/ssh"); // the steps without it say nothing of it
+  const { connect } = await import("@denossh/ssh"); // not part of the steps without a gateway
   await using host = await connect(gateway);
   await steps(database, () => host.nodeSocket(database.to));
 }

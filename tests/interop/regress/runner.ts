@@ -1,6 +1,6 @@
 /**
- * Runs OpenSSH's own regress scripts (Debian's package `openssh-tests`) with our programs where they
- * expect OpenSSH's, one at a time: many of them use the same ports.
+ * Runs OpenSSH's regress scripts (Debian's package `openssh-tests`) with our programs in place of
+ * OpenSSH's, one at a time, since many use the same ports.
  */
 import { assert } from "@std/assert";
 import { CLI } from "../../cli/world.ts";
@@ -10,13 +10,13 @@ import { type TempFolder, tempFolder } from "../../support/temp.ts";
 
 const SCRIPTS = "/usr/lib/openssh/regress";
 const SERVER = new URL("./sshd.ts", import.meta.url).pathname;
-/** What a loaded machine needs for a script that starts a thousand processes. */
+/** The time that a script with a thousand processes needs on a loaded machine. */
 const LIMIT_SECONDS = 1_800;
 
-/** Which scripts run: the quick ones, `all`, or those that are named. */
+/** The scripts to run: the quick ones, `all`, or a list. */
 const WANTED = Deno.env.get("DENOSSH_REGRESS")?.split(",") ?? [];
 
-/** Programs that can be ours. */
+/** Programs that can be replaced by ours. */
 export type Program = "ssh" | "sshd" | "keygen" | "sftp" | "scp" | "sftp-server";
 
 /** Where the scripts look for each program. */
@@ -29,14 +29,14 @@ const THEIRS: Readonly<Record<Program, readonly [variable: string, path: string]
   "sftp-server": ["SFTPSERVER", "/usr/lib/openssh/sftp-server"],
 };
 
-/** Scripts of OpenSSH, and which programs are ours when they run. */
+/** Scripts of OpenSSH, and the programs replaced by ours. */
 export interface Suite {
   readonly ours: readonly Program[];
   /** Scripts that run in every test run; a few seconds each. */
   readonly quick: readonly string[];
-  /** Scripts that run if DENOSSH_REGRESS asks for them. */
+  /** Scripts that run only if DENOSSH_REGRESS selects them. */
   readonly slow: readonly string[];
-  /** Scripts that do not pass, or say nothing about our programs, and why. */
+  /** Scripts that do not pass, or do not test our programs, and why. */
   readonly misses?: Readonly<Record<string, string>>;
 }
 
@@ -81,7 +81,7 @@ async function pass(script: string, ours: readonly Program[]): Promise<void> {
   assert(!/^SKIPPED/m.test(text), `It was skipped: ${text.slice(-3000)}`);
 }
 
-/** A script that ran out of time leaves its server. */
+/** A script that timed out leaves its server running. */
 async function endServer(pidFile: string): Promise<void> {
   const pid = Number(await Deno.readTextFile(pidFile).catch(() => ""));
   if (pid > 1) Deno.kill(pid, "SIGTERM");
@@ -90,7 +90,7 @@ async function endServer(pidFile: string): Promise<void> {
 async function copyScripts(target: string): Promise<void> {
   const { code, stderr } = await run("cp", ["-a", SCRIPTS, target]);
   assert(code === 0, stderr);
-  // Keys in security keys need a device, which only OpenSSH's programs can pretend to have.
+  // Security keys need a device, which only OpenSSH's programs can simulate.
   const config = `${target}/config.h`;
   const text = await Deno.readTextFile(config);
   await Deno.writeTextFile(config, text.replace(/^#define ENABLE_SK.*$/gm, ""));
@@ -117,7 +117,7 @@ async function environment(
   };
 }
 
-/** A program as a file, which is all that the scripts can name. */
+/** Wraps a program as a file, since the scripts accept only paths. */
 function wrapper(folder: TempFolder, program: Program, isOurs: boolean): Promise<string> {
   const quoted = (words: readonly string[]) => words.map((word) => `'${word}'`).join(" ");
   const command = quoted(isOurs ? [...CLI, program] : [THEIRS[program][1]]);
@@ -129,7 +129,7 @@ function wrapper(folder: TempFolder, program: Program, isOurs: boolean): Promise
   return folder.write(program, `#!/bin/sh\n${script}\n`, 0o755);
 }
 
-/** The scripts go through the algorithms that -Q lists: those that ours and OpenSSH's programs have. */
+/** The scripts iterate over -Q's algorithms, here the ones common to our and OpenSSH's programs. */
 function sshScript(command: string, ours: string): string {
   return `case "$*" in
 *"-Q "*) ${THEIRS.ssh[1]} "$@" | grep -Fx "$(${ours} "$@")" ;;
@@ -137,7 +137,7 @@ function sshScript(command: string, ours: string): string {
 esac`;
 }
 
-/** Without one of these flags, sshd leaves its parent. */
+/** Without one of these flags, sshd detaches from its parent. */
 function sshdScript(command: string): string {
   return `for word in "$@"; do
   case "$word" in -i|-t|-T|-D) exec ${command} "$@" ;; esac

@@ -1,7 +1,7 @@
 /**
  * Our server with sshd's flags and files, for OpenSSH's regress scripts: `-i` serves standard input and
- * output, `-t` and `-T` look at the configuration; without them it listens and writes PidFile. It has the
- * rights of its own user, whoever logs in.
+ * output, `-t` and `-T` check the configuration; without them it listens and writes PidFile. Every
+ * login has the rights of the server's user.
  */
 import { algorithmOptions, resolveSuite } from "../../../lib/crypto/suite.ts";
 import { parseFlags } from "../../../lib/cli/shared/flags.ts";
@@ -24,7 +24,7 @@ import {
 
 const LETTERS = "46C:c:DdE:ef:g:h:ik:o:p:qrTtu:V";
 const FAILURE = 255;
-/** What a login has of the environment of the server. */
+/** The part of the server's environment that a login gets. */
 const INHERITED = ["HOME", "PATH", "DENO_DIR", "TMPDIR"];
 
 const { flags } = parseFlags(Deno.args, { letters: LETTERS });
@@ -50,7 +50,7 @@ async function optionsFor(config: SshdConfig): Promise<ServeOptions> {
     config.for({ ...peerOf(address), user: withoutStyle(user) });
   const policy = (address: Deno.Addr | null) => authPolicy(valuesOf(address), before);
   const forward = ({ remoteAddr }: Login) => forwardPolicy(valuesOf(remoteAddr));
-  // What is announced before the user is known is what any user may have.
+  // Algorithms announced before the user is known are those of any user.
   const lists = [
     textOf(before, "PubkeyAcceptedAlgorithms"),
     ...config.all("PubkeyAcceptedAlgorithms"),
@@ -72,7 +72,7 @@ async function optionsFor(config: SshdConfig): Promise<ServeOptions> {
       x11: (login) => forward(login).x11!(login),
     },
     pty: isOn(before, "PermitTTY", true),
-    // OpenSSH 9.2 has none, and the scripts fail to log in often.
+    // OpenSSH 9.2 has no penalties, and the scripts often fail to log in.
     penalties: false,
     ...before.has("subsystem") &&
       { sftp: localFiles({ root: "/", home: Deno.env.get("HOME") ?? "/" }) },
@@ -98,7 +98,7 @@ async function serveStandardStreams(): Promise<number> {
   return FAILURE;
 }
 
-/** Listens until a signal ends it; SIGHUP has it read its configuration anew. */
+/** Listens until a signal ends it; SIGHUP reloads the configuration. */
 async function listen(): Promise<number> {
   for (;;) {
     const config = await readConfig();
@@ -128,7 +128,7 @@ async function listen(): Promise<number> {
   }
 }
 
-/** `-T`: prints what the configuration comes to for the connection of `-C`. */
+/** `-T`: prints the resulting configuration for the connection of `-C`. */
 async function show(): Promise<number> {
   const words = all("C").flatMap((spec) => spec.split(","));
   const named = (name: string) =>

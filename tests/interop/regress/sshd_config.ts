@@ -1,10 +1,10 @@
-/** sshd_config(5) as far as OpenSSH's regress scripts write it: first values, Match and Include. */
+/** The part of sshd_config(5) that OpenSSH's regress scripts use: first values, Match and Include. */
 import { splitWords, takeWord } from "../../../lib/config/words.ts";
 import { listsAddress } from "../../../lib/auth/address_list.ts";
 import { globFiles } from "./glob_files.ts";
 import { matchesPatternList } from "../../../lib/patterns.ts";
 
-/** What Match looks at; a null is not known yet, and nothing matches it. */
+/** The data that Match tests; null if not yet known, which matches nothing. */
 export interface Peer {
   readonly user: string | null;
   readonly host: string | null;
@@ -24,21 +24,21 @@ export const NOBODY: Peer = {
   rdomain: null,
 };
 
-/** One directive, and the conditions of the Match lines that it stands below. */
+/** One directive, and the conditions of its Match line. */
 interface Directive {
   readonly name: string;
   readonly words: readonly string[];
   readonly conditions: readonly (readonly string[])[];
 }
 
-/** Names by which older files call a directive. */
+/** Old names of directives. */
 const ALIASES: Readonly<Record<string, string>> = {
   pubkeyacceptedkeytypes: "pubkeyacceptedalgorithms",
   hostbasedacceptedkeytypes: "hostbasedacceptedalgorithms",
   challengeresponseauthentication: "kbdinteractiveauthentication",
 };
 
-/** Directives that may stand there more than once. */
+/** Directives that may be repeated. */
 const REPEATED = [
   "acceptenv",
   "allowusers",
@@ -67,13 +67,13 @@ export class SshdConfig {
     return new SshdConfig(directives);
   }
 
-  /** All values of a directive, whatever Match they stand below. */
+  /** All values of a directive under any Match. */
   all(name: string): string[] {
     return this.#directives.filter((directive) => directive.name === name.toLowerCase())
       .map(({ words }) => words.join(" "));
   }
 
-  /** The values that count for a connection: of most directives the first one, that of a Match before others. */
+  /** The values for a connection: the first one of most directives, and those under Match before others. */
   for(peer: Peer): Values {
     const values = new Map<string, (readonly string[])[]>();
     const inMatch = ({ conditions }: Directive) => conditions.length > 0;

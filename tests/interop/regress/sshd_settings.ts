@@ -1,4 +1,4 @@
-/** What the values of a configuration mean to our server. */
+/** Converts a configuration to our server's options. */
 import { connectAgent } from "../../../lib/agent/client.ts";
 import { algorithmsOf, limitsOf, sshdOptions } from "../../../lib/cli/serve/sshd_options.ts";
 import {
@@ -11,7 +11,7 @@ import {
 import type { ServeOptions } from "../../../lib/server/mod.ts";
 import type { Values } from "./sshd_config.ts";
 
-/** Directives that `serve -o` takes as well. */
+/** Directives that `serve -o` also accepts. */
 const SHARED = [
   "Ciphers",
   "ChannelTimeout",
@@ -40,7 +40,7 @@ export function wordsOf(values: Values, name: string): readonly string[] {
   return values.get(name.toLowerCase())?.flat() ?? [];
 }
 
-/** Whether a directive says yes. */
+/** Whether a directive is yes. */
 export function isOn(values: Values, name: string, otherwise: boolean): boolean {
   const text = textOf(values, name);
   return text === undefined ? otherwise : /^yes$/i.test(text);
@@ -55,7 +55,7 @@ export function serveSettings(values: Values): Partial<ServeOptions> {
   return { ...limitsOf(options), algorithms: algorithmsOf(options) };
 }
 
-/** The host keys with their certificates: private keys of files, or public ones of HostKeyAgent's. */
+/** The host keys with their certificates: private key files, or public keys of HostKeyAgent. */
 export async function hostKeysOf(values: Values): Promise<Signer[]> {
   const socket = textOf(values, "HostKeyAgent");
   const agent = socket === undefined ? null : await connectAgent(socket);
@@ -79,7 +79,7 @@ export async function hostKeysOf(values: Values): Promise<Signer[]> {
   return keys;
 }
 
-/** RevokedKeys; a file that cannot be read revokes everything, as in sshd. */
+/** RevokedKeys; an unreadable file revokes everything, as in sshd. */
 export async function revocationsOf(values: Values): Promise<RevocationList | "all" | null> {
   const file = textOf(values, "RevokedKeys");
   if (file === undefined || file === "none") return null;

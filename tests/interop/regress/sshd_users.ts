@@ -1,4 +1,4 @@
-/** Who logs in, by the files and commands of a configuration, and what they may do then. */
+/** Logins by the files and commands of a configuration, and their rights. */
 import {
   authorizedKeys,
   type ForwardPolicy,
@@ -24,7 +24,7 @@ export function withoutStyle(user: string): string {
   return user.replace(/:.*$/s, "");
 }
 
-/** The policy of logins. */
+/** The login policy. */
 export function authPolicy(valuesOf: ValuesOf, before: Values): ServerAuthPolicy {
   const policy: ServerAuthPolicy = {
     publicKey: (user, key, client) => mayLogIn(valuesOf(user), withoutStyle(user), key, client),
@@ -55,7 +55,7 @@ async function mayLogIn(
   const authorities = await authoritiesOf(values);
   const principals = await principalsOf(values, user, key);
   const text = async () => {
-    // Who a certificate is for stands in a file whose lines may have options: those of a key's line.
+    // A certificate's principals are in a file whose lines may have the options of a key line.
     const lines = authorities.flatMap((authority) =>
       (principals ?? []).map((line) => certificateLine(line, authority))
     );
@@ -75,10 +75,10 @@ function certificateLine(line: string, authority: PublicKey): string {
   return `cert-authority,principals="${name}"${options && `,${options}`} ${authority}`;
 }
 
-/** What a configuration says beside a grant. */
+/** Settings of a configuration that limit a grant. */
 function withValues(grant: Grant, values: Values): Grant {
   const forced = textOf(values, "ForceCommand");
-  // The first one of a name counts.
+  // The first value of a name wins.
   const set = Object.fromEntries(
     wordsOf(values, "SetEnv").toReversed().map((pair) => {
       const equals = pair.indexOf("=");
@@ -107,7 +107,7 @@ async function keysText(values: Values, user: string, key: PublicKey): Promise<s
   return texts.join("\n");
 }
 
-/** The lines of the files about principals; null if there are none, and a user's name is the one. */
+/** The lines of the principals files; null without files, so that the user name is the principal. */
 async function principalsOf(
   values: Values,
   user: string,
@@ -174,7 +174,7 @@ function readIfThere(file: string): string {
   }
 }
 
-/** Which tunnels a user may have. */
+/** The tunnels that a user may open. */
 export function forwardPolicy(valuesOf: ValuesOf): ForwardPolicy {
   const allows = (login: Login, isPath: boolean, direction: string) => {
     const values = valuesOf(login.user);
@@ -202,7 +202,7 @@ export function forwardPolicy(valuesOf: ValuesOf): ForwardPolicy {
   };
 }
 
-/** Runs what a user asks for, in the environment of a login. */
+/** Runs a user's command in the environment of a login. */
 export async function runSession(session: Session, valuesOf: ValuesOf): Promise<void> {
   const { remoteAddr, login } = session;
   const user = withoutStyle(session.user);

@@ -1,4 +1,4 @@
-/** The client in a browser, where the bytes go through a relay. */
+/** The client in a browser, through a relay. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { tempFolder } from "../../support/temp.ts";
 import { must } from "../../support/run.ts";
@@ -13,7 +13,7 @@ import { startWebPage } from "../harness/web_page.ts";
 import { report } from "./table.ts";
 import { checkFindings, checkPlatform, IN_MEMORY, loginTo, startEcho } from "./world.ts";
 
-/** The server's first line reaches a page without code of ours. */
+/** Control: the server's first line reaches a page without our code. */
 const relays = () =>
   control("chromium", "a WebSocket that is relayed to a TCP server", async () => {
     await using server = await startSshd();
@@ -30,7 +30,7 @@ const relays = () =>
 
 await peerTest(
   ["sshd", "chromium"],
-  "A browser runs commands, moves files and goes through tunnels over a WebSocket, and names what it lacks",
+  "A browser runs commands, moves files and uses tunnels over a WebSocket, and errors name missing features",
   async () => {
     await using server = await startSshd();
     await using echo = startEcho();

@@ -1,4 +1,4 @@
-/** The npm package on Node and Bun, packed and installed as its users do. */
+/** The npm package on Node and Bun, packed and installed as by users. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { startSshAgent } from "../agent/ssh_agent.ts";
 import { tempFolder } from "../../support/temp.ts";

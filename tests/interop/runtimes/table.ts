@@ -1,4 +1,4 @@
-/** What works on which runtime: the README's table, and what the tests of each runtime have shown. */
+/** The README's table of runtimes, and its check against the results of the tests on each runtime. */
 
 /** The columns. */
 export const CAPABILITIES = [
@@ -15,7 +15,7 @@ export const CAPABILITIES = [
 /** A column. */
 export type Capability = typeof CAPABILITIES[number];
 
-/** One runtime: a cell that begins with "yes" is shown by a test; any other says why not, by design. */
+/** One runtime: a test proves each cell that begins with "yes"; any other gives the reason. */
 export type Row = Readonly<Record<Capability, string>> & {
   readonly runtime: string;
   readonly versions: string;
@@ -33,7 +33,7 @@ const EVERYTHING = {
   config: YES,
 };
 
-/** What a platform without files, listeners and other programs has: the parts that need none. */
+/** The features of a platform without files, listeners and other programs. */
 const IN_MEMORY = {
   exec: YES,
   SFTP: YES,
@@ -58,7 +58,7 @@ export const ROWS: readonly Row[] = [
   },
 ];
 
-/** What a test has shown, one JSON object a line of the file that DENOSSH_RUNTIMES names. */
+/** The result of a test, as one JSON object per line of the file named by DENOSSH_RUNTIMES. */
 export interface Shown {
   readonly runtime: string;
   /** Such as `v22.23.5`. */
@@ -67,7 +67,7 @@ export interface Shown {
 }
 
 /**
- * Reports what a test has shown on a runtime.
+ * Records the result of a test on a runtime.
  *
  * @throws {Error} If the table promises more, or less
  */
@@ -84,7 +84,7 @@ export function report(shown: Shown): void {
   if (file) Deno.writeTextFileSync(file, `${JSON.stringify(shown)}\n`, { append: true });
 }
 
-/** Whether a row says that something works. */
+/** Whether a cell says that something works. */
 export function promises(row: Row, capability: Capability): boolean {
   return row[capability].startsWith(YES);
 }
@@ -100,7 +100,7 @@ export function tableOf(rows: readonly Row[]): string {
   return [head, text(widths.map((width) => "-".repeat(width))), ...body].join("\n");
 }
 
-/** The table of what a run has shown: a row a version, with "yes" only where a test has passed. */
+/** The table of a run: a row per version, with "yes" only where a test has passed. */
 export function shownTable(shown: readonly Shown[]): string {
   return tableOf(
     ROWS.flatMap((row) => {
@@ -120,7 +120,7 @@ function cellsOf(row: Row, shown: readonly Capability[]): Partial<Record<Capabil
   ]));
 }
 
-/** Prints the table of a run: `table.ts FILE`, with what DENOSSH_RUNTIMES named. */
+/** Prints the table of a run: `table.ts FILE`, with the file of DENOSSH_RUNTIMES. */
 if (import.meta.main) {
   const lines = (await Deno.readTextFile(Deno.args[0]!)).split("\n").filter((line) => line !== "");
   const deno = { runtime: "Deno", version: Deno.version.deno, capabilities: CAPABILITIES };

@@ -11,7 +11,7 @@ import { startWorker } from "../harness/workerd.ts";
 import { report } from "./table.ts";
 import { checkFindings, checkPlatform, IN_MEMORY, loginTo, startEcho } from "./world.ts";
 
-/** The server's first line reaches a worker without code of ours. */
+/** Control: the server's first line reaches a worker without our code. */
 const connects = () =>
   control("workerd", "a connection over TCP to a server on loopback", async () => {
     await using server = await startSshd();
@@ -33,7 +33,7 @@ export default {
 
 await peerTest(
   ["sshd", "workerd"],
-  "A worker runs commands, moves files and goes through tunnels, and names what it lacks",
+  "A worker runs commands, moves files and uses tunnels, and errors name missing features",
   async () => {
     await using folder = await tempFolder();
     await using server = await startSshd();

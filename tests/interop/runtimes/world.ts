@@ -1,4 +1,4 @@
-/** What the tests of every runtime share: where a program logs in, and what it must have found. */
+/** Helpers for the tests of every runtime: the login data of a program, and its expected results. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { importPublicKey } from "@denossh/ssh/keys";
 import type { Sshd } from "../harness/sshd.ts";
@@ -6,7 +6,7 @@ import type { Findings, Login } from "../peers/runtimes/client_steps.ts";
 import type { PlatformFindings } from "../peers/runtimes/platform_steps.ts";
 import { CAPABILITIES, type Capability } from "./table.ts";
 
-/** A server that answers each connection with what it has received. */
+/** An echo server. */
 export interface Echo extends AsyncDisposable {
   readonly port: number;
 }
@@ -39,7 +39,7 @@ export async function loginTo(server: Sshd, echo: Echo): Promise<Login> {
   };
 }
 
-/** Checks what the steps of a client have found. */
+/** Checks the results of a client's steps. */
 export function checkFindings({ server, output, sftp, echo }: Findings): void {
   assertMatch(server, /^SSH-2\.0-OpenSSH/);
   assertEquals(output, "over standard input");
@@ -47,10 +47,10 @@ export function checkFindings({ server, output, sftp, echo }: Findings): void {
   assertEquals(echo, "through the tunnel");
 }
 
-/** What the steps of a client and of its platform show: all but files of the machine. */
+/** The features proved by the steps of a client and its platform: all but local files. */
 export const IN_MEMORY: readonly Capability[] = CAPABILITIES.filter((name) => name !== "files");
 
-/** Checks what there is on a platform without files and ports. */
+/** Checks the features of a platform without files and ports. */
 export function checkPlatform(
   { errors, ...found }: PlatformFindings,
   platform: string,

@@ -1,6 +1,6 @@
 /**
- * A large file through several rekeys, put and got back. With `DENOSSH_LONG=200` it is of 10 GB, takes twice
- * that on the disk, memory is measured too, and figures are printed.
+ * Puts and gets a large file across several rekeys. With `DENOSSH_LONG=200` it has 10 GB, needs twice
+ * that on the disk, and memory is measured and printed.
  */
 import { createHash } from "node:crypto";
 import { assert, assertEquals } from "@std/assert";
@@ -15,10 +15,10 @@ import { tempFolder } from "../../support/temp.ts";
 const MIB = 1024 * 1024;
 const BYTES = 48 * LONG * MIB;
 const REKEYS = 10;
-/** From here on memory is measured: what a smaller transfer takes is the engine's warming up. */
+/** From here on memory is measured: a smaller transfer before has warmed up the engine. */
 const LARGE = 2048 * MIB;
 
-/** Writes a file in which no block is like another; its SHA-256. */
+/** Writes a file without equal blocks; returns its SHA-256. */
 async function make(path: string): Promise<string> {
   const hash = createHash("sha256");
   const block = noise(MIB);
@@ -36,7 +36,7 @@ async function sha256sum(path: string): Promise<string> {
   return (await must("sha256sum", [path], { timeout: 600_000 })).text.slice(0, 64);
 }
 
-/** The memory of the process in each tenth of a transfer, at most, in MiB. */
+/** The peak memory of the process in each tenth of a transfer, in MiB. */
 class Memory {
   readonly tenths: number[] = Array(10).fill(0);
 
@@ -47,7 +47,7 @@ class Memory {
   }
 }
 
-await peerTest(["sshd"], "a large file is the same after many rekeys both ways", async () => {
+await peerTest(["sshd"], "a large file is unchanged after many rekeys in both directions", async () => {
   await using folder = await tempFolder();
   await using sshd = await startSshd({ hostKeys: ["ed25519"], config: { LogLevel: "DEBUG1" } });
   await using host = await connectTo(sshd, {
@@ -70,7 +70,7 @@ await peerTest(["sshd"], "a large file is the same after many rekeys both ways",
     if (way === "put") await Deno.remove(folder.join("file"));
     assertEquals(await sha256sum(target), digest);
     const made = rekeys() - before;
-    // What is on its way when new keys are asked for still comes under the old ones: up to a window.
+    // Data in flight when a rekey starts, up to a window, still uses the old keys.
     assert(made >= REKEYS / 3, `${made} rekeys`);
     if (BYTES < LARGE) continue;
     const { tenths } = memory;

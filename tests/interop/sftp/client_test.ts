@@ -1,4 +1,4 @@
-/** Our SFTP client at OpenSSH's server, over SSH: what only that server announces. */
+/** Our SFTP client with OpenSSH's server over SSH: the extensions that only that server announces. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Client, connect, loadKey, publicKey } from "../../../mod.ts";
 import { SftpError, type SftpHash, SshError } from "../../../lib/sftp/mod.ts";
@@ -15,7 +15,7 @@ async function sha256(path: string): Promise<string> {
 
 interface There extends AsyncDisposable {
   readonly host: Client;
-  /** A folder that both sides see. */
+  /** A folder that both sides access. */
   readonly folder: string;
 }
 
@@ -37,7 +37,7 @@ async function there(config: Record<string, string> = {}): Promise<There> {
   return { host, folder: sshd.folder, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-await peerTest(["sshd"], "OpenSSH's server tells how full its disk is", async () => {
+await peerTest(["sshd"], "OpenSSH's server reports the usage of its disk", async () => {
   await using t = await there();
   await using sftp = await t.host.sftp();
   const { blocks, availableBlocks, fragmentSize, maxNameLength, readOnly } = await sftp.statvfs(
@@ -82,7 +82,7 @@ await peerTest(["sshd"], "OpenSSH's server changes a link itself", async () => {
   await sftp.lchown(link, uid!, gid!);
 });
 
-await peerTest(["sshd"], "OpenSSH's server copies by itself, in pieces", async () => {
+await peerTest(["sshd"], "OpenSSH's server copies files itself, in pieces", async () => {
   await using t = await there();
   await using sftp = await t.host.sftp();
   assert(sftp.extensions.has("copy-data"));
@@ -93,7 +93,7 @@ await peerTest(["sshd"], "OpenSSH's server copies by itself, in pieces", async (
   assertEquals(await Deno.readFile(`${t.folder}/to`), data);
 });
 
-await peerTest(["sshd"], "OpenSSH's read-only server refuses, and says so", async () => {
+await peerTest(["sshd"], "OpenSSH's read-only server refuses with its reason", async () => {
   await using t = await there({ Subsystem: "sftp internal-sftp -R" });
   await using sftp = await t.host.sftp();
   const refused = async (promise: Promise<unknown>) =>
@@ -107,7 +107,7 @@ await peerTest(["sshd"], "OpenSSH's read-only server refuses, and says so", asyn
   assert((await sftp.readFile(`${t.folder}/sshd_config`)).length > 0);
 });
 
-await peerTest(["sshd"], "a transfer over links that break is whole in the end", async () => {
+await peerTest(["sshd"], "a transfer over breaking links completes", async () => {
   await using sshd = await startSshd({ hostKeys: ["ed25519"] });
   await using here = await tempFolder();
   const [local, remote] = [`${here.path}/file`, `${sshd.folder}/file`];
@@ -119,7 +119,7 @@ await peerTest(["sshd"], "a transfer over links that break is whole in the end",
     const target = way === "put" ? remote : local;
     let bytes = 0;
     for (let done = false, tries = 1; !done; tries++) {
-      // Each try is given 1.5 MB more: however much is sent again, one of them comes to the end.
+      // Each attempt may transfer 1.5 MB more, so that one of them reaches the end.
       const damage = cut(tries * 1_500_000);
       await using proxy = startProxy(
         sshd.port,
@@ -144,7 +144,7 @@ await peerTest(["sshd"], "a transfer over links that break is whole in the end",
   }
 });
 
-await peerTest(["sshd"], "a file is verified by what the server's own sha256sum says", async () => {
+await peerTest(["sshd"], "a file is verified with the server's sha256sum", async () => {
   await using t = await there();
   await using sftp = await t.host.sftp();
   await using here = await tempFolder();
@@ -161,7 +161,7 @@ await peerTest(["sshd"], "a file is verified by what the server's own sha256sum 
   assertEquals(asked.length, 2);
 });
 
-await peerTest(["sshd"], "a tree goes to OpenSSH's server and back as it was", async () => {
+await peerTest(["sshd"], "a tree is unchanged after a copy to OpenSSH's server and back", async () => {
   await using t = await there();
   await using sftp = await t.host.sftp();
   await using here = await tempFolder();

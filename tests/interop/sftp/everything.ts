@@ -1,4 +1,4 @@
-/** What our SFTP client does with any server. */
+/** Steps of our SFTP client with any server. */
 import { assert, assertEquals } from "@std/assert";
 import { type SftpClient, SftpError } from "@denossh/ssh/sftp";
 import { noise } from "../../support/random.ts";
@@ -12,22 +12,22 @@ export function same(actual: Uint8Array, expected: Uint8Array): boolean {
   return actual.length === expected.length && actual.every((byte, at) => byte === expected[at]);
 }
 
-/** What there is to transfers beside a plain get and put; `there/large` has the data. */
+/** Transfers beyond a plain get and put; `there/large` has the data. */
 async function transfers(sftp: SftpClient, folder: TempFolder): Promise<void> {
   const at = (name: string) => folder.join(`there/${name}`);
   const local = folder.join("back");
-  // What broke off goes on, both ways; what is sent is compared with what has come.
+  // Interrupted transfers resume in both directions; the existing data is compared.
   await Deno.writeFile(at("part"), DATA.subarray(0, 1_000_000));
   await sftp.put(local, at("part"), { resume: true, verify: true, preserve: true });
-  assert(same(await Deno.readFile(at("part")), DATA), "put that went on differs");
+  assert(same(await Deno.readFile(at("part")), DATA), "resumed put differs");
   const again = await sftp.put(local, at("part"), { update: true });
   assertEquals([again.files, again.unchanged], [0, 1]);
   await folder.write("part", DATA.subarray(0, 1_000_000));
   await sftp.get(at("part"), folder.join("part"), { resume: true, verify: true });
-  assert(same(await Deno.readFile(folder.join("part")), DATA), "get that went on differs");
+  assert(same(await Deno.readFile(folder.join("part")), DATA), "resumed get differs");
   await sftp.copyFile(at("part"), at("copied"));
   assert(same(await Deno.readFile(at("copied")), DATA), "copy differs");
-  // Pieces at once, in any order, longer than many a server's messages.
+  // Parallel pieces in any order, longer than some servers' messages.
   await using file = await sftp.open(at("pieces"), { read: true, write: true, create: true });
   const pieces = Array.from({ length: 30 }, (_, i) => i * 50_001).reverse();
   const end = (from: number) => Math.min(from + 50_001, DATA.length);
@@ -39,7 +39,7 @@ async function transfers(sftp: SftpClient, folder: TempFolder): Promise<void> {
     }
   }));
   assert(same(seen, DATA), "pieces differ");
-  // Over several channels, or as many as the server lets us have.
+  // Over several channels, or as many as the server allows.
   const wide = noise(6_000_001, 2);
   await sftp.put(wide, at("wide"), { channels: 3, verify: true });
   assert(same(await Deno.readFile(at("wide")), wide), "put over several channels differs");
@@ -56,7 +56,7 @@ async function transfers(sftp: SftpClient, folder: TempFolder): Promise<void> {
   for (const name of ["part", "copied", "pieces", "holes"]) await sftp.remove(at(name));
 }
 
-/** Does it, in a folder that both ends see by the same name. */
+/** Runs the steps in a folder with the same path at both ends. */
 export async function everything(sftp: SftpClient, folder: TempFolder): Promise<void> {
   const there = folder.join("there");
   await sftp.mkdir(there);
@@ -79,7 +79,7 @@ export async function everything(sftp: SftpClient, folder: TempFolder): Promise<
   assertEquals((await Deno.stat(at("moved"))).size, 2);
   await sftp.symlink("moved", at("link"));
   assertEquals(await Deno.readLink(at("link")), "moved");
-  const text = await sftp.readLink(at("link")); // mod_sftp tells where it leads
+  const text = await sftp.readLink(at("link")); // mod_sftp reports the link's target
   assert([at("moved"), "moved"].includes(text), text);
   const entries = await Array.fromAsync(sftp.readDir(there)); // mod_sftp's LSTAT follows links
   assert(entries.find(({ name }) => name === "link")!.isSymlink);

@@ -1,6 +1,6 @@
 /**
- * What goes wrong with files while they are transferred, at OpenSSH's server and at ours: an error that
- * names the operation and the path, and nothing left behind.
+ * Faults of files during transfers, with OpenSSH's server and ours: an error names the operation and
+ * the path, and nothing remains.
  */
 import {
   assert,
@@ -20,13 +20,13 @@ import { type TempFolder, tempFolder } from "../../support/temp.ts";
 
 const MIB = 1024 * 1024;
 
-/** Our client at a server that shows this machine's files, and two folders of the test's. */
+/** Our client with a server of local files, and two temporary folders. */
 interface World extends AsyncDisposable {
   readonly sftp: SftpClient;
   readonly folder: TempFolder;
-  /** What the client has. */
+  /** The client's folder. */
   readonly here: string;
-  /** What the server has. */
+  /** The server's folder. */
   readonly there: string;
 }
 
@@ -50,7 +50,7 @@ function names(path: string): string[] {
   return [...Deno.readDirSync(path)].map(({ name }) => name).sort();
 }
 
-/** Progress that does something as soon as a first block is over. */
+/** Progress that calls a function after the first block. */
 function once(act: () => void): () => void {
   let acted = false;
   return () => {
@@ -59,11 +59,11 @@ function once(act: () => void): () => void {
   };
 }
 
-/** Of a folder in which one file is too large that one fails, and what is there is whole. */
+/** In a folder with one file that is too large only that one fails, and the others are complete. */
 async function whole(transfer: Promise<unknown>, from: string, to: string): Promise<void> {
   const { result } = await assertRejects(() => transfer, SftpTransferError);
   const failed = result.failures.map(({ path }) => path);
-  // While the large one has the disk full, the small one may not fit either.
+  // While the large one fills the disk, the small one may also not fit.
   assert(failed.includes(`${from}/b is too large`), `${failed}`);
   assertEquals(names(to), failed.length === 1 ? ["a fits"] : []);
   for (const name of names(to)) {
@@ -100,7 +100,7 @@ for (const kind of ["OpenSSH's", "our"] as const) {
         assertEquals(await Deno.readTextFile(`${far.path}/old`), "precious");
         await Deno.remove(`${far.path}/old`);
       });
-      await t.step("put of a folder stores what fits", async () => {
+      await t.step("put of a folder stores the files that fit", async () => {
         const putting = sftp.put(`${here}/tree`, `${far.path}/tree`, { recursive: true });
         await whole(putting, `${here}/tree`, `${far.path}/tree`);
       });
@@ -115,7 +115,7 @@ for (const kind of ["OpenSSH's", "our"] as const) {
         const getting = sftp.get(`${here}/tree`, `${near.path}/tree`, { recursive: true });
         await whole(getting, `${here}/tree`, `${near.path}/tree`);
       });
-      await t.step("the session goes on, and what fits now is stored", async () => {
+      await t.step("the session continues, and files that now fit are stored", async () => {
         await sftp.remove(`${far.path}/tree`, { recursive: true }).catch(() => {});
         await sftp.put(`${here}/tree/a fits`, `${far.path}/file`);
         assertEquals((await sftp.stat(`${far.path}/file`)).size, 100_000);
@@ -125,7 +125,7 @@ for (const kind of ["OpenSSH's", "our"] as const) {
 
   await peerTest(
     ["sshd", "mount"],
-    `a disk that may not be written to, with ${kind} server`,
+    `a read-only disk, with ${kind} server`,
     async () => {
       await using w = await world(kind);
       const { sftp, here, there, folder } = w;
@@ -175,7 +175,7 @@ for (const kind of ["OpenSSH's", "our"] as const) {
           await Deno.mkdir(path);
         }
       };
-      /** A transfer in small steps, during which something is done to the source. */
+      /** A transfer in small steps, during which the source is changed. */
       const transfer = async (way: "get" | "put", act: (source: string) => void) => {
         await empty();
         const [source, target] = way === "get"
@@ -199,7 +199,7 @@ for (const kind of ["OpenSSH's", "our"] as const) {
           assertStringIncludes(error.message, source);
           assertEquals(names(folder).filter((name) => name !== "source"), []);
         });
-        await t.step(`${way} of one that grows takes it as long as it was, or longer`, async () => {
+        await t.step(`${way} of one that grows gets at least its old length`, async () => {
           const more = (path: string) => Deno.writeFileSync(path, noise(5000, 9), { append: true });
           const { running, source, target } = await transfer(way, more);
           await running;
@@ -207,18 +207,18 @@ for (const kind of ["OpenSSH's", "our"] as const) {
           assert(got.length >= data.length);
           assert(same(got, (await Deno.readFile(source)).subarray(0, got.length)));
         });
-        await t.step(`${way} of one that loses its name while it is open is whole`, async () => {
+        await t.step(`${way} of one that is removed while it is open is complete`, async () => {
           const { running, target } = await transfer(way, (path) => Deno.removeSync(path));
           await running;
           assert(same(await Deno.readFile(target), data));
         });
         await t.step(
-          `${way} of a folder of which a file vanishes is all but that file`,
+          `${way} of a folder from which a file vanishes misses only that file`,
           async () => {
             const [from, to] = way === "get" ? [there, here] : [here, there];
             await empty();
             await Deno.mkdir(`${from}/tree`);
-            // More than are opened at once, and the last ones are gone when they would be.
+            // More files than are opened in parallel; the last ones are removed before their turn.
             for (let i = 0; i < 400; i++) {
               await Deno.writeFile(`${from}/tree/${i}`, noise(10_000, i + 1));
             }
@@ -255,7 +255,7 @@ for (const kind of ["OpenSSH's", "our"] as const) {
   );
 }
 
-await peerTest(["sshd"], "what OpenSSH's server calls a failure has its reason", async () => {
+await peerTest(["sshd"], "a failure of OpenSSH's server is explained", async () => {
   await using w = await world("OpenSSH's");
   const { sftp, there } = w;
   const [file, full] = [`${there}/file`, `${there}/full`];

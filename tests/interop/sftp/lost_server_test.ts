@@ -10,12 +10,12 @@ import { tempFolder } from "../../support/temp.ts";
 
 const DATA = noise(24 * 1024 * 1024);
 
-/** A server to be killed, and the folder that it shows, by its own path and by this machine's. */
+/** A server to kill, and its folder, by the path on the server and the local path. */
 interface Mortal extends AsyncDisposable {
   readonly endpoint: Endpoint;
   readonly remote: string;
   readonly local: string;
-  /** Finds out who is to be killed for the connection to end; gives what does it. */
+  /** Finds the process of the connection; returns a function that kills it. */
   aim(host: Client): Promise<() => void>;
 }
 
@@ -50,7 +50,7 @@ for (const [name, start] of [["OpenSSH's", openssh], ["our", ours]] as const) {
   for (const way of ["get", "put"] as const) {
     await peerTest(
       ["sshd"],
-      `a ${way} of which ${name} server is killed fails as a whole`,
+      `a ${way} fails with one error when ${name} server is killed`,
       async () => {
         await using here = await tempFolder();
         await using server = await start();
@@ -63,7 +63,7 @@ for (const [name, start] of [["OpenSSH's", openssh], ["our", ours]] as const) {
         let killed = false;
         const transferOptions = {
           inFlight: 1024 * 1024,
-          rateLimit: 100_000_000, // so that it is not over before the server is gone
+          rateLimit: 100_000_000, // so that it does not end before the server is killed
           onProgress: () => {
             if (!killed) kill();
             killed = true;
@@ -78,7 +78,7 @@ for (const [name, start] of [["OpenSSH's", openssh], ["our", ours]] as const) {
         assert(error.message.length > 10, error.message);
         const target = way === "get" ? local : `${server.local}file`;
         await assertRejects(() => Deno.stat(target), Deno.errors.NotFound);
-        // Here nothing is left; over there nobody was any more who could remove the part.
+        // Locally nothing is left; on the server no process was left to remove the part.
         const names = [...Deno.readDirSync(here.path)].map(({ name }) => name);
         assertEquals(names, way === "get" ? [] : ["file"]);
         assertInstanceOf(await assertRejects(() => sftp.stat("/")), SshError);

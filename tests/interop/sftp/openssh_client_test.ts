@@ -2,11 +2,11 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { folder, noise, same } from "../../sftp/world.ts";
 import { peerTest, requirePeer } from "../harness/peers.ts";
 
-/** OpenSSH's own programs at our server, connected through pipes (`sftp -D`, `scp -D`). */
+/** OpenSSH's programs with our server through pipes (`sftp -D`, `scp -D`). */
 interface Foreign extends AsyncDisposable {
   readonly root: string;
   readonly here: string;
-  /** Runs a batch; what sftp printed. The batch fails if a command without a `-` in front fails. */
+  /** Runs a batch and returns the output. The batch fails if a command without a leading `-` fails. */
   sftp(...lines: string[]): Promise<string>;
   /** Runs scp over SFTP. */
   scp(...args: string[]): Promise<Deno.CommandOutput>;
@@ -127,13 +127,13 @@ await peerTest(
   },
 );
 
-await peerTest(["sftp"], "OpenSSH's sftp makes the symbolic link that was meant", async () => {
+await peerTest(["sftp"], "OpenSSH's sftp makes symbolic links the right way round", async () => {
   await using f = await foreign();
   await f.sftp("symlink the-target the-link");
   assertEquals(await Deno.readLink(`${f.root}/the-link`), "the-target");
 });
 
-await peerTest(["sftp"], "OpenSSH's sftp hears why it is refused", async () => {
+await peerTest(["sftp"], "OpenSSH's sftp prints the reason of a refusal", async () => {
   await using f = await foreign("--read-only");
   await Deno.writeTextFile(`${f.root}/file`, "x");
   const text = await f.sftp(
@@ -153,7 +153,7 @@ await peerTest(["sftp"], "OpenSSH's sftp hears why it is refused", async () => {
 
 await peerTest(
   ["sftp"],
-  "OpenSSH's sftp sees a quota with df, and puts no more than it",
+  "OpenSSH's sftp shows a quota with df, and cannot exceed it",
   async () => {
     await using f = await foreign(`--quota=${1024 * 1000}`);
     await Deno.writeFile(`${f.here}/most`, noise(1024 * 900));

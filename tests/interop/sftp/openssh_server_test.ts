@@ -1,4 +1,4 @@
-/** Our client at OpenSSH's sftp-server, through pipes. */
+/** Our client with OpenSSH's sftp-server, through pipes. */
 import { assertEquals } from "@std/assert";
 import { cases as api } from "../../sftp/cases/api.ts";
 import { cases as client } from "../../sftp/cases/client.ts";
@@ -25,7 +25,7 @@ await peerTest(["sftp-server"], "a device is written to, not replaced", async ()
   assertEquals((await Deno.lstat("/dev/null")).ino, before.ino);
 });
 
-await peerTest(["sftp-server", "root"], "owners are kept when told", async () => {
+await peerTest(["sftp-server", "root"], "owners are preserved if requested", async () => {
   await using world = await opensshWorld();
   const { sftp, at, here, root } = world;
   await Deno.mkdir(`${here}/from`);

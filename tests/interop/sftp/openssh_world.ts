@@ -24,14 +24,14 @@ export function programChannel(command: string, args: string[], cwd: string): Sf
     closeWrite: () => writer.close(),
     async close() {
       await writer.close().catch(() => {});
-      // What the program still says is read to the end, so that it can end.
+      // The program's remaining output is read, so that it can exit.
       while (!(await reader.read().catch(() => ({ done: true }))).done);
       await child.status;
     },
   };
 }
 
-/** Our client at OpenSSH's sftp-server. */
+/** Our client with OpenSSH's sftp-server. */
 export async function opensshWorld(args: string[] = []): Promise<World> {
   const [root, here] = [await folder(), await folder()];
   const channel = programChannel(await requirePeer("sftp-server"), args, root.path);

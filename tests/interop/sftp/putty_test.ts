@@ -1,4 +1,4 @@
-/** PuTTY's psftp and pscp at our server. */
+/** PuTTY's psftp and pscp with our server. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { localFiles } from "@denossh/ssh/server";
 import type { Endpoint } from "../../support/endpoint.ts";
@@ -13,7 +13,7 @@ import { same } from "./everything.ts";
 
 const DATA = noise(2_500_001);
 
-/** A server that shows all files and lets a password in, as PuTTY reads no key of OpenSSH's. */
+/** A server with all files and a password login, since PuTTY does not read OpenSSH's keys. */
 interface PuttyServer extends Endpoint {
   readonly knownHosts: string;
   readonly password: string;
@@ -30,7 +30,7 @@ async function atOurs(steps: (server: PuttyServer) => Promise<void>): Promise<vo
   await steps({ ...server, password: "secret" });
 }
 
-/** The same steps with OpenSSH's server, which takes an account and so root. */
+/** The control with OpenSSH's server, which needs an account and so root. */
 async function controlOf(
   peer: Peer,
   step: string,
@@ -47,7 +47,7 @@ async function controlOf(
   });
 }
 
-/** Runs one of PuTTY's programs, cut off from the settings of who runs the tests. */
+/** Runs one of PuTTY's programs, isolated from the user's settings. */
 async function putty(server: PuttyServer, program: string, ...args: string[]): Promise<Ran> {
   const { port, user, folder, knownHosts, password } = server;
   const [, , key] = (await Deno.readTextFile(knownHosts)).trim().split(" ");
@@ -136,7 +136,7 @@ async function pscpCopies(server: PuttyServer): Promise<void> {
 
 await peerTest(
   ["psftp"],
-  "psftp does with our server all that it can",
+  "all commands of psftp work with our server",
   () => atOurs(psftpDoesAll),
   () => controlOf("psftp", "all that it can", psftpDoesAll),
 );

@@ -1,6 +1,6 @@
 /**
- * Our client at a server with the quirks of real ones, started by sshd: `cases/sftp_quirks.py` of the shared
- * folder, where it is there.
+ * Our client with a server with the quirks of real ones, started by sshd: `cases/sftp_quirks.py` of
+ * the shared folder, if present.
  */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { type SftpClient, SftpError } from "@denossh/ssh/sftp";
@@ -17,7 +17,7 @@ async function noScript(): Promise<string | null> {
   return found ? null : "has no server with quirks";
 }
 
-/** What a quirk may cost: operations that fail, and those that succeed with a warning. */
+/** The cost of a quirk: operations that may fail, and those that may warn. */
 const QUIRKS: Record<string, { fails?: readonly string[]; warns?: readonly string[] }> = {
   "plain": {},
   "status-bare": {},
@@ -118,7 +118,7 @@ function operations(
 for (
   const [quirk, quoted] of [
     ["banner", 'it sent "Welcome to the machine"'],
-    // OpenSSH's server keeps the standard error of a subsystem to itself.
+    // OpenSSH's server does not pass on the standard error of a subsystem.
     ["stderr-exit", "the server closed the channel"],
   ] as const
 ) {

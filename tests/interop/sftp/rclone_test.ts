@@ -1,4 +1,7 @@
-/** rclone at our server: it lists, compares and moves whole trees, and asks a shell for hashes. */
+/**
+ * rclone with our server: it lists, compares and moves whole trees, and computes hashes through a
+ * shell.
+ */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { localFiles, type SessionHandler, systemShell } from "@denossh/ssh/server";
 import { noise, sha256, startOurs } from "../harness/ours.ts";
@@ -67,7 +70,7 @@ async function rcloneControl(): Promise<string | null> {
 /** A server of files that runs no commands. */
 const refuses: SessionHandler = () => 127;
 
-await peerTest(["rclone"], "rclone does with our server all that it does with files", async (t) => {
+await peerTest(["rclone"], "all file commands of rclone work with our server", async (t) => {
   await using server = await startOurs({}, undefined, refuses);
   const { folder, root } = server;
   const here = folder.join("here");
@@ -78,7 +81,7 @@ await peerTest(["rclone"], "rclone does with our server all that it does with fi
   }
   const same = async () => (await must("diff", ["-r", here, `${root}/there`])).text === "";
 
-  await t.step("copy, and again: nothing is left to do", async () => {
+  await t.step("copy, and a second time without work", async () => {
     await done(server, "copy", here, "ours:there");
     assert(await same());
     await Deno.utime(`${here}/plain`, 1e9, 1e9);
@@ -87,7 +90,7 @@ await peerTest(["rclone"], "rclone does with our server all that it does with fi
     const again = await rclone(server, "copy", "-v", here, "ours:there");
     assertStringIncludes(again.stderr, "There was nothing to transfer");
   });
-  await t.step("check, by size and by what is in them", async () => {
+  await t.step("check, by size and by content", async () => {
     await done(server, "check", here, "ours:there");
     await done(server, "check", "--download", here, "ours:there");
     await Deno.writeTextFile(`${root}/there/deep/er/plain`, "PLAIN");
@@ -95,7 +98,7 @@ await peerTest(["rclone"], "rclone does with our server all that it does with fi
   });
   await t.step("sync removes and replaces", async () => {
     await Deno.writeTextFile(`${root}/there/extra`, "x");
-    // Its size is the same, and its time may be, in whole seconds.
+    // The size is equal, and in whole seconds the time may be, too.
     await Deno.utime(`${root}/there/deep/er/plain`, 1e9, 1e9);
     await done(server, "sync", here, "ours:there");
     assert(await same());
@@ -130,7 +133,7 @@ await peerTest(["rclone"], "rclone does with our server all that it does with fi
     assertEquals([...Deno.readDirSync(root)], []);
     assertEquals((await rclone(server, "rmdir", "ours:none")).code, 3);
   });
-  await t.step("a file of 64 MiB goes there and back", async () => {
+  await t.step("a file of 64 MiB is copied in both directions", async () => {
     const data = noise(64 * 1024 * 1024);
     await folder.write("large", data);
     await done(server, "copyto", folder.join("large"), "ours:large");
@@ -143,7 +146,7 @@ await peerTest(["rclone"], "rclone does with our server all that it does with fi
 
 await peerTest(
   ["rclone"],
-  "rclone has hashes of our server's shell, where it has one",
+  "rclone gets hashes from our server's shell, if there is one",
   async () => {
     await using server = await startOurs(
       { sftp: localFiles({ root: "/" }) },

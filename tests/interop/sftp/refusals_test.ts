@@ -1,4 +1,4 @@
-/** Files that may not be had, and disks that are full, as our client and as OpenSSH's sees them. */
+/** Denied files and full disks, with our client and with OpenSSH's. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { localFiles } from "@denossh/ssh/server";
 import { SftpClient, SftpError, SftpStatus, SftpTransferError } from "@denossh/ssh/sftp";
@@ -13,9 +13,9 @@ import { must } from "../../support/run.ts";
 import { smallDisk } from "../harness/small_disk.ts";
 import { tempFolder } from "../../support/temp.ts";
 
-/** Who owns what the server may not touch. */
+/** The owner of the files that the server may not access. */
 const STRANGER = "65534:65534";
-/** Root without what makes it more than any other user to the file system. */
+/** Root without its privileges in the file system. */
 const MORTAL = [
   "--bounding-set",
   "-dac_override,-dac_read_search,-fowner,-chown",
@@ -32,7 +32,7 @@ function names(path: string): string[] {
 for (const kind of ["OpenSSH's", "our"] as const) {
   await peerTest(
     ["sftp-server", "setpriv", "root"],
-    `what ${kind} sftp-server may not touch stays as it was`,
+    `files that ${kind} sftp-server may not access do not change`,
     async (t) => {
       await using folder = await tempFolder();
       const [here, there] = [folder.join("here"), folder.join("there")];
@@ -82,7 +82,7 @@ for (const kind of ["OpenSSH's", "our"] as const) {
         ]]);
         assertEquals(await Deno.readTextFile(open), "open");
       });
-      await t.step("a folder into which nothing may be put", async () => {
+      await t.step("a folder without write permission", async () => {
         await Deno.mkdir(`${here}/more`);
         await folder.write("here/more/file", "x");
         const putting = sftp.put(`${here}/more`, `${there}/locked`, { recursive: true });
@@ -97,7 +97,7 @@ for (const kind of ["OpenSSH's", "our"] as const) {
 
 await peerTest(
   ["sftp", "mount"],
-  "OpenSSH's sftp hears of a full disk, and ours goes on",
+  "OpenSSH's sftp reports a full disk, and our server continues",
   async () => {
     await using server = await startOurs({ sftp: localFiles({ root: "/" }) });
     const { folder } = server;
@@ -116,7 +116,7 @@ await peerTest(
   },
 );
 
-await peerTest(["sftp", "mount"], "OpenSSH's sftp hears that it may not, and why", async () => {
+await peerTest(["sftp", "mount"], "OpenSSH's sftp reports a refusal with its reason", async () => {
   await using server = await startOurs({ sftp: localFiles({ root: "/" }) });
   const { folder } = server;
   await using disk = await smallDisk(folder.join("disk"), MIB);

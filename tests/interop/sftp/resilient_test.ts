@@ -1,4 +1,4 @@
-/** A resilient host at sshd, whose connections a proxy cuts. */
+/** A resilient host with sshd, through a proxy that cuts connections. */
 import { assert, assertEquals } from "@std/assert";
 import { SshError } from "@denossh/ssh";
 import { LONG, randomFrom, SEED } from "../../support/random.ts";

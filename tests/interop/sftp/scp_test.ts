@@ -10,7 +10,7 @@ import { must } from "../../support/run.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { tempFolder } from "../../support/temp.ts";
 
-/** A section of ssh_config that reaches the endpoint and touches nothing else. */
+/** A section of ssh_config to reach the endpoint without the files of the user. */
 function section(name: string, endpoint: Endpoint): string {
   const settings = configFlags(endpoint).filter((flag) => flag.includes("="));
   const lines = [`HostName=${endpoint.hostname}`, `User=${endpoint.user}`, ...settings];

@@ -10,7 +10,7 @@ import { must } from "../../support/run.ts";
 import { startSshd } from "../harness/sshd.ts";
 import { type TempFolder, tempFolder } from "../../support/temp.ts";
 
-/** A program that is our sftp-server, as sshd and `sftp -D` start one. */
+/** Our sftp-server as a program for sshd and `sftp -D`. */
 function program(folder: TempFolder, flags = ""): Promise<string> {
   const words = CLI.map((word) => `'${word}'`).join(" ");
   return folder.write("server", `#!/bin/sh\nexec ${words} sftp-server ${flags} "$@"\n`, 0o755);
@@ -43,7 +43,7 @@ await peerTest(
       assert(await Deno.readTextFile(folder.join("copied")) === content, "cp differs");
       assertStringIncludes(ran.text, "%Capacity");
       assertEquals(await Deno.readLink(folder.join("link")), "there");
-      // Names of owners, as users-groups-by-id tells them.
+      // Names of owners, from users-groups-by-id.
       assertStringIncludes(ran.text, (await must("id", ["-un"])).text.trim());
     });
     await t.step("scp: over SFTP, tilde and all", async () => {
@@ -55,7 +55,7 @@ await peerTest(
   },
 );
 
-/** Runs a batch of OpenSSH's sftp at our server with some flags. */
+/** Runs a batch of OpenSSH's sftp with our server and some flags. */
 async function batch(folder: TempFolder, flags: string, ...lines: string[]) {
   const server = await program(folder, flags);
   const args = ["-b", "-", "-D", server];
@@ -86,7 +86,7 @@ await peerTest(["sftp", "scp"], "sftp-server has OpenSSH's flags", async (t) => 
     assertStringIncludes(text, "\nfile\n");
     assertStringIncludes(text, "Permission denied");
   });
-  await t.step("-u takes bits off, and -d says where it begins", async () => {
+  await t.step("-u removes mode bits, and -d sets the start folder", async () => {
     await Deno.mkdir(folder.join("start"));
     const { text } = await batch(
       folder,
@@ -97,7 +97,7 @@ await peerTest(["sftp", "scp"], "sftp-server has OpenSSH's flags", async (t) => 
     assertStringIncludes(text, `${await Deno.realPath(folder.join("start"))}\n`);
     assertEquals((await Deno.stat(folder.join("start/private"))).mode! & 0o777, 0o700);
   });
-  await t.step("-e and -l log what is done", async () => {
+  await t.step("-e and -l log the requests", async () => {
     const { text } = await batch(folder, "-el info", "mkdir logged", "-rm nothing");
     assertStringIncludes(text, 'mkdir "');
     assertStringIncludes(text, 'logged": Success');
@@ -108,12 +108,12 @@ await peerTest(["sftp", "scp"], "sftp-server has OpenSSH's flags", async (t) => 
     const missing = theirs.text.trim().split("\n").filter((name) => !text.includes(`${name}\n`));
     assertEquals(missing, []);
   });
-  await t.step("scp -D starts it with arguments that are not for it", async () => {
+  await t.step("scp -D passes it additional arguments", async () => {
     const args = ["-s", "-D", await program(folder), folder.join("file"), "host:by-scp"];
     await must("scp", args, { cwd: folder.path });
     assertEquals(await Deno.readTextFile(folder.join("by-scp")), "x");
   });
-  await t.step("what makes no sense is refused", async () => {
+  await t.step("invalid arguments are refused", async () => {
     for (const args of [["-Q", "x"], ["-u", "9"], ["-l", "loud"], ["-x"], ["-d", "%z"]]) {
       assertEquals((await cli(["sftp-server", ...args])).code, 1);
     }

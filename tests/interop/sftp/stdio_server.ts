@@ -1,4 +1,4 @@
-/** Our server on standard streams, as OpenSSH's `sftp -D` wants it: `stdio_server.ts ROOT [options]`. */
+/** Our server on standard streams, for OpenSSH's `sftp -D`: `stdio_server.ts ROOT [options]`. */
 import { localFiles, serveSftp, streamChannel } from "../../../lib/sftp/mod.ts";
 
 const [root = ".", ...flags] = Deno.args;

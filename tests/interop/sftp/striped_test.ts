@@ -13,7 +13,7 @@ const MIB = 1024 * 1024;
 const DATA = noise(6 * MIB);
 
 for (const sessions of [1, 2, 3]) {
-  await peerTest(["sshd"], `MaxSessions ${sessions} allows as many channels of a put`, async () => {
+  await peerTest(["sshd"], `a put uses as many channels as MaxSessions ${sessions} allows`, async () => {
     await using server = await startSshd({
       hostKeys: ["ed25519"],
       config: { MaxSessions: sessions },
@@ -28,12 +28,12 @@ for (const sessions of [1, 2, 3]) {
       verify: true,
       onNote: (note) => void notes.push(note),
       onProgress({ transferred }) {
-        // With one session it has to wait until that of the put ends.
+        // With one session it has to wait until the put ends.
         if (transferred > DATA.length / 2) ran ??= host.run("echo ran");
       },
     });
     assert(same(await Deno.readFile(path), DATA));
-    // With others there, one of them may have given way to the command by then.
+    // With several channels, one may have been closed for the command by then.
     assert(notes.some((note) => note.endsWith("there is no room for another session")), `${notes}`);
     if (sessions === 1) await sftp.close();
     assertEquals(await ran, "ran");
@@ -43,7 +43,7 @@ for (const sessions of [1, 2, 3]) {
 
 await peerTest(
   ["sshd"],
-  "a put over several channels that is cut is resumed, and is whole",
+  "an interrupted put over several channels is resumed and complete",
   async () => {
     await using server = await startSshd({ hostKeys: ["ed25519"] });
     await using here = await tempFolder();
@@ -74,7 +74,7 @@ await peerTest(
   },
 );
 
-await peerTest(["sshd"], "files of a folder share the further channels", async () => {
+await peerTest(["sshd"], "files of a folder share the additional channels", async () => {
   await using server = await startSshd({ hostKeys: ["ed25519"] });
   await using here = await tempFolder();
   await using host = await connectTo(server);

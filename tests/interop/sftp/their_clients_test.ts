@@ -1,4 +1,4 @@
-/** SFTP with others than OpenSSH: their clients at our server. */
+/** SFTP with peers other than OpenSSH: their clients with our server. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ConnectError } from "@denossh/ssh";
 import type { Endpoint } from "../../support/endpoint.ts";
@@ -22,19 +22,19 @@ import { same } from "./everything.ts";
 
 const DATA = noise(1_500_001);
 
-/** A server of files: what it calls `path` is `${root}${path}` on this machine. */
+/** A file server, whose `path` is `${root}${path}` on this machine. */
 interface FileServer extends Endpoint {
   readonly folder: TempFolder;
   readonly root: string;
 }
 
-/** What a client must be able to do with a server. */
+/** The required steps of a client. */
 interface ForeignSftp {
   get(server: FileServer, remote: string, local: string): Promise<void>;
   put(server: FileServer, local: string, remote: string): Promise<void>;
   /** The names in a folder. */
   list(server: FileServer, path: string): Promise<string[]>;
-  /** All that the client can ask of a server, in an empty folder. */
+  /** All operations of the client, in an empty folder. */
   everything(server: FileServer, path: string): Promise<void>;
 }
 
@@ -58,7 +58,7 @@ function foreign(kind: "asyncssh" | "paramiko" | "go"): ForeignSftp {
 
 async function ssh2(server: FileServer, ...action: string[]): Promise<string> {
   const { hostname, port, user, identity } = server;
-  // OpenSSH 9.2 tells no home folder of an empty name.
+  // OpenSSH 9.2 returns no home folder for an empty name.
   const home = server.root === "" ? undefined : "/";
   const settings = { hostname, port, user, identity, home, role: "client", action };
   const ran = await run(await requirePeer("ssh2"), [
@@ -89,7 +89,7 @@ async function curl({ user, port, identity }: FileServer, path: string, ...flags
   ])).text;
 }
 
-/** What lftp can ask for, a transfer in pieces and one that goes on included. */
+/** The operations of lftp, including a transfer in pieces and a resumed one. */
 async function lftpEverything(server: FileServer, path: string): Promise<void> {
   const { folder, root } = server;
   const local = await folder.write("data", DATA);
@@ -127,7 +127,7 @@ async function lftpEverything(server: FileServer, path: string): Promise<void> {
   }
 }
 
-/** What curl can ask for, a part of a file and a transfer that goes on included. */
+/** The operations of curl, including a part of a file and a resumed transfer. */
 async function curlEverything(server: FileServer, path: string): Promise<void> {
   const { folder, root } = server;
   const local = await folder.write("data", DATA);
@@ -147,10 +147,10 @@ async function curlEverything(server: FileServer, path: string): Promise<void> {
   );
   await folder.write("begun", DATA.subarray(0, 700_000));
   await curl(server, `${path}/file`, "-C", "-", "-o", folder.join("begun"));
-  assert(same(await Deno.readFile(folder.join("begun")), DATA), "what went on differs");
+  assert(same(await Deno.readFile(folder.join("begun")), DATA), "resumed download differs");
   await Deno.truncate(`${root}${path}/file`, 700_000);
   await curl(server, `${path}/file`, "-C", "-", "-T", local);
-  assert(same(await Deno.readFile(`${root}${path}/file`), DATA), "what went on there differs");
+  assert(same(await Deno.readFile(`${root}${path}/file`), DATA), "resumed upload differs");
   await curl(server, `${path}/`, "-l", "-Q", `-rm ${path}/file`);
 }
 
@@ -178,7 +178,7 @@ const CLIENTS: readonly [Peer, ForeignSftp][] = [
   }],
 ];
 
-/** What a client does with a folder that is empty but for `sub`. */
+/** The steps of a client in a folder that contains only `sub`. */
 async function carries(client: ForeignSftp, server: FileServer, path: string): Promise<void> {
   const { folder, root } = server;
   const local = await folder.write("local", DATA);
@@ -214,10 +214,10 @@ async function mirrorsByLftp(server: FileServer, path: string): Promise<void> {
   assertEquals(await tree(folder.join("copy")), await tree(folder.join("tree")));
 }
 
-/** Steps of a client with a server of files, in an empty folder. */
+/** Steps of a client with a file server, in an empty folder. */
 type Steps = (server: FileServer, path: string) => Promise<void>;
 
-/** Tests the steps with our server, if they work with OpenSSH's. */
+/** Tests the steps with our server, with OpenSSH's as the control. */
 async function clientTest(peer: Peer, step: string, steps: Steps): Promise<void> {
   await peerTest(
     peer === "lftp" ? ["lftp", "ssh"] : [peer],
@@ -225,7 +225,7 @@ async function clientTest(peer: Peer, step: string, steps: Steps): Promise<void>
     async () => {
       await using server = await startOurs();
       await steps(server, "");
-      // Not all say goodbye.
+      // Not all send a DISCONNECT.
       assertEquals(server.errors.filter((error) => !(error instanceof ConnectError)), []);
     },
     async () =>
@@ -240,7 +240,7 @@ async function clientTest(peer: Peer, step: string, steps: Steps): Promise<void>
 
 for (const [peer, client] of CLIENTS) {
   await clientTest(peer, "puts, lists and gets files on", carries.bind(null, client));
-  await clientTest(peer, "does all that it can ask for with", doesAll.bind(null, client));
+  await clientTest(peer, "works completely with", doesAll.bind(null, client));
 }
 
 await clientTest("curl", "makes and follows symbolic links on", linksByCurl);

@@ -1,4 +1,4 @@
-/** SFTP with others than OpenSSH: our client at their servers. */
+/** SFTP with peers other than OpenSSH: our client with their servers. */
 import { assert, assertEquals } from "@std/assert";
 import { connect, loadKey, password, publicKey } from "@denossh/ssh";
 import { startForeign } from "../harness/foreign_server.ts";
@@ -13,7 +13,7 @@ import { tempFolder } from "../../support/temp.ts";
 import { serverControl, sftpServerControl } from "../harness/peer_controls.ts";
 
 for (const kind of ["asyncssh", "paramiko", "go"] as const) {
-  await peerTest([kind], `our client does everything with ${kind}'s SFTP server`, async () => {
+  await peerTest([kind], `our client works completely with ${kind}'s SFTP server`, async () => {
     await using folder = await tempFolder();
     await using server = await startForeign(kind);
     await using host = await connectTo(server);
@@ -22,7 +22,7 @@ for (const kind of ["asyncssh", "paramiko", "go"] as const) {
   }, () => sftpServerControl(kind, () => startForeign(kind)));
 }
 
-await peerTest(["ssh2"], "our client does everything with npm:ssh2's SFTP server", async () => {
+await peerTest(["ssh2"], "our client works completely with npm:ssh2's SFTP server", async () => {
   await using folder = await tempFolder();
   const key = await keyFile("ed25519", "host");
   const user = await keyFile("ed25519", "user");
@@ -45,7 +45,7 @@ await peerTest(["ssh2"], "our client does everything with npm:ssh2's SFTP server
 
 await peerTest(
   ["proftpd", "root"],
-  "our client does everything with ProFTPD's mod_sftp",
+  "our client works completely with ProFTPD's mod_sftp",
   async () => {
     await using folder = await tempFolder();
     await using server = await startProftpd();
@@ -55,7 +55,7 @@ await peerTest(
   },
 );
 
-await peerTest(["proftpd", "root"], "ProFTPD tells the hashes of its files itself", async () => {
+await peerTest(["proftpd", "root"], "ProFTPD computes the hashes of its files itself", async () => {
   await using folder = await tempFolder();
   await using server = await startProftpd();
   await using host = await connectTo(server, { auth: [password(server.password!)] });

@@ -90,7 +90,7 @@ cases.add("glob finds what a pattern stands for, each folder in order", async (w
   assertEquals(await found("none/*"), []);
 });
 
-cases.add("copyFile copies content and mode, over what is there", async ({ sftp, at, root }) => {
+cases.add("copyFile copies content and mode, over an existing file", async ({ sftp, at, root }) => {
   for (const length of [0, 1, 261_121, 3_000_000]) {
     const data = noise(length, length + 1);
     await sftp.writeFile(at("from"), data);

@@ -114,7 +114,7 @@ cases.add("mkdir makes one directory, or all on the way", async ({ sftp, at }) =
   assertEquals(await refusal(sftp.mkdir(at("file"), { recursive: true })), SftpStatus.FAILURE);
 });
 
-cases.add("ensureDir makes what is missing, exists tells what is there", async ({ sftp, at }) => {
+cases.add("ensureDir makes missing folders, exists checks for a name", async ({ sftp, at }) => {
   await sftp.ensureDir(at("a/b"));
   await sftp.ensureDir(at("a/b"));
   await sftp.writeTextFile(at("file"), "");
@@ -176,7 +176,7 @@ cases.add("link gives a file a second name", async ({ sftp, at }) => {
   assertEquals(await refusal(sftp.link(at("a"), at("b"))), SftpStatus.FAILURE);
 });
 
-cases.add("errors say what was done to what, and why", async ({ sftp, at }) => {
+cases.add("errors name the operation, the path and the reason", async ({ sftp, at }) => {
   const error = await assertRejects(() => sftp.open(at("missing")), SftpError);
   assertEquals(error.operation, "open");
   assertEquals(error.path, at("missing"));

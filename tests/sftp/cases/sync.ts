@@ -173,7 +173,7 @@ cases.add("update compares times, sizes or contents, as told", async (world) => 
     };
     await plant(from, "x");
     await plant(to, "x");
-    /** What is sent over a target file of another content, size or time. */
+    /** The bytes sent over a target file with another content, size or time. */
     const sends = async (text: string, mtime: Date) => {
       const sent: unknown[] = [];
       for (const update of [true, "newer", "size", "checksum"] as const) {

@@ -53,7 +53,7 @@ cases.add("files reach the disk before they get their names, when told", async (
   assert(same(await Deno.readFile(`${here}/file`), await Deno.readFile(`${root}/file`)));
 });
 
-cases.add("update leaves out what is there with the same size and time", async (world) => {
+cases.add("update skips existing files with the same size and time", async (world) => {
   const { sftp, at, here } = world;
   await Deno.mkdir(`${here}/from/deep`, { recursive: true });
   for (const name of ["a", "b", "deep/c"]) await Deno.writeTextFile(`${here}/from/${name}`, name);
@@ -73,7 +73,7 @@ cases.add("update leaves out what is there with the same size and time", async (
   assertEquals((await sftp.put(`${here}/from/a`, at("to/a"), { update: true })).unchanged, 1);
 });
 
-cases.add("verify compares what is there with what was sent", async ({ sftp, at, here }) => {
+cases.add("verify compares the result with the source", async ({ sftp, at, here }) => {
   const data = noise(3_000_000);
   await sftp.put(data, at("file"), { verify: true });
   await sftp.get(at("file"), `${here}/file`, { verify: true });
@@ -164,7 +164,7 @@ cases.add("holes stay holes", async ({ sftp, at, root, here }) => {
   assert(await blocks(`${here}/back`) * 512 < 1_000_000, "back");
 });
 
-cases.add("resume goes on with what is there, if it is the same", async (world) => {
+cases.add("resume continues existing data, if it is equal", async (world) => {
   const { sftp, at, root, here } = world;
   const data = noise(9_000_000);
   const options = { resume: true, inFlight: 1_000_000 };

@@ -1,4 +1,4 @@
-/** What a client does on each runtime: the same steps, with nothing of one platform's own. */
+/** The steps of a client on each runtime, without platform-specific code. */
 import { type Client, connect, type ConnectOptions, publicKey } from "@denossh/ssh";
 import { importPrivateKey } from "@denossh/ssh/keys";
 
@@ -13,11 +13,11 @@ export interface Login {
   readonly hostKey: string;
   /** A folder on the server that may be written to. */
   readonly folder: string;
-  /** A port on the server that answers each connection with what it has received. */
+  /** An echo port on the server. */
   readonly echoPort: number;
 }
 
-/** What the steps have shown, as JSON. */
+/** The results of the steps, as JSON. */
 export interface Findings {
   readonly server: string;
   readonly output: string;
@@ -27,14 +27,14 @@ export interface Findings {
 
 const BYTES = 5_000_000;
 
-/** Logs in with what is given and nothing else; `carrier` is what carries the connection, if that is no TCP. */
+/** Logs in with only the given data; `carrier` is the transport, if not TCP. */
 export function logIn(login: Login, carrier: Partial<ConnectOptions> = {}): Promise<Client> {
   const { hostname, port, user, key, hostKey } = login;
   const auth = [publicKey(importPrivateKey(key))];
   return connect({ hostname, port, user, auth, hostKeys: hostKey, ...carrier });
 }
 
-/** Runs a command, sends a file and fetches it, and goes through a tunnel. */
+/** Runs a command, sends and fetches a file, and uses a tunnel. */
 export async function clientSteps(
   login: Login,
   carrier: Partial<ConnectOptions> = {},
@@ -62,7 +62,7 @@ export async function clientSteps(
   };
 }
 
-/** Bytes that differ from place to place. */
+/** Non-repeating bytes. */
 export function mixedBytes(length: number): Uint8Array<ArrayBuffer> {
   const words = new Uint32Array(Math.ceil(length / 4));
   for (let i = 0, x = 1; i < words.length; i++) words[i] = x = Math.imul(x, 0x915f77f5) + 1;

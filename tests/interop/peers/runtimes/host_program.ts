@@ -1,4 +1,4 @@
-/** What the module does on runtimes that have sockets, files and processes: one task a run. */
+/** Tasks for runtimes with sockets, files and processes; each run does one task. */
 import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import net from "node:net";
@@ -8,7 +8,7 @@ import { generateKey } from "@denossh/ssh/keys";
 import { authorizedKeys, localFiles, serve, systemShell } from "@denossh/ssh/server";
 import { clientSteps, type Login, logIn, mixedBytes } from "./client_steps.ts";
 
-/** Where to log in, and what is local. */
+/** The server, and the local resources. */
 export interface HostLogin extends Login {
   /** A folder of this machine to work in. */
   readonly local: string;
@@ -16,9 +16,9 @@ export interface HostLogin extends Login {
 
 /** How to serve. */
 export interface ServeJob {
-  /** The keys that are let in, as the text of `authorized_keys`. */
+  /** The accepted keys, as the text of `authorized_keys`. */
   readonly authorized: string;
-  /** The folder that is served. */
+  /** The served folder. */
   readonly root: string;
 }
 
@@ -58,7 +58,7 @@ async function files(job: HostLogin): Promise<{ hashes: string[]; listed: string
   };
 }
 
-/** Goes through tunnels in both directions, over ports and a unix socket. */
+/** Uses tunnels in both directions, over ports and a unix socket. */
 async function tunnels(job: HostLogin): Promise<string[]> {
   await using host = await logIn(job);
   const target = `127.0.0.1:${job.echoPort}`;
@@ -102,7 +102,7 @@ async function failure(run: () => Promise<AsyncDisposable>): Promise<string> {
   }
 }
 
-/** Logs in with the keys of the agent of SSH_AUTH_SOCK, and lends keys of its own to programs. */
+/** Logs in with the keys of the agent at SSH_AUTH_SOCK, and offers its own keys to programs. */
 async function agents(job: HostLogin): Promise<{ held: number; output: string; lent: number }> {
   await using system = await connectAgent();
   const held = (await system.identities()).length;
@@ -116,7 +116,7 @@ async function agents(job: HostLogin): Promise<{ held: number; output: string; l
   return { held, output, lent: (await own.identities()).length };
 }
 
-/** Takes all from the user's files: HOME has `.ssh/config`, a key and `known_hosts`. */
+/** Uses the user's files: HOME has `.ssh/config`, a key and `known_hosts`. */
 async function config(): Promise<{ output: string; proxied: string }> {
   await using host = await connect("alias");
   const output = await host.run("echo by config");
@@ -124,7 +124,7 @@ async function config(): Promise<{ output: string; proxied: string }> {
   return { output, proxied: await proxied.run("echo by proxy") };
 }
 
-/** Serves commands and files until SIGTERM comes. */
+/** Serves commands and files until SIGTERM. */
 async function server({ authorized, root }: ServeJob): Promise<string> {
   const key = await generateKey("ed25519");
   await using server = serve({
@@ -140,7 +140,7 @@ async function server({ authorized, root }: ServeJob): Promise<string> {
   return "shut down";
 }
 
-/** Sends a text, and reads until the end. */
+/** Sends a text, and reads until EOF. */
 async function echoed(socket: net.Socket, text: string): Promise<string> {
   let got = "";
   socket.setEncoding("utf8").on("data", (chunk) => got += chunk);

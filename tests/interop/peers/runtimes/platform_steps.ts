@@ -1,4 +1,4 @@
-/** The functions that need neither files nor ports, and the errors of the others. */
+/** Functions that need neither files nor ports, and the errors of those that do. */
 import { agent, connect, type ConnectOptions, Keyring, loadKey, none } from "@denossh/ssh";
 import { Config } from "@denossh/ssh/config";
 import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
@@ -6,26 +6,26 @@ import { serve, serveStreams } from "@denossh/ssh/server";
 import { memoryPair } from "@denossh/ssh/testing";
 import { type Login, logIn } from "./client_steps.ts";
 
-/** What the steps have shown, as JSON. */
+/** The results of the steps, as JSON. */
 export interface PlatformFindings {
-  /** What a command wrote after a login with a key of an agent in memory. */
+  /** A command's output after a login with a key of an agent in memory. */
   readonly keyring: string;
   /** The host name of an alias, by a configuration in memory. */
   readonly config: string | undefined;
-  /** What a server in memory answered. */
+  /** The answer of a server in memory. */
   readonly served: string;
-  /** The errors of what there is not. */
+  /** The errors of missing features. */
   readonly errors: {
     readonly files: string;
     readonly forward: string;
     readonly serve: string;
     readonly defaults: string;
-    /** Of a connection over TCP to a port on which nothing listens. */
+    /** Of a TCP connection to a closed port. */
     readonly refused: string;
   };
 }
 
-/** Takes the steps; `carrier` makes what carries each connection, if that is no TCP. */
+/** Carries out the steps; `carrier` creates the transport of each connection, if not TCP. */
 export async function platformSteps(
   login: Login,
   carrier: () => Promise<Partial<ConnectOptions>> = () => Promise.resolve({}),

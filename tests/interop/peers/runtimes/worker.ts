@@ -1,4 +1,4 @@
-/** A worker that carries out the steps that its test asks for. */
+/** A worker that carries out the requested steps. */
 import { clientSteps, type Login } from "./client_steps.ts";
 import { platformSteps } from "./platform_steps.ts";
 
