@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { TraceEvent } from "@denossh/ssh";
 import { localFiles } from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
+import { readsInOrder } from "../../lib/sftp/protocol/server_quirks.ts";
 import { noise } from "../support/random.ts";
 import { folder, same } from "../sftp/world.ts";
 
@@ -53,4 +54,25 @@ Deno.test("a further session does not wait for the answer to its subsystem reque
     "sent CHANNEL_REQUEST",
     "sent CHANNEL_DATA",
   ]);
+});
+
+Deno.test("a put continues without further sessions whose subsystem is refused", async () => {
+  await using root = await folder();
+  let asked = 0;
+  await using pair = await connectedPair({
+    serve: { sftp: () => asked++ === 0 ? localFiles({ root: root.path }) : null },
+    handler: () => {},
+  });
+  await using sftp = await pair.host.sftp();
+  await sftp.put(DATA, "/file", { channels: 3 });
+  assert(same(await Deno.readFile(`${root.path}/file`), DATA));
+  assertEquals(asked, 3);
+});
+
+Deno.test("only servers that handle a channel's messages in order get data before an answer", () => {
+  assert(
+    ["OpenSSH_9.2p1 Debian-2", "denossh_0.1.0"].every((name) => readsInOrder(`SSH-2.0-${name}`)),
+  );
+  const others = ["AsyncSSH_2.24.0", "ssh2js1.17.0srv", "mod_sftp", "XOpenSSH_1", "paramiko_4.0"];
+  assert(!others.some((name) => readsInOrder(`SSH-2.0-${name}`)));
 });
