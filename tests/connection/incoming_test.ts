@@ -98,21 +98,24 @@ inBothRoles("accept: a rejection is the opener's error, with its reason", async 
   assertEquals((await plain).reason, 1);
 });
 
-inBothRoles("accept: without a loop channels are refused, and leaving the loop refuses the rest", async (
-  ours,
-  theirs,
-) => {
-  const reason = async (opening: Promise<Channel>) =>
-    (await assertRejects(() => opening, ChannelOpenError)).reason;
-  assertEquals(await reason(theirs.openChannel(CUSTOM)), 3);
-  const opens = ours.incoming[Symbol.asyncIterator]();
-  const waiting = [theirs.openChannel(CUSTOM), theirs.openChannel(CUSTOM)].map(reason);
-  (await next(opens)).reject(2);
-  await opens.return!();
-  assertEquals(await Promise.all(waiting), [2, 1]);
-  assertEquals(await reason(theirs.openChannel(CUSTOM)), 3);
-  assertEquals((await opens.next()).done, true);
-});
+inBothRoles(
+  "accept: without a loop channels are refused, and leaving the loop refuses the rest",
+  async (
+    ours,
+    theirs,
+  ) => {
+    const reason = async (opening: Promise<Channel>) =>
+      (await assertRejects(() => opening, ChannelOpenError)).reason;
+    assertEquals(await reason(theirs.openChannel(CUSTOM)), 3);
+    const opens = ours.incoming[Symbol.asyncIterator]();
+    const waiting = [theirs.openChannel(CUSTOM), theirs.openChannel(CUSTOM)].map(reason);
+    (await next(opens)).reject(2);
+    await opens.return!();
+    assertEquals(await Promise.all(waiting), [2, 1]);
+    assertEquals(await reason(theirs.openChannel(CUSTOM)), 3);
+    assertEquals((await opens.next()).done, true);
+  },
+);
 
 inBothRoles("accept: types that SSH knows are not the program's to take", async (ours, theirs) => {
   const opens = ours.incoming[Symbol.asyncIterator]();

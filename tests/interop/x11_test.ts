@@ -13,74 +13,80 @@ import { startXServer } from "./harness/x_server.ts";
 
 const X11 = ["Xvfb", "xauth", "xdpyinfo"] as const;
 
-await peerTest(["sshd", ...X11], "An X client on OpenSSH's server uses the local display", async (t) => {
-  await using screen = await startXServer();
-  await using server = await startSshd({ config: { X11Forwarding: "yes", MaxSessions: 50 } });
-  await using host = await connectTo(server);
-  const authority = { protocol: "MIT-MAGIC-COOKIE-1", data: Uint8Array.fromHex(screen.cookie) };
-  const display = screen.display;
+await peerTest(
+  ["sshd", ...X11],
+  "An X client on OpenSSH's server uses the local display",
+  async (t) => {
+    await using screen = await startXServer();
+    await using server = await startSshd({ config: { X11Forwarding: "yes", MaxSessions: 50 } });
+    await using host = await connectTo(server);
+    const authority = { protocol: "MIT-MAGIC-COOKIE-1", data: Uint8Array.fromHex(screen.cookie) };
+    const display = screen.display;
 
-  await t.step("request_x11 for a command, with the display's own cookie", async () => {
-    const text = await host.run("echo $DISPLAY; xdpyinfo", { forwardX11: { display, authority } });
-    assertMatch(text, /^localhost:\d+\.0\n/);
-    assertMatch(text, /dimensions: +320x200 pixels/);
-    // The server has the cookie of this session only.
-    const list = await host.run("xauth list", { forwardX11: { display, authority } });
-    assert(!list.includes(screen.cookie) && list.includes("MIT-MAGIC-COOKIE-1"), list);
-  });
+    await t.step("request_x11 for a command, with the display's own cookie", async () => {
+      const text = await host.run("echo $DISPLAY; xdpyinfo", {
+        forwardX11: { display, authority },
+      });
+      assertMatch(text, /^localhost:\d+\.0\n/);
+      assertMatch(text, /dimensions: +320x200 pixels/);
+      // The server has the cookie of this session only.
+      const list = await host.run("xauth list", { forwardX11: { display, authority } });
+      assert(!list.includes(screen.cookie) && list.includes("MIT-MAGIC-COOKIE-1"), list);
+    });
 
-  await t.step("with several X clients at once, and one after the other", async () => {
-    const channel = await host.openSession();
-    await host.forwardX11(channel, { display, authority });
-    await channel.exec("for i in 1 2 3; do xdpyinfo & done; wait; xdpyinfo");
-    const lines = await Array.fromAsync(channel.lines());
-    assertEquals(lines.filter((line) => line.includes("dimensions:")).length, 4);
-    await channel.close();
-  });
+    await t.step("with several X clients at once, and one after the other", async () => {
+      const channel = await host.openSession();
+      await host.forwardX11(channel, { display, authority });
+      await channel.exec("for i in 1 2 3; do xdpyinfo & done; wait; xdpyinfo");
+      const lines = await Array.fromAsync(channel.lines());
+      assertEquals(lines.filter((line) => line.includes("dimensions:")).length, 4);
+      await channel.close();
+    });
 
-  await t.step("with a wrong cookie for the display, the X server refuses", async () => {
-    const wrong = { ...authority, data: new Uint8Array(16) };
-    const command = host.command("xdpyinfo", { forwardX11: { display, authority: wrong } });
-    const { code, stderr } = await command.output();
-    assertEquals(code, 1);
-    assertMatch(new TextDecoder().decode(stderr), /Invalid MIT-MAGIC-COOKIE-1 key/);
-  });
+    await t.step("with a wrong cookie for the display, the X server refuses", async () => {
+      const wrong = { ...authority, data: new Uint8Array(16) };
+      const command = host.command("xdpyinfo", { forwardX11: { display, authority: wrong } });
+      const { code, stderr } = await command.output();
+      assertEquals(code, 1);
+      assertMatch(new TextDecoder().decode(stderr), /Invalid MIT-MAGIC-COOKIE-1 key/);
+    });
 
-  await t.step("a wrong cookie of the X client never reaches this side", async () => {
-    const channel = await host.openSession();
-    let handled = 0;
-    const x11 = await channel.requestX11({ handler: () => void handled++ });
-    assertMatch(x11.cookie, /^[0-9a-f]{32}$/);
-    const evil = "xauth -q -f evil add $DISPLAY . 00112233445566778899aabbccddeeff";
-    await channel.exec(`${evil}; XAUTHORITY=evil xdpyinfo 2>&1`);
-    const said = (await Array.fromAsync(channel.lines())).join("\n");
-    assertMatch(said, /Wrong authentication for forwarded X11/);
-    assertEquals(handled, 0);
-    await channel.close();
-  });
+    await t.step("a wrong cookie of the X client never reaches this side", async () => {
+      const channel = await host.openSession();
+      let handled = 0;
+      const x11 = await channel.requestX11({ handler: () => void handled++ });
+      assertMatch(x11.cookie, /^[0-9a-f]{32}$/);
+      const evil = "xauth -q -f evil add $DISPLAY . 00112233445566778899aabbccddeeff";
+      await channel.exec(`${evil}; XAUTHORITY=evil xdpyinfo 2>&1`);
+      const said = (await Array.fromAsync(channel.lines())).join("\n");
+      assertMatch(said, /Wrong authentication for forwarded X11/);
+      assertEquals(handled, 0);
+      await channel.close();
+    });
 
-  await t.step("singleConnection accepts one connection", async () => {
-    const channel = await host.openSession();
-    await host.forwardX11(channel, { display, authority, single: true });
-    await channel.exec("xdpyinfo | grep dimensions; xdpyinfo 2>&1 | grep -c dimensions");
-    const lines = await Array.fromAsync(channel.lines());
-    assertEquals([lines.length, lines.at(-1)], [2, "0"]);
-    await channel.close();
-  });
+    await t.step("singleConnection accepts one connection", async () => {
+      const channel = await host.openSession();
+      await host.forwardX11(channel, { display, authority, single: true });
+      await channel.exec("xdpyinfo | grep dimensions; xdpyinfo 2>&1 | grep -c dimensions");
+      const lines = await Array.fromAsync(channel.lines());
+      assertEquals([lines.length, lines.at(-1)], [2, "0"]);
+      await channel.close();
+    });
 
-  await t.step("the queue gives connections to the program", async () => {
-    const channel = await host.openSession();
-    const x11 = await channel.requestX11({ authority });
-    await channel.exec("xdpyinfo > /dev/null");
-    for await (const conn of x11) {
-      assertEquals((conn.remoteAddr as Deno.NetAddr).hostname, "127.0.0.1");
-      await joinDisplay(conn, parseDisplay(display));
-      break;
-    }
-    assertEquals(await channel.recvExitStatus(), 0);
-    await channel.close();
-  });
-});
+    await t.step("the queue gives connections to the program", async () => {
+      const channel = await host.openSession();
+      const x11 = await channel.requestX11({ authority });
+      await channel.exec("xdpyinfo > /dev/null");
+      for await (const conn of x11) {
+        assertEquals((conn.remoteAddr as Deno.NetAddr).hostname, "127.0.0.1");
+        await joinDisplay(conn, parseDisplay(display));
+        break;
+      }
+      assertEquals(await channel.recvExitStatus(), 0);
+      await channel.close();
+    });
+  },
+);
 
 await peerTest(
   ["sshd"],
@@ -95,29 +101,33 @@ await peerTest(
   },
 );
 
-await peerTest(["ssh", ...X11], "OpenSSH's client forwards its display to our server", async (t) => {
-  await using screen = await startXServer();
-  const allowed = new Set(["tester"]);
-  await using server = await startOurs({ forward: { x11: ({ user }) => allowed.has(user) } });
-  const lend = (flag: string, command: string) =>
-    runClient("ssh", server, [command], { flags: [flag], env: screen.env });
+await peerTest(
+  ["ssh", ...X11],
+  "OpenSSH's client forwards its display to our server",
+  async (t) => {
+    await using screen = await startXServer();
+    const allowed = new Set(["tester"]);
+    await using server = await startOurs({ forward: { x11: ({ user }) => allowed.has(user) } });
+    const lend = (flag: string, command: string) =>
+      runClient("ssh", server, [command], { flags: [flag], env: screen.env });
 
-  for (const flag of ["-X", "-Y"]) {
-    await t.step(`ssh ${flag}`, async () => {
-      const ran = await lend(flag, "echo $DISPLAY; xdpyinfo; xdpyinfo | grep dimensions");
-      assertEquals(ran.code, 0, ran.stderr);
-      assertMatch(ran.text, /^127\.0\.0\.1:\d+\.0\n/);
-      assertEquals(ran.text.match(/dimensions: +320x200/g)?.length, 2);
+    for (const flag of ["-X", "-Y"]) {
+      await t.step(`ssh ${flag}`, async () => {
+        const ran = await lend(flag, "echo $DISPLAY; xdpyinfo; xdpyinfo | grep dimensions");
+        assertEquals(ran.code, 0, ran.stderr);
+        assertMatch(ran.text, /^127\.0\.0\.1:\d+\.0\n/);
+        assertEquals(ran.text.match(/dimensions: +320x200/g)?.length, 2);
+      });
+    }
+
+    await t.step("without permission there is no display", async () => {
+      allowed.clear();
+      const ran = await lend("-Y", 'echo "[$DISPLAY]"; xdpyinfo');
+      assertEquals([ran.text, ran.code], ["[]\n", 1]);
+      assertMatch(ran.stderr, /X11 forwarding request failed/);
     });
-  }
-
-  await t.step("without permission there is no display", async () => {
-    allowed.clear();
-    const ran = await lend("-Y", 'echo "[$DISPLAY]"; xdpyinfo');
-    assertEquals([ran.text, ran.code], ["[]\n", 1]);
-    assertMatch(ran.stderr, /X11 forwarding request failed/);
-  });
-});
+  },
+);
 
 await peerTest(["sshd", ...X11], "cli ssh -X and -Y forward a display, -x does not", async (t) => {
   await using screen = await startXServer();

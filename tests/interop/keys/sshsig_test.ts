@@ -78,28 +78,32 @@ for (const signer of keys) {
   }
 }
 
-await peerTest(["ssh-keygen"], "a signature may contain a certificate instead of its key", async () => {
-  const [authority, holder] = [keys[1]!, keys.at(-1)!];
-  const certificate = await issueCertificate(authority, holder.publicKey, {
-    ...{ kind: "user", keyId: "ann", principals: ["ann"] },
-  });
-  const signer = withCertificate(holder, certificate);
-  const signature = await signMessage(signer, message, { namespace });
-  assert(verifyMessage(signature, message, { namespace }).publicKey.equals(certificate));
-  await using folder = await tempFolder();
-  const [allowed, file] = [`${folder.path}/allowed`, `${folder.path}/sig`];
-  await Deno.writeTextFile(allowed, `ann cert-authority ${authority.publicKey}\n`);
-  await Deno.writeTextFile(file, signature);
-  const args = ["-Y", "verify", "-f", allowed, "-I", "ann", "-n", namespace, "-s", file];
-  assert((await sshKeygen(args, text)).startsWith('Good "file" signature for ann'));
+await peerTest(
+  ["ssh-keygen"],
+  "a signature may contain a certificate instead of its key",
+  async () => {
+    const [authority, holder] = [keys[1]!, keys.at(-1)!];
+    const certificate = await issueCertificate(authority, holder.publicKey, {
+      ...{ kind: "user", keyId: "ann", principals: ["ann"] },
+    });
+    const signer = withCertificate(holder, certificate);
+    const signature = await signMessage(signer, message, { namespace });
+    assert(verifyMessage(signature, message, { namespace }).publicKey.equals(certificate));
+    await using folder = await tempFolder();
+    const [allowed, file] = [`${folder.path}/allowed`, `${folder.path}/sig`];
+    await Deno.writeTextFile(allowed, `ann cert-authority ${authority.publicKey}\n`);
+    await Deno.writeTextFile(file, signature);
+    const args = ["-Y", "verify", "-f", allowed, "-I", "ann", "-n", namespace, "-s", file];
+    assert((await sshKeygen(args, text)).startsWith('Good "file" signature for ann'));
 
-  await Deno.writeTextFile(`${folder.path}/key`, holder.export(), { mode: 0o600 });
-  await Deno.writeTextFile(`${folder.path}/key-cert.pub`, `${certificate}\n`);
-  await Deno.writeTextFile(`${folder.path}/letter`, text);
-  await sshKeygen([
-    ...["-Y", "sign", "-f", `${folder.path}/key-cert.pub`, "-n", namespace],
-    `${folder.path}/letter`,
-  ]);
-  const theirs = await Deno.readTextFile(`${folder.path}/letter.sig`);
-  assert(verifyMessage(theirs, message, { namespace }).publicKey.equals(certificate));
-});
+    await Deno.writeTextFile(`${folder.path}/key`, holder.export(), { mode: 0o600 });
+    await Deno.writeTextFile(`${folder.path}/key-cert.pub`, `${certificate}\n`);
+    await Deno.writeTextFile(`${folder.path}/letter`, text);
+    await sshKeygen([
+      ...["-Y", "sign", "-f", `${folder.path}/key-cert.pub`, "-n", namespace],
+      `${folder.path}/letter`,
+    ]);
+    const theirs = await Deno.readTextFile(`${folder.path}/letter.sig`);
+    assert(verifyMessage(theirs, message, { namespace }).publicKey.equals(certificate));
+  },
+);

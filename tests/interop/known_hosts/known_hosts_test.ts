@@ -188,25 +188,32 @@ async function certifiedServer(folder: TempFolder, kind: KeyKind, options: Certi
 }
 
 for (const [name, { good, changed, make }] of Object.entries(certificates)) {
-  await peerTest(["ssh"], `A host's certificate: our verdict on ${name} is that of ssh`, async () => {
-    await using folder = await tempFolder();
-    const trusted = (await authority()).publicKey;
-    await using server = await certifiedServer(folder, "ed25519", await make());
-    const trust = async (text: string) => {
-      const both = await verdicts(server, await folder.write("known_hosts", text));
-      return changed ? { ...both, ssh: both.ours } : both;
-    };
-    for (const host of [`[127.0.0.1]:${server.port}`, "127.0.0.1", "127.0.0.*,db1"]) {
-      assertEquals(await trust(`@cert-authority ${host} ${trusted}\n`), { ssh: good, ours: good });
-    }
-    const no = { ssh: false, ours: false };
-    assertEquals(await trust(`@cert-authority db1 ${trusted}\n`), no);
-    // The key in the certificate may be known, even if the certificate is invalid.
-    const both = `@cert-authority * ${trusted}\n127.0.0.1 ${ed25519}\n`;
-    assertEquals(await trust(both), { ssh: true, ours: true });
-    assertEquals(await trust(`${both}@revoked * ${ed25519}\n`), no);
-    if (good) assertEquals(await trust(`${both}@revoked * ${trusted}\n`), no);
-  });
+  await peerTest(
+    ["ssh"],
+    `A host's certificate: our verdict on ${name} is that of ssh`,
+    async () => {
+      await using folder = await tempFolder();
+      const trusted = (await authority()).publicKey;
+      await using server = await certifiedServer(folder, "ed25519", await make());
+      const trust = async (text: string) => {
+        const both = await verdicts(server, await folder.write("known_hosts", text));
+        return changed ? { ...both, ssh: both.ours } : both;
+      };
+      for (const host of [`[127.0.0.1]:${server.port}`, "127.0.0.1", "127.0.0.*,db1"]) {
+        assertEquals(await trust(`@cert-authority ${host} ${trusted}\n`), {
+          ssh: good,
+          ours: good,
+        });
+      }
+      const no = { ssh: false, ours: false };
+      assertEquals(await trust(`@cert-authority db1 ${trusted}\n`), no);
+      // The key in the certificate may be known, even if the certificate is invalid.
+      const both = `@cert-authority * ${trusted}\n127.0.0.1 ${ed25519}\n`;
+      assertEquals(await trust(both), { ssh: true, ours: true });
+      assertEquals(await trust(`${both}@revoked * ${ed25519}\n`), no);
+      if (good) assertEquals(await trust(`${both}@revoked * ${trusted}\n`), no);
+    },
+  );
 }
 
 await peerTest(

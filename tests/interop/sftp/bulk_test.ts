@@ -47,34 +47,40 @@ class Memory {
   }
 }
 
-await peerTest(["sshd"], "a large file is unchanged after many rekeys in both directions", async () => {
-  await using folder = await tempFolder();
-  await using sshd = await startSshd({ hostKeys: ["ed25519"], config: { LogLevel: "DEBUG1" } });
-  await using host = await connectTo(sshd, {
-    auth: [publicKey(await loadKey(sshd.identity))],
-    rekey: { bytes: BYTES / REKEYS },
-  });
-  await using sftp = await host.sftp();
-  const digest = await make(folder.join("file"));
-  const there = `${sshd.folder}/file`;
-  const rekeys = () => sshd.log.match(/SSH2_MSG_NEWKEYS received/g)?.length ?? 0;
-  for (const way of ["put", "get"] as const) {
-    const [memory, before, started] = [new Memory(), rekeys(), performance.now()];
-    const options = { onProgress: memory.look.bind(memory) };
-    const target = way === "put" ? there : folder.join("back");
-    const { bytes } = way === "put"
-      ? await sftp.put(folder.join("file"), there, options)
-      : await sftp.get(there, target, options);
-    const seconds = (performance.now() - started) / 1000;
-    assertEquals(bytes, BYTES);
-    if (way === "put") await Deno.remove(folder.join("file"));
-    assertEquals(await sha256sum(target), digest);
-    const made = rekeys() - before;
-    // Data in flight when a rekey starts, up to a window, still uses the old keys.
-    assert(made >= REKEYS / 3, `${made} rekeys`);
-    if (BYTES < LARGE) continue;
-    const { tenths } = memory;
-    console.log(`${way}: ${seconds.toFixed(1)} s, ${made} rekeys, RSS in MiB: ${tenths.join(" ")}`);
-    assert(Math.max(...tenths.slice(5)) < Math.max(...tenths.slice(0, 5)) + 32, "memory grows");
-  }
-});
+await peerTest(
+  ["sshd"],
+  "a large file is unchanged after many rekeys in both directions",
+  async () => {
+    await using folder = await tempFolder();
+    await using sshd = await startSshd({ hostKeys: ["ed25519"], config: { LogLevel: "DEBUG1" } });
+    await using host = await connectTo(sshd, {
+      auth: [publicKey(await loadKey(sshd.identity))],
+      rekey: { bytes: BYTES / REKEYS },
+    });
+    await using sftp = await host.sftp();
+    const digest = await make(folder.join("file"));
+    const there = `${sshd.folder}/file`;
+    const rekeys = () => sshd.log.match(/SSH2_MSG_NEWKEYS received/g)?.length ?? 0;
+    for (const way of ["put", "get"] as const) {
+      const [memory, before, started] = [new Memory(), rekeys(), performance.now()];
+      const options = { onProgress: memory.look.bind(memory) };
+      const target = way === "put" ? there : folder.join("back");
+      const { bytes } = way === "put"
+        ? await sftp.put(folder.join("file"), there, options)
+        : await sftp.get(there, target, options);
+      const seconds = (performance.now() - started) / 1000;
+      assertEquals(bytes, BYTES);
+      if (way === "put") await Deno.remove(folder.join("file"));
+      assertEquals(await sha256sum(target), digest);
+      const made = rekeys() - before;
+      // Data in flight when a rekey starts, up to a window, still uses the old keys.
+      assert(made >= REKEYS / 3, `${made} rekeys`);
+      if (BYTES < LARGE) continue;
+      const { tenths } = memory;
+      console.log(
+        `${way}: ${seconds.toFixed(1)} s, ${made} rekeys, RSS in MiB: ${tenths.join(" ")}`,
+      );
+      assert(Math.max(...tenths.slice(5)) < Math.max(...tenths.slice(0, 5)) + 32, "memory grows");
+    }
+  },
+);

@@ -161,26 +161,31 @@ await peerTest(["sshd"], "a file is verified with the server's sha256sum", async
   assertEquals(asked.length, 2);
 });
 
-await peerTest(["sshd"], "a tree is unchanged after a copy to OpenSSH's server and back", async () => {
-  await using t = await there();
-  await using sftp = await t.host.sftp();
-  await using here = await tempFolder();
-  const from = `${here.path}/from`;
-  for (let i = 0; i < 20; i++) {
-    await Deno.mkdir(`${from}/${i % 4}/deep ${i}`, { recursive: true });
-    for (let j = 0; j < 15; j++) {
-      await Deno.writeFile(`${from}/${i % 4}/deep ${i}/${j}`, noise(i * j * 100, i + j));
+await peerTest(
+  ["sshd"],
+  "a tree is unchanged after a copy to OpenSSH's server and back",
+  async () => {
+    await using t = await there();
+    await using sftp = await t.host.sftp();
+    await using here = await tempFolder();
+    const from = `${here.path}/from`;
+    for (let i = 0; i < 20; i++) {
+      await Deno.mkdir(`${from}/${i % 4}/deep ${i}`, { recursive: true });
+      for (let j = 0; j < 15; j++) {
+        await Deno.writeFile(`${from}/${i % 4}/deep ${i}/${j}`, noise(i * j * 100, i + j));
+      }
+      await Deno.utime(`${from}/${i % 4}/deep ${i}`, 1_000_000_000, 1_000_000_000 + i);
     }
-    await Deno.utime(`${from}/${i % 4}/deep ${i}`, 1_000_000_000, 1_000_000_000 + i);
-  }
-  const options = { recursive: true, preserve: true };
-  assertEquals((await sftp.put(from, `${t.folder}/tree`, options)).files, 300);
-  const { files } = await sftp.get(`${t.folder}/tree`, `${here.path}/back`, options);
-  assertEquals(files, 300);
-  const diff = await new Deno.Command("diff", { args: ["-r", from, `${here.path}/back`] }).output();
-  assertEquals(diff.code, 0);
-  const { mtime } = await Deno.stat(`${here.path}/back/3/deep 19`);
-  assertEquals(mtime, new Date(1_000_000_019_000));
-  const again = await sftp.put(from, `${t.folder}/tree`, { ...options, update: true });
-  assertEquals([again.files, again.unchanged], [0, 300]);
-});
+    const options = { recursive: true, preserve: true };
+    assertEquals((await sftp.put(from, `${t.folder}/tree`, options)).files, 300);
+    const { files } = await sftp.get(`${t.folder}/tree`, `${here.path}/back`, options);
+    assertEquals(files, 300);
+    const diff = await new Deno.Command("diff", { args: ["-r", from, `${here.path}/back`] })
+      .output();
+    assertEquals(diff.code, 0);
+    const { mtime } = await Deno.stat(`${here.path}/back/3/deep 19`);
+    assertEquals(mtime, new Date(1_000_000_019_000));
+    const again = await sftp.put(from, `${t.folder}/tree`, { ...options, update: true });
+    assertEquals([again.files, again.unchanged], [0, 300]);
+  },
+);

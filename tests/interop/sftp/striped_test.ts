@@ -13,32 +13,39 @@ const MIB = 1024 * 1024;
 const DATA = noise(6 * MIB);
 
 for (const sessions of [1, 2, 3]) {
-  await peerTest(["sshd"], `a put uses as many channels as MaxSessions ${sessions} allows`, async () => {
-    await using server = await startSshd({
-      hostKeys: ["ed25519"],
-      config: { MaxSessions: sessions },
-    });
-    await using host = await connectTo(server);
-    const sftp = await host.sftp();
-    const path = `${server.folder}/file`;
-    const notes: string[] = [];
-    let ran: Promise<string> | null = null;
-    await sftp.put(DATA, path, {
-      channels: 5,
-      verify: true,
-      onNote: (note) => void notes.push(note),
-      onProgress({ transferred }) {
-        // With one session it has to wait until the put ends.
-        if (transferred > DATA.length / 2) ran ??= host.run("echo ran");
-      },
-    });
-    assert(same(await Deno.readFile(path), DATA));
-    // With several channels, one may have been closed for the command by then.
-    assert(notes.some((note) => note.endsWith("there is no room for another session")), `${notes}`);
-    if (sessions === 1) await sftp.close();
-    assertEquals(await ran, "ran");
-    await sftp.close();
-  });
+  await peerTest(
+    ["sshd"],
+    `a put uses as many channels as MaxSessions ${sessions} allows`,
+    async () => {
+      await using server = await startSshd({
+        hostKeys: ["ed25519"],
+        config: { MaxSessions: sessions },
+      });
+      await using host = await connectTo(server);
+      const sftp = await host.sftp();
+      const path = `${server.folder}/file`;
+      const notes: string[] = [];
+      let ran: Promise<string> | null = null;
+      await sftp.put(DATA, path, {
+        channels: 5,
+        verify: true,
+        onNote: (note) => void notes.push(note),
+        onProgress({ transferred }) {
+          // With one session it has to wait until the put ends.
+          if (transferred > DATA.length / 2) ran ??= host.run("echo ran");
+        },
+      });
+      assert(same(await Deno.readFile(path), DATA));
+      // With several channels, one may have been closed for the command by then.
+      assert(
+        notes.some((note) => note.endsWith("there is no room for another session")),
+        `${notes}`,
+      );
+      if (sessions === 1) await sftp.close();
+      assertEquals(await ran, "ran");
+      await sftp.close();
+    },
+  );
 }
 
 await peerTest(
