@@ -110,6 +110,18 @@ Deno.test("an old server's status without a message is accepted", () => {
   assertEquals(msg.Status.decode(body), { status: 4, message: "", language: "" });
 });
 
+Deno.test("a NAME message that is written entry by entry is the same", () => {
+  const entries = ["a", "b".repeat(2000)].map((name) => ({
+    name,
+    longname: `l${name}`,
+    attributes: all,
+  }));
+  const writer = new msg.NameWriter(7);
+  for (const entry of entries) writer.add(entry);
+  const whole = msg.Name.encode(7, { entries });
+  assertEquals([writer.count, writer.length, writer.take()], [2, whole.length, whole]);
+});
+
 Deno.test("the bytes of messages match the draft", () => {
   assertEquals(
     encodeHex(msg.Open.encode(7, { path: "ab", flags: 1, attributes: { mode: 0o644 } })),

@@ -152,13 +152,41 @@ const entries: Kind<NameEntry[]> = {
   },
   write(writer, list) {
     writer.u32(list.length);
-    for (const entry of list) {
-      name.write(writer, entry.name);
-      writer.text(entry.longname);
-      attributes.write(writer, entry.attributes);
-    }
+    for (const entry of list) writeEntry(writer, entry);
   },
 };
+
+function writeEntry(writer: Writer, entry: NameEntry): void {
+  name.write(writer, entry.name);
+  writer.text(entry.longname);
+  attributes.write(writer, entry.attributes);
+}
+
+/** A NAME message whose entries are encoded as they come: as objects they take several times as much memory. */
+export class NameWriter {
+  readonly #writer: Writer;
+  /** Entries so far. */
+  count = 0;
+
+  constructor(id: number) {
+    this.#writer = new Writer(1024).u32(0).u8(FXP.NAME).u32(id).u32(0);
+  }
+
+  /** Bytes so far. */
+  get length(): number {
+    return this.#writer.length;
+  }
+
+  add(entry: NameEntry): void {
+    writeEntry(this.#writer, entry);
+    this.count++;
+  }
+
+  /** The message; the writer must not be used afterwards. */
+  take(): Uint8Array<ArrayBuffer> {
+    return this.#writer.patch(0, this.length - 4).patch(FRAME_HEADER, this.count).take();
+  }
+}
 
 // filexfer-02 §6.3
 export const Open = row(FXP.OPEN, { path, flags: uint32, attributes });

@@ -17,10 +17,8 @@ import { afterCount, checkQuota, limited, type SftpQuota } from "./quota.ts";
 import { treeOf } from "./choose_tree.ts";
 import { Descriptors } from "./descriptors.ts";
 import { usageOf } from "./usage.ts";
+import { FolderListing } from "./folder_listing.ts";
 import { checkText, type PinnedFolder, type ResolvedPath, type ServedTree } from "./served_tree.ts";
-
-/** Directory entries to look up and hold at a time; it takes a fraction of a millisecond. */
-const LIST_BATCH = 32;
 
 /** Descriptors of a listing: one for the folder, one for reading its names. */
 const LISTING_DESCRIPTORS = 2;
@@ -171,29 +169,32 @@ class LocalFiles implements SftpBackend {
     }
   }
 
-  async *readDir(path: string): AsyncGenerator<SftpBackendEntry> {
-    using _held = this.#descriptors.take(LISTING_DESCRIPTORS);
-    using folder = this.#pinned(path);
-    // The parent of the root is the root.
-    const above = folder.isRoot ? "." : "..";
-    yield* this.#entries(folder, [".", ".."], (name) => name === ".." ? above : name);
-    let names: string[] = [];
-    for await (const { name } of runtime.files.readDir(folder.path)) {
-      if (names.push(name) < LIST_BATCH) continue;
-      yield* this.#entries(folder, names);
-      names = [];
-    }
-    yield* this.#entries(folder, names);
+  readDir(path: string): AsyncIterableIterator<SftpBackendEntry> {
+    return new FolderListing(() => {
+      using stack = new DisposableStack();
+      stack.use(this.#descriptors.take(LISTING_DESCRIPTORS));
+      const folder = stack.use(this.#pinned(path));
+      const accounts = this.#names();
+      // The parent of the root is the root.
+      const above = folder.isRoot ? "." : "..";
+      const places = (name: string) => name === ".." ? above : name;
+      return {
+        first: () => this.#entries(folder, accounts, [".", ".."], places),
+        entries: (names) => this.#entries(folder, accounts, names),
+        names: runtime.files.readDir(folder.path)[Symbol.asyncIterator](),
+        close: stack.move(),
+      };
+    });
   }
 
   /** The entries of the given names in a folder, without missing ones. */
   #entries(
     folder: PinnedFolder,
+    accounts: Accounts,
     names: readonly string[],
     placeOf = (name: string): string => name,
   ): SftpBackendEntry[] {
     if (!folder.isThere()) throw platformError("NotFound");
-    const accounts = this.#names();
     return names.flatMap((name) => {
       // Null if the file was removed after its name was read.
       const info = nullIfMissing(() => runtime.files.lstatSync(`${folder.path}/${placeOf(name)}`));

@@ -3,7 +3,7 @@ import { SFTP_MAX_CHUNK } from "../../defaults.ts";
 import { attributesOf, changesOf, type SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpBackend, SftpBackendOpen } from "./backend.ts";
 import type { AnswerBuffers } from "./buffers.ts";
-import type { Handles, Listing } from "./handles.ts";
+import type { Handles } from "./handles.ts";
 import { longname } from "../protocol/longname.ts";
 import * as msg from "../protocol/messages.ts";
 import { FXF, FXP } from "../protocol/numbers.ts";
@@ -99,9 +99,7 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
     });
     return { handle };
   }),
-  answers("readdir", msg.Readdir, msg.Name, async ({ handles, turn }, { handle }) => {
-    return { entries: await list(handles.listing(handle), turn) };
-  }),
+  [FXP.READDIR, { name: "readdir", writes: false, run: list }],
   changes("remove", msg.Remove, ({ backend }, { path }) => has(backend.remove).call(backend, path)),
   changes(
     "mkdir",
@@ -249,16 +247,23 @@ export function single(name: string): msg.RowValue<typeof msg.Name> {
   return { entries: [{ name, longname: name, attributes: {} }] };
 }
 
-/** Bytes of entries in one answer: enough to make round trips rare, and far below the limit of a message. */
-const LIST_BYTES = 64 * 1024;
+/** Bytes of an answer with entries: enough to make round trips rare, and far below the limit of a message. */
+const LIST_BYTES = 32 * 1024;
 
 /** Entries of a listing between two pauses. */
 const LIST_PIECE = 32;
 
-async function list(listing: Listing, turn: Turn): Promise<msg.NameEntry[]> {
-  const entries: msg.NameEntry[] = [];
-  for (let bytes = 0; bytes < LIST_BYTES;) {
-    if (entries.length % LIST_PIECE === 0) {
+/** READDIR: encodes each entry at once, since a client may have hundreds of listings that pause. */
+async function list(
+  { handles, turn }: OperationContext,
+  id: number,
+  body: Uint8Array,
+): Promise<Frame> {
+  const listing = handles.listing(msg.Readdir.decode(body).handle);
+  const names = new msg.NameWriter(id);
+  const now = new Date();
+  while (names.length < LIST_BYTES) {
+    if (names.count % LIST_PIECE === 0) {
       turn.end();
       const pause = turn.begin();
       if (pause) await pause;
@@ -266,10 +271,8 @@ async function list(listing: Listing, turn: Turn): Promise<msg.NameEntry[]> {
     const { done, value } = await listing.next();
     if (done) break;
     const { name, info } = value;
-    const entry = { name, longname: longname(name, info, value), attributes: attributesOf(info) };
-    entries.push(entry);
-    bytes += 48 + 3 * (name.length + entry.longname.length); // UTF-8 takes at most three bytes per UTF-16 unit
+    names.add({ name, longname: longname(name, info, value, now), attributes: attributesOf(info) });
   }
-  if (entries.length === 0) refuse(statusText(SftpStatus.EOF), SftpStatus.EOF);
-  return entries;
+  if (names.count === 0) refuse(statusText(SftpStatus.EOF), SftpStatus.EOF);
+  return names.take();
 }
