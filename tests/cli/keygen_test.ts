@@ -15,7 +15,7 @@ for (
     ["ed25519", ["-t", "ed25519"], "ssh-ed25519", 256],
     ["ecdsa of 521 bits", ["-t", "ecdsa", "-b", "521"], "ecdsa-sha2-nistp521", 521],
     ["rsa", ["-t", "rsa", "-b", "2048"], "ssh-rsa", 2048],
-    ["ed25519 unless told", [], "ssh-ed25519", 256],
+    ["ed25519 by default", [], "ssh-ed25519", 256],
   ] as const
 ) {
   Deno.test(`keygen makes a key of ${name}, and prints its public half`, async () => {

@@ -30,7 +30,7 @@ for (
     ["several binds, a free local port, and a check", bindsAndChecks],
     ["connects again, starts again at SIGHUP, ends at SIGTERM", connectsAgain],
     ["a gateway behind another, with a password", goesThroughAnother],
-    ["what cannot start is one line and 1", tellsWhyItCannotStart],
+    ["a failed start prints one line and exits with 1", tellsWhyItCannotStart],
   ] as const
 ) {
   Deno.test(`tunnel: ${name}`, async () => {

@@ -272,7 +272,7 @@ Deno.test("Data, EOF and exit status received before the end of the connection a
   await assertRejects(() => cut.exitStatus, Error, "good night");
 });
 
-Deno.test("What came before an abort is kept no longer than EOF: an end stays the end", async () => {
+Deno.test("An abort drops unread data, but keeps an EOF that was received", async () => {
   await using world = await rawWorld("client");
   const channel = await openChannel(world);
   world.raw.send(m.ChannelEof.encode({ recipient: channel.id }));

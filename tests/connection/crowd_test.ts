@@ -91,7 +91,7 @@ inBothRoles(
   },
 );
 
-inBothRoles("A peer that reads one channel no more stalls it, and none of nine others", async (
+inBothRoles("A peer that stops reading one channel stalls only that one of ten", async (
   ours,
   theirs,
 ) => {
@@ -116,7 +116,7 @@ inBothRoles("A peer that reads one channel no more stalls it, and none of nine o
 }, { window: 16 * 1024 });
 
 inBothRoles(
-  "close race: both ends at once, with data under way both ways",
+  "close race: both ends at once, with data in flight both ways",
   async (ours, theirs) => {
     const { connection } = ours;
     const closing: Promise<unknown>[] = [

@@ -117,7 +117,7 @@ inBothRoles(
   },
 );
 
-inBothRoles("accept: types that SSH knows are not the program's to take", async (ours, theirs) => {
+inBothRoles("accept: standard channel types cannot be accepted", async (ours, theirs) => {
   const opens = ours.incoming[Symbol.asyncIterator]();
   for (const type of ["x11", "auth-agent@openssh.com", "forwarded-tcpip", "tun@openssh.com"]) {
     const error = await assertRejects(() => theirs.openChannel(type), ChannelOpenError);
@@ -126,7 +126,7 @@ inBothRoles("accept: types that SSH knows are not the program's to take", async 
   await opens.return!();
 });
 
-inBothRoles("accept: answering twice is a mistake, answering late an error", async (
+inBothRoles("accept: a second or a late answer is an error", async (
   ours,
   theirs,
 ) => {
@@ -174,7 +174,7 @@ Deno.test("accept: thousands of opens are refused beyond the backlog, and the lo
   await world.raw.next(MSG.CHANNEL_OPEN_CONFIRMATION);
 });
 
-inBothRoles("global_request: asked, answered, refused and told", async (ours, theirs) => {
+inBothRoles("global_request: accepted, refused, and without an answer", async (ours, theirs) => {
   const told: string[] = [];
   ours.handleGlobals("double@example.com", (data) => data.map((byte) => byte * 2));
   ours.handleGlobals("note@example.com", (data) => {
@@ -193,7 +193,7 @@ inBothRoles("global_request: asked, answered, refused and told", async (ours, th
   }
 });
 
-inBothRoles("global_request: who gives up waiting hears no more of it", async (ours, theirs) => {
+inBothRoles("global_request: an aborted request gets no answer", async (ours, theirs) => {
   const first = Promise.withResolvers<Uint8Array>();
   ours.handleGlobals("slow@example.com", () => first.promise);
   ours.handleGlobals("quick@example.com", () => bytes("second"));

@@ -79,7 +79,7 @@ Deno.test("A command's stderr can be merged, in order, in output and in streams"
   assertEquals(text((await shell.output()).stdout), "123");
 });
 
-inBothRoles("makefile: reads in pieces and lines, as they come", async (ours, theirs) => {
+inBothRoles("makefile: reads chunks and lines as they arrive", async (ours, theirs) => {
   await theirs.writeAll(bytes("ab\ncd\r\n\nlo"), bytes("ng\ntail"));
   await theirs.closeWrite();
   const file = ours.file();
@@ -92,7 +92,7 @@ inBothRoles("makefile: reads in pieces and lines, as they come", async (ours, th
   await assertRejects(() => file.write("x"), TypeError, "not open for writing");
 });
 
-inBothRoles("makefile: lines survive every cut, multi-byte characters too", async (
+inBothRoles("makefile: lines and multi-byte characters survive any chunks", async (
   ours,
   theirs,
 ) => {
@@ -106,7 +106,7 @@ inBothRoles("makefile: lines survive every cut, multi-byte characters too", asyn
   await writing;
 });
 
-inBothRoles("makefile: a line without end fails, and fills no memory", async (ours, theirs) => {
+inBothRoles("makefile: an endless line fails without filling memory", async (ours, theirs) => {
   const writing = theirs.writeAll(new Uint8Array(3_000_000)).catch(() => {});
   await assertRejects(() => ours.file().readLine(), SshError, "1048576");
   ours.abort();

@@ -88,7 +88,7 @@ inBothRoles("close: a pending read sees the end", async (ours) => {
   assertEquals(await reading, null);
 });
 
-inBothRoles("close: it flushes though the peer has filled our window", async (ours, theirs) => {
+inBothRoles("close: it flushes even if the peer has filled our window", async (ours, theirs) => {
   await fill(ours);
   const flushed = ours.writeAll(bytes("last words"));
   const theirWords = theirs.writeAll(new Uint8Array(3000));
@@ -98,7 +98,7 @@ inBothRoles("close: it flushes though the peer has filled our window", async (ou
   await Promise.all([flushed, closing]);
 }, SMALL);
 
-inBothRoles("recv: at most as many bytes as fit, null at the end", async (ours, theirs) => {
+inBothRoles("recv: at most the size of the buffer, null at the end", async (ours, theirs) => {
   await theirs.writeAll(bytes("abcde"));
   await theirs.closeWrite();
   const into = new Uint8Array(3);
@@ -107,14 +107,17 @@ inBothRoles("recv: at most as many bytes as fit, null at the end", async (ours, 
   assertEquals(await ours.read(into), null);
 });
 
-inBothRoles("recv_ready: readableBytes counts what a read takes at once", async (ours, theirs) => {
-  assertEquals(ours.readableBytes, 0);
-  await theirs.writeAll(bytes("abc"));
-  await ours.ready("read");
-  assertEquals(ours.readableBytes, 3);
-});
+inBothRoles(
+  "recv_ready: readableBytes counts the bytes readable without waiting",
+  async (ours, theirs) => {
+    assertEquals(ours.readableBytes, 0);
+    await theirs.writeAll(bytes("abc"));
+    await ours.ready("read");
+    assertEquals(ours.readableBytes, 3);
+  },
+);
 
-inBothRoles("send: a part of the data, as much as the window takes", async (ours, theirs) => {
+inBothRoles("send: as much of the data as the window allows", async (ours, theirs) => {
   assertEquals(await ours.write(new Uint8Array(3000)), 1024);
   assertEquals(ours.writableBytes, 0);
   const rest = ours.write(new Uint8Array(10));
@@ -127,7 +130,7 @@ inBothRoles("send: on an open but closed-for-writing channel it fails", async (o
   await assertRejects(() => ours.write(bytes("x")), ClosedError, "for writing");
 });
 
-inBothRoles("sendall: its error tells how much was taken", async (ours, theirs) => {
+inBothRoles("sendall: its error has the number of bytes sent", async (ours, theirs) => {
   const writing = assertRejects(() => ours.writeAll(new Uint8Array(800), new Uint8Array(800)));
   await theirs.ready("read");
   theirs.abort();
@@ -139,7 +142,7 @@ inBothRoles("sendall: its error tells how much was taken", async (ours, theirs) 
   assertEquals(bytesWritten(late), 0);
 }, SMALL);
 
-inBothRoles("sendall: aborted, it rejects with the reason as it is", async (ours, theirs) => {
+inBothRoles("sendall: aborted, it rejects with the same reason", async (ours, theirs) => {
   const aborter = new AbortController();
   const reason = new ClosedError("enough");
   const writing = ours.writeAll(new Uint8Array(3000), { signal: aborter.signal });
@@ -164,7 +167,7 @@ inBothRoles("send_ready: writableBytes is the room in the window", async (ours, 
 }, SMALL);
 
 inBothRoles(
-  "send_ready: a channel that is closed is ready, since it fails at once",
+  "send_ready: a closed channel is ready, since it fails immediately",
   async (ours) => {
     await fill(ours);
     const ready = ours.ready("write");
@@ -174,7 +177,7 @@ inBothRoles(
   SMALL,
 );
 
-inBothRoles("fileno: ready() can be raced and given up", async (ours, theirs) => {
+inBothRoles("fileno: ready() can be raced and aborted", async (ours, theirs) => {
   const aborter = new AbortController();
   const never = ours.ready("read", { signal: aborter.signal });
   await theirs.ready("write");
@@ -207,7 +210,7 @@ inBothRoles("settimeout, gettimeout: reads and writes end with TimedOut", async 
   assertThrows(() => ours.timeout = NaN, RangeError);
 }, SMALL);
 
-inBothRoles("settimeout: writes that give up leave their turn to others", async (ours, theirs) => {
+inBothRoles("settimeout: writes that time out leave their turn to others", async (ours, theirs) => {
   await fill(ours);
   const patient = ours.writeAll(bytes("first"));
   ours.timeout = 5;
@@ -275,25 +278,29 @@ inBothRoles(
 );
 
 for (const how of ["read", 0] as const) {
-  inBothRoles(`shutdown(${how}): reads fail at once, and late data is granted and dropped`, async (
-    ours,
-    theirs,
-  ) => {
-    await theirs.writeAll(bytes("early"));
-    await ours.ready("read");
-    await ours.shutdown(how);
-    await assertRejects(() => ours.read(new Uint8Array(9)), ClosedError, "for reading");
-    await assertRejects(() => ours.readStderr(new Uint8Array(9)), ClosedError);
-    await writeInVain(theirs);
-    assertThrows(() => ours.tryRead(new Uint8Array(9)), ClosedError);
-    assertEquals([ours.readableBytes, ours.state.reading], [0, "shut"]);
-    await ours.writeAll(bytes("still"));
-    assertEquals(text((await theirs.readChunk())!), "still");
-  }, SMALL);
+  inBothRoles(
+    `shutdown(${how}): reads fail immediately, and late data is granted and dropped`,
+    async (
+      ours,
+      theirs,
+    ) => {
+      await theirs.writeAll(bytes("early"));
+      await ours.ready("read");
+      await ours.shutdown(how);
+      await assertRejects(() => ours.read(new Uint8Array(9)), ClosedError, "for reading");
+      await assertRejects(() => ours.readStderr(new Uint8Array(9)), ClosedError);
+      await writeInVain(theirs);
+      assertThrows(() => ours.tryRead(new Uint8Array(9)), ClosedError);
+      assertEquals([ours.readableBytes, ours.state.reading], [0, "shut"]);
+      await ours.writeAll(bytes("still"));
+      assertEquals(text((await theirs.readChunk())!), "still");
+    },
+    SMALL,
+  );
 }
 
 for (const how of ["write", 1] as const) {
-  inBothRoles(`shutdown(${how}): writes fail at once, and the peer sees EOF`, async (
+  inBothRoles(`shutdown(${how}): writes fail immediately, and the peer sees EOF`, async (
     ours,
     theirs,
   ) => {
@@ -307,7 +314,7 @@ for (const how of ["write", 1] as const) {
 }
 
 for (const how of ["both", 2] as const) {
-  inBothRoles(`shutdown(${how}): neither reads nor writes go on`, async (ours) => {
+  inBothRoles(`shutdown(${how}): neither reads nor writes continue`, async (ours) => {
     await ours.shutdown(how);
     await assertRejects(() => ours.read(new Uint8Array(1)), ClosedError);
     await assertRejects(() => ours.write(bytes("x")), ClosedError);

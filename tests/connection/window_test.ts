@@ -208,7 +208,7 @@ Deno.test("A window that has grown to everything leaves the next channels a star
   assertEquals(budget!.open(), 7 / 8 * MIB);
 });
 
-Deno.test("A single channel has the whole window that was asked for, whatever the maximum", () => {
+Deno.test("A single channel has the whole requested window at any maximum", () => {
   for (const [initial, max] of [[4 * MIB, 5 * MIB], [1024, 1025], [2 * MIB, 32 * MIB]] as const) {
     assertEquals(windowsOf({ initial, max }, null, "server").budget!.open(), initial);
   }

@@ -202,7 +202,7 @@ Deno.test("idle connections release the memory of earlier bulk data", () => {
 });
 
 for (const kind of [NEWKEYS, USERAUTH_SUCCESS]) {
-  Deno.test(`what follows message ${kind} waits for new keys in the same push`, () => {
+  Deno.test(`packets after message ${kind} wait for new keys in the same push`, () => {
     const [old, fresh] = [SUITES[1]!, SUITES[2]!];
     using pair = pairFor(old);
     const first = sealOne(pair.sealer, new Uint8Array([kind]));

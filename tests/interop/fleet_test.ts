@@ -19,7 +19,7 @@ await peerTest(
   ["sshd"],
   "A fleet connects to an sshd that accepts only two logins in parallel",
   async () => {
-    // What comes while two have not logged in is hung up on: it is tried again.
+    // sshd hangs up on connections while two are unauthenticated: these hosts are retried.
     await using sshd = await startSshd({ config: { MaxStartups: "2:100:2" } });
     const { hostname, port, user } = sshd;
     const hosts = Array.from(

@@ -14,7 +14,7 @@ import { type TempFolder, tempFolder } from "../support/temp.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
 interface Answers {
-  /** What the user types, in order; null once there is no more. */
+  /** The user's input, in order; null after the last one. */
   readonly answers?: readonly string[];
   readonly compromised?: boolean;
   /** Whether prompts are impossible. */

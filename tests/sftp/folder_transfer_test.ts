@@ -314,7 +314,7 @@ Deno.test("files that exist with the same size and time are skipped", async () =
   w.to.links.set("/copy/a/b/three", "/copy/one");
   const third = await w.copy(options);
   assertEquals([third.files, third.unchanged], [3, 0]);
-  assertEquals((await w.copy({ preserve: true })).files, 3); // all, unless told
+  assertEquals((await w.copy({ preserve: true })).files, 3); // all by default
   const one = await w.copy({ update: true, recursive: false }, "/tree/one", "/copy/one");
   assertEquals([one.files, one.unchanged], [0, 1]);
 });

@@ -697,7 +697,7 @@ Deno.test("a part that is swapped with another file while it is opened is not us
 Deno.test("a part with missing attributes is trusted", async () => {
   const refusals: Record<string, (line: string, w: World) => boolean> = {
     "its size": (line) => line.startsWith("FSTAT /dir/."),
-    "what has its name": (line, w) =>
+    "the renamed file": (line, w) =>
       line.startsWith("LSTAT /dir/.") && w.server.log.some((line) => line.startsWith("FSTAT")),
     "the user of a new file": (line) => line.startsWith("OPEN /dir/.") && line.includes("-"),
   };

@@ -67,7 +67,7 @@ async function lost(sftp: SftpClient, run: () => Promise<unknown>, why: string):
 }
 
 for (const when of WHEN) {
-  Deno.test(`what says where it leads is right if its answer is lost ${when} it is done`, async () => {
+  Deno.test(`a request that can be verified succeeds if its answer is lost ${when} it is executed`, async () => {
     await using world = new Lossy();
     const { server } = world;
     const sftp = await world.client();

@@ -1,4 +1,4 @@
-/** What a folder is counted to hold, with a file system that only pretends. */
+/** A folder's counted usage, with a fake file system. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { PosixFiles } from "../../lib/runtime/files.ts";
 import { SftpError, type SftpQuota } from "../../lib/sftp/mod.ts";

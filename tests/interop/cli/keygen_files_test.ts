@@ -16,7 +16,7 @@ for (
     ["ecdsa", ["-t", "ecdsa"], "256 (ECDSA)"],
     ["ecdsa of 521 bits", ["-t", "ecdsa", "-b", "521"], "521 (ECDSA)"],
     ["rsa", ["-t", "rsa", "-b", "2048"], "2048 (RSA)"],
-    ["ed25519 unless told", [], "256 (ED25519)"],
+    ["ed25519 by default", [], "256 (ED25519)"],
   ] as const
 ) {
   await peerTest(["ssh-keygen"], `keygen makes keys that ssh-keygen reads: ${name}`, async () => {

@@ -165,7 +165,7 @@ await peerTest(
       ["hashes", [`sha1: ${key}`, `hash: ${importPublicKey(key).fingerprint()}`], []],
       ["numbers without an authority", ["serial: 1"], []],
       ["no numbers", ["serial: many"], ["-s", both.ours.join("ca.pub")]],
-      ["what is no key", ["hello"], []],
+      ["a file without a key", ["hello"], []],
     ];
     for (const [name, lines, flags] of specs) {
       const spec = await both.ours.write("spec", lines.map((line) => `${line}\n`).join(""));

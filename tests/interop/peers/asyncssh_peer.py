@@ -99,7 +99,7 @@ async def pump(source, sink):
 
 
 async def run_process(process):
-    """Runs what was asked for with the shell, its three streams joined to the channel's."""
+    """Runs the requested command with the shell, connected to the channel's three streams."""
     environment = {key: value for key, value in process.env.items()}
     term = process.get_terminal_type()
     if term:
@@ -216,7 +216,7 @@ async def names(conn, _settings, path):
 
 
 async def everything(conn, _settings, folder):
-    """What asyncssh's client can ask of a server; the folder is there and empty."""
+    """All operations of asyncssh's client, in an existing empty folder."""
     data = os.urandom(3_000_001)
     async with conn.start_sftp_client() as sftp:
         await sftp.chdir(folder)
@@ -286,7 +286,7 @@ async def dial(conn, _settings, host, port):
 
 
 async def seed(conn, _settings):
-    """What asyncssh's channels can do beyond paramiko's, one line of JSON a row."""
+    """The features of asyncssh's channels beyond paramiko's, one line of JSON each."""
     process = await conn.create_process("signals")
     await process.stdout.readline()
     process.send_signal("USR1")

@@ -123,7 +123,7 @@ class Files(paramiko.SFTPServerInterface):
 
 
 class Server(paramiko.ServerInterface):
-    """Lets in one user by password or key and runs what is asked for with the shell."""
+    """Accepts one user by password or key and runs the requested commands with the shell."""
 
     def __init__(self, settings):
         self.settings = settings
@@ -273,7 +273,7 @@ def names(transport, path):
 
 
 def everything(transport, folder):
-    """What paramiko's client can ask of a server; the folder is there and empty."""
+    """All operations of paramiko's client, in an existing empty folder."""
     data = os.urandom(3_000_001)
     sftp = paramiko.SFTPClient.from_transport(transport)
     sftp.chdir(folder)

@@ -39,7 +39,7 @@ function connect() {
   });
 }
 
-// What ssh2's client can ask of a server; the folder is there and empty.
+// All operations of ssh2's client, in an existing empty folder.
 async function everything(sftp, folder) {
   const call = (name, ...args) =>
     new Promise((resolve, reject) =>

@@ -7,7 +7,7 @@ import { run } from "../../support/run.ts";
 
 const COMPILERS = ["typescript", "typescript5"] as const satisfies readonly Peer[];
 
-/** What a program chose to know: the types of Node without those of browsers, the reverse, or both. */
+/** A program's types: those of Node, of browsers, or both. */
 const PROJECTS: Readonly<Record<string, object>> = {
   node: { module: "nodenext", lib: ["es2022"], types: ["node"] },
   page: {

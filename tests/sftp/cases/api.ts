@@ -21,7 +21,7 @@ async function walked(world: World, options: SftpWalkOptions = {}): Promise<stri
   return entries.map(({ path }) => path.slice(world.at("").length)).sort();
 }
 
-cases.add("walk finds all that is below, as deep and as much as told", async (world) => {
+cases.add("walk finds everything below, within its options", async (world) => {
   await plant(world);
   const files = ["a/deep/deeper/five.txt", "a/deep/four.md", "a/three.txt"];
   assertEquals(
@@ -39,7 +39,7 @@ cases.add("walk finds all that is below, as deep and as much as told", async (wo
   assertEquals(alone.map(({ name, isFile }) => [name, isFile]), [["one.txt", true]]);
 });
 
-cases.add("walk goes round no circle of links", async ({ sftp, at }) => {
+cases.add("walk does not follow circular links", async ({ sftp, at }) => {
   await sftp.mkdir(at("x/y"), { recursive: true });
   await sftp.symlink("..", at("x/y/back"));
   const found = await Array.fromAsync(sftp.walk(at("x"), { followSymlinks: true }));
@@ -47,7 +47,7 @@ cases.add("walk goes round no circle of links", async ({ sftp, at }) => {
 });
 
 cases.add(
-  "a link that leads to itself is a link for walk, and is skipped by get and put",
+  "walk returns a link to itself as a link, and get and put skip it",
   async (world) => {
     const { sftp, at, here } = world;
     await sftp.mkdir(at("x"));
@@ -68,7 +68,7 @@ cases.add(
   },
 );
 
-cases.add("glob finds what a pattern stands for, each folder in order", async (world) => {
+cases.add("glob finds the matches of a pattern, each folder in order", async (world) => {
   await plant(world);
   const { sftp, at } = world;
   const found = async (pattern: string) =>
@@ -110,7 +110,7 @@ cases.add("copyFile copies content and mode, over an existing file", async ({ sf
   await assertRejects(() => sftp.copyFile(at(""), at("x")), SftpError);
 });
 
-cases.add("reads and writes at offsets need no turns", async ({ sftp, at }) => {
+cases.add("reads and writes at offsets run in parallel", async ({ sftp, at }) => {
   const data = noise(100_000);
   await using file = await sftp.open(at("file"), { read: true, write: true, create: true });
   const pieces = Array.from({ length: 100 }, (_, index) => index * 1000).reverse();
@@ -129,7 +129,7 @@ cases.add("reads and writes at offsets need no turns", async ({ sftp, at }) => {
   await file.syncData();
 });
 
-cases.add("remove takes trees of many levels, and stops at what it may not", async (world) => {
+cases.add("remove deletes deep trees, and stops at an entry without permission", async (world) => {
   const { sftp, at, root } = world;
   for (let i = 0; i < 40; i++) {
     await Deno.mkdir(`${root}/tree/${i % 5}/${i % 7}/${i}`, { recursive: true });

@@ -5,7 +5,7 @@ import { plainMessage } from "../../../lib/error_messages.ts";
 
 export const cases: ClientCases = new ClientCases();
 
-cases.add("writeFile and readFile carry bytes there and back", async ({ sftp, at, root }) => {
+cases.add("writeFile and readFile copy bytes in both directions", async ({ sftp, at, root }) => {
   for (const length of [0, 1, 261_119, 261_120, 261_121, 1_044_480, 3_000_000]) {
     const data = noise(length, length);
     await sftp.writeFile(at("file"), data);
@@ -14,7 +14,7 @@ cases.add("writeFile and readFile carry bytes there and back", async ({ sftp, at
   }
 });
 
-cases.add("writeTextFile appends, creates and refuses as told", async ({ sftp, at }) => {
+cases.add("writeTextFile appends, creates and refuses by its options", async ({ sftp, at }) => {
   const path = at("text");
   assertEquals(
     await refusal(sftp.writeTextFile(path, "x", { create: false })),
@@ -51,7 +51,7 @@ cases.add("an open file reads, writes and seeks at its position", async ({ sftp,
   await file.sync();
 });
 
-cases.add("streams of an open file carry it whole, and close it", async ({ sftp, at }) => {
+cases.add("streams of an open file copy all of it, and close it", async ({ sftp, at }) => {
   const data = noise(5_000_000);
   const output = await sftp.open(at("file"), { write: true, create: true });
   await ReadableStream.from([data.subarray(0, 7), data.subarray(7)]).pipeTo(output.writable);
@@ -72,7 +72,7 @@ cases.add("stat follows a symbolic link, lstat does not", async ({ sftp, at }) =
   assertEquals(await sftp.realPath(at("link")), at("file"));
 });
 
-cases.add("chmod, utime and truncate change what they name", async ({ sftp, at }) => {
+cases.add("chmod, utime and truncate change the file", async ({ sftp, at }) => {
   await sftp.writeTextFile(at("file"), "12345");
   await sftp.chmod(at("file"), 0o751);
   await sftp.utime(at("file"), new Date(1_000_000_000_000), new Date(1_200_000_000_000));
@@ -104,7 +104,7 @@ cases.add("readDir lists everything once, without . and ..", async ({ sftp, at }
   assertEquals(await refusal(Array.fromAsync(sftp.readDir(at("none")))), 2);
 });
 
-cases.add("mkdir makes one directory, or all on the way", async ({ sftp, at }) => {
+cases.add("mkdir makes one directory, or all missing ones of a path", async ({ sftp, at }) => {
   assertEquals(await refusal(sftp.mkdir(at("a/b/c"))), SftpStatus.NO_SUCH_FILE);
   await sftp.mkdir(at("a/b/c"), { recursive: true, mode: 0o700 });
   assertEquals((await sftp.stat(at("a/b/c"))).mode! & 0o777, 0o700);
@@ -131,7 +131,7 @@ cases.add("ensureDir makes missing folders, exists checks for a name", async ({ 
   assertEquals(await told("a/c"), [false, false, false]);
 });
 
-cases.add("makeTempDir makes a new folder for its owner alone", async ({ sftp, at, root }) => {
+cases.add("makeTempDir makes a new private folder", async ({ sftp, at, root }) => {
   const options = { dir: at("."), prefix: "work-", suffix: ".tmp" };
   const made = [await sftp.makeTempDir(options), await sftp.makeTempDir(options)];
   const names = made.map((path) => path.slice(path.lastIndexOf("/") + 1));
@@ -143,7 +143,7 @@ cases.add("makeTempDir makes a new folder for its owner alone", async ({ sftp, a
   assertEquals(await refusal(sftp.makeTempDir({ dir: at("none") })), SftpStatus.NO_SUCH_FILE);
 });
 
-cases.add("remove takes a tree with it only when told, and follows no link", async (world) => {
+cases.add("remove deletes a tree only with recursive, and does not follow links", async (world) => {
   const { sftp, at, root } = world;
   await sftp.mkdir(at("tree/deep"), { recursive: true });
   await sftp.mkdir(at("kept"));
@@ -157,7 +157,7 @@ cases.add("remove takes a tree with it only when told, and follows no link", asy
   assertEquals(await refusal(sftp.remove(at("tree"))), SftpStatus.NO_SUCH_FILE);
 });
 
-cases.add("rename replaces unless told not to", async ({ sftp, at }) => {
+cases.add("rename replaces by default", async ({ sftp, at }) => {
   await sftp.writeTextFile(at("a"), "a");
   await sftp.writeTextFile(at("b"), "b");
   assertEquals(await refusal(sftp.rename(at("a"), at("b"), { overwrite: false })), 4);
@@ -184,7 +184,7 @@ cases.add("errors name the operation, the path and the reason", async ({ sftp, a
   assertEquals(plainMessage(error), `Cannot open "${at("missing")}" on the server: No such file`);
 });
 
-cases.add("requests in parallel each get their own answer", async ({ sftp, at }) => {
+cases.add("parallel requests get the matching answers", async ({ sftp, at }) => {
   const names = Array.from({ length: 100 }, (_, index) => at(`file-${index}`));
   await Promise.all(names.map((name) => sftp.writeTextFile(name, name)));
   assertEquals(await Promise.all(names.map((name) => sftp.readTextFile(name))), names);

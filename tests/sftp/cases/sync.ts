@@ -69,7 +69,7 @@ for (const [options, found] of selections) {
   });
 }
 
-cases.add("a filter is asked about each entry, with its path, size and time", async (world) => {
+cases.add("a filter is called for each entry with its path, size and time", async (world) => {
   await bothWays(world, async (from, to, transfer) => {
     await plant(from, "a/b/c", "a/d", "secret/x");
     await Deno.symlink("a", `${from}/link`);
@@ -91,7 +91,7 @@ cases.add("a filter is asked about each entry, with its path, size and time", as
   });
 });
 
-cases.add("delete removes what the source does not have, and nothing else", async (world) => {
+cases.add("delete removes only entries that the source lacks", async (world) => {
   await bothWays(world, async (from, to, transfer) => {
     await plant(from, "kept", "folder/kept", "link");
     await plant(to, "kept", "old", "folder/old", "folder/deep/old", "gone/x/y", "data.log");
@@ -125,7 +125,7 @@ cases.add("delete removes what the source does not have, and nothing else", asyn
 });
 
 cases.add(
-  "delete without patterns removes whole folders, and none that a link leads to",
+  "delete without patterns removes whole folders, and does not follow links",
   async (world) => {
     await bothWays(world, async (from, to, transfer) => {
       await plant(from, "a/x", "b/y");
@@ -142,7 +142,7 @@ cases.add(
   },
 );
 
-cases.add("delete does nothing where something failed, and says so", async (world) => {
+cases.add("delete is skipped after a failure, with a warning", async (world) => {
   await bothWays(world, async (from, to, transfer) => {
     await plant(from, "a", "b");
     await plant(to, "a/in the way", "old");
@@ -155,7 +155,7 @@ cases.add("delete does nothing where something failed, and says so", async (worl
   });
 });
 
-cases.add("dryRun changes nothing where there is nothing yet", async (world) => {
+cases.add("dryRun also makes no target folder", async (world) => {
   await bothWays(world, async (from, to, transfer) => {
     await plant(from, "a/b", "c");
     const { files, bytes } = await transfer({ dryRun: true, delete: true, preserve: true });
@@ -164,7 +164,7 @@ cases.add("dryRun changes nothing where there is nothing yet", async (world) => 
   });
 });
 
-cases.add("update compares times, sizes or contents, as told", async (world) => {
+cases.add("update compares times, sizes or contents", async (world) => {
   await bothWays(world, async (from, to, transfer) => {
     const time = new Date(1_700_000_000_000);
     const write = async (path: string, text: string, mtime: Date) => {
@@ -202,7 +202,7 @@ cases.add("update compares times, sizes or contents, as told", async (world) => 
   });
 });
 
-cases.add("options that do not go together are a TypeError", async ({ sftp, at, here }) => {
+cases.add("conflicting options are a TypeError", async ({ sftp, at, here }) => {
   const refused: SftpTransferOptions[] = [
     { delete: true },
     { delete: true, recursive: true, glob: true },

@@ -43,7 +43,7 @@ async function plant(path: string): Promise<void> {
   await Deno.chmod(`${path}/empty`, 0o500);
 }
 
-cases.add("put and get of a file carry it there and back", async ({ sftp, at, root, here }) => {
+cases.add("put and get copy a file in both directions", async ({ sftp, at, root, here }) => {
   for (const length of [0, 1, 261_120, 1_044_480, 1_044_481, 9_000_000]) {
     const data = noise(length, length + 1);
     await Deno.writeFile(`${here}/from`, data);
@@ -64,7 +64,7 @@ cases.add("put and get of a file carry it there and back", async ({ sftp, at, ro
   }
 });
 
-cases.add("put and get keep modes and times when told", async ({ sftp, at, root, here }) => {
+cases.add("put and get preserve modes and times if requested", async ({ sftp, at, root, here }) => {
   await Deno.writeTextFile(`${here}/from`, "text");
   await Deno.chmod(`${here}/from`, 0o640);
   await Deno.utime(`${here}/from`, 1_000_000_000, 1_100_000_000);
@@ -80,7 +80,7 @@ cases.add("put and get keep modes and times when told", async ({ sftp, at, root,
   assertEquals((await Deno.stat(`${here}/other`)).mode! & 0o777, 0o600);
 });
 
-cases.add("put takes bytes and streams, get gives to a stream", async ({ sftp, at }) => {
+cases.add("put accepts bytes and streams, get writes to a stream", async ({ sftp, at }) => {
   const data = noise(3_000_000);
   await sftp.put(data, at("bytes"));
   await sftp.put(new Response(data).body!, at("stream"));
@@ -111,7 +111,7 @@ cases.add("blobs, responses and URLs of files are transferred", async (world) =>
   await assertRejects(() => sftp.put(elsewhere, at("x")), TypeError, "is not a file on this");
 });
 
-cases.add("put and get of a folder carry everything in it", async ({ sftp, at, root, here }) => {
+cases.add("put and get of a folder copy everything in it", async ({ sftp, at, root, here }) => {
   await plant(`${here}/from`);
   const there = await sftp.put(`${here}/from`, at("tree"), { recursive: true, preserve: true });
   assertEquals([there.files, there.skipped], [123, []]);
@@ -125,7 +125,7 @@ cases.add("put and get of a folder carry everything in it", async ({ sftp, at, r
   assertEquals((await Array.fromAsync(Deno.readDir(`${here}/back`))).length, 122);
 });
 
-cases.add("many large files wait for each other and all arrive", async (world) => {
+cases.add("many large files wait for memory and all arrive", async (world) => {
   const { sftp, at, root, here } = world;
   await Deno.mkdir(`${here}/from`);
   const files = Array.from({ length: 20 }, (_, i) => noise(i * 150_000, i + 1));
@@ -140,7 +140,7 @@ cases.add("many large files wait for each other and all arrive", async (world) =
   }
 });
 
-cases.add("links in a folder are left out and told", async ({ sftp, at, here }) => {
+cases.add("links in a folder are skipped and reported", async ({ sftp, at, here }) => {
   await Deno.mkdir(`${here}/from`);
   await Deno.writeTextFile(`${here}/from/file`, "text");
   await Deno.symlink("file", `${here}/from/link`);
@@ -151,14 +151,14 @@ cases.add("links in a folder are left out and told", async ({ sftp, at, here }) 
   assertEquals([back.files, back.skipped], [1, [at("tree/link")]]);
 });
 
-cases.add("get and put of a folder need to be told to recurse", async ({ sftp, at, here }) => {
+cases.add("get and put of a folder need recursive", async ({ sftp, at, here }) => {
   await sftp.mkdir(at("folder"));
   assertEquals(await refusal(sftp.get(at("folder"), `${here}/x`)), SftpStatus.FAILURE);
   await assertRejects(() => sftp.put(here, at("x")), Deno.errors.IsADirectory);
   await assertRejects(() => sftp.get(at("folder"), here), Error);
 });
 
-cases.add("a failed get leaves the file that was there", async ({ sftp, at, here }) => {
+cases.add("a failed get keeps the existing file", async ({ sftp, at, here }) => {
   await Deno.writeTextFile(`${here}/file`, "precious");
   assertEquals(await refusal(sftp.get(at("missing"), `${here}/file`)), SftpStatus.NO_SUCH_FILE);
   assertEquals(await Deno.readTextFile(`${here}/file`), "precious");

@@ -9,7 +9,7 @@ async function names(path: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();
 }
 
-cases.add("a put that fails leaves the old file and nothing else", async (world) => {
+cases.add("a failed put leaves only the old file", async (world) => {
   const { sftp, at, root } = world;
   await sftp.writeTextFile(at("file"), "precious");
   const broken = new ReadableStream<Uint8Array>({
@@ -24,21 +24,24 @@ cases.add("a put that fails leaves the old file and nothing else", async (world)
   assertEquals(await names(root), ["file"]);
 });
 
-cases.add("a put replaces a file in one step, its mode and links to it kept", async (world) => {
-  const { sftp, at, root } = world;
-  await sftp.writeTextFile(at("file"), "old");
-  await sftp.chmod(at("file"), 0o640);
-  await sftp.symlink("file", at("link"));
-  await sftp.put(new TextEncoder().encode("new"), at("link"));
-  assertEquals(await Deno.readTextFile(`${root}/file`), "new");
-  assert((await Deno.lstat(`${root}/link`)).isSymlink);
-  assertEquals((await Deno.stat(`${root}/file`)).mode! & 0o777, 0o640);
-  await sftp.put(new TextEncoder().encode("newer"), at("file"), { mode: 0o600 });
-  assertEquals((await Deno.stat(`${root}/file`)).mode! & 0o777, 0o600);
-  assertEquals(await names(root), ["file", "link"]);
-});
+cases.add(
+  "a put replaces a file in one step, and keeps its mode and links to it",
+  async (world) => {
+    const { sftp, at, root } = world;
+    await sftp.writeTextFile(at("file"), "old");
+    await sftp.chmod(at("file"), 0o640);
+    await sftp.symlink("file", at("link"));
+    await sftp.put(new TextEncoder().encode("new"), at("link"));
+    assertEquals(await Deno.readTextFile(`${root}/file`), "new");
+    assert((await Deno.lstat(`${root}/link`)).isSymlink);
+    assertEquals((await Deno.stat(`${root}/file`)).mode! & 0o777, 0o640);
+    await sftp.put(new TextEncoder().encode("newer"), at("file"), { mode: 0o600 });
+    assertEquals((await Deno.stat(`${root}/file`)).mode! & 0o777, 0o600);
+    assertEquals(await names(root), ["file", "link"]);
+  },
+);
 
-cases.add("a put in place keeps the file that is there", async ({ sftp, at, root }) => {
+cases.add("a put in place writes into the existing file", async ({ sftp, at, root }) => {
   await sftp.writeTextFile(at("file"), "something longer");
   const { ino } = await Deno.stat(`${root}/file`);
   await sftp.put(new TextEncoder().encode("new"), at("file"), { atomic: false });
@@ -46,7 +49,7 @@ cases.add("a put in place keeps the file that is there", async ({ sftp, at, root
   assertEquals(await Deno.readTextFile(`${root}/file`), "new");
 });
 
-cases.add("files reach the disk before they get their names, when told", async (world) => {
+cases.add("files are synced before they are renamed, if requested", async (world) => {
   const { sftp, at, root, here } = world;
   await sftp.put(noise(1000), at("file"), { sync: true });
   await sftp.get(at("file"), `${here}/file`, { sync: true });
@@ -96,7 +99,7 @@ cases.add("verify compares the result with the source", async ({ sftp, at, here 
   assertEquals(await names(here), ["asked", "file"]);
 });
 
-cases.add("links are followed or kept when told, never out of the folder", async (world) => {
+cases.add("links are followed or kept on request, never out of the folder", async (world) => {
   const { sftp, at, here } = world;
   await Deno.mkdir(`${here}/from/folder`, { recursive: true });
   await Deno.writeTextFile(`${here}/from/folder/file`, "text");
@@ -125,7 +128,7 @@ cases.add("links are followed or kept when told, never out of the folder", async
   assertEquals(again.failures, []);
 });
 
-cases.add("what a pattern stands for goes into the target folder", async (world) => {
+cases.add("matches of a pattern are put into the target folder", async (world) => {
   const { sftp, at, root, here } = world;
   await Deno.mkdir(`${here}/from/deep`, { recursive: true });
   for (const name of ["a.txt", "b.txt", "c.md", "deep/d.txt"]) {
@@ -187,7 +190,7 @@ cases.add("resume continues existing data, if it is equal", async (world) => {
   assertEquals([await names(here), await names(root)], [["file"], ["file", "other"]]);
 });
 
-cases.add("two transfers that resume one file do it no harm", async (world) => {
+cases.add("two transfers that resume the same file do not damage it", async (world) => {
   const { sftp, at, root, here } = world;
   const data = noise(6_000_000);
   await Deno.writeFile(`${here}/from`, data);
@@ -207,7 +210,7 @@ cases.add("two transfers that resume one file do it no harm", async (world) => {
   }
 });
 
-cases.add("a resumed file with holes has no others", async ({ sftp, at, root, here }) => {
+cases.add("a resumed file has only the holes of its source", async ({ sftp, at, root, here }) => {
   const data = new Uint8Array(6_000_000);
   data.set(noise(500_000), 0);
   data.set(noise(500_000, 2), 3_000_000);
