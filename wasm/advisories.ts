@@ -1,30 +1,30 @@
 /**
- * Compares the crates of Cargo.lock with RustSec's advisories, offline: `advisories.json` has those that are
- * about any of these crates, and the names of all crates that were looked up.
+ * Compares the crates of Cargo.lock with RustSec's advisories, offline: `advisories.json` contains the
+ * advisories on these crates, and the names of all checked crates.
  *
- *     deno run --allow-read wasm/advisories.ts             fails if one is about a locked version
- *     deno run -A wasm/advisories.ts --update FOLDER       takes them from a git clone of rustsec/advisory-db
+ *     deno run --allow-read wasm/advisories.ts             fails if one applies to a locked version
+ *     deno run -A wasm/advisories.ts --update FOLDER       reads them from a git clone of rustsec/advisory-db
  *
  * @module
  */
 
-/** What is known about one fault of a crate. */
+/** One advisory on a crate. */
 export interface Advisory {
   readonly id: string;
   readonly crate: string;
   readonly title: string;
   /** `unmaintained`, `unsound` or `notice`; missing for a vulnerability. */
   readonly informational?: string;
-  /** Ranges of versions that do not have it. */
+  /** Ranges of unaffected versions. */
   readonly patched: readonly string[];
   readonly unaffected: readonly string[];
 }
 
-/** The copy of the database that is committed. */
+/** The committed copy of the database. */
 interface Copy {
   /** The commit of the database and its date. */
   readonly database: string;
-  /** The crates that were looked up in it. */
+  /** The checked crates. */
   readonly crates: readonly string[];
   readonly advisories: readonly Advisory[];
 }
@@ -50,7 +50,7 @@ if (import.meta.main) {
   );
 }
 
-/** What is wrong with the locked crates; empty if nothing is known. */
+/** The problems of the locked crates. */
 export function problems(
   locked: readonly LockedCrate[],
   { crates, advisories }: Omit<Copy, "database">,
@@ -75,7 +75,7 @@ export function lockedCrates(text: string): LockedCrate[] {
     .map((entry) => ({ name: field(entry, "name"), version: field(entry, "version") }));
 }
 
-/** Whether a version is in a range of Cargo's, such as `>= 0.5.2, < 0.6.0` or `^0.9.3`. */
+/** Whether a version is in a Cargo range, such as `>= 0.5.2, < 0.6.0` or `^0.9.3`. */
 export function isIn(version: string, range: string): boolean {
   return range.split(",").every((part) => {
     const [, operator, bound] = part.trim().match(/^(>=|<=|>|<|=|\^|~)?\s*(\d\S*)$/) ?? [];
@@ -106,7 +106,7 @@ function compare(one: string, other: string): number {
     const difference = (a[at] ?? 0) - (b[at] ?? 0);
     if (difference !== 0) return difference;
   }
-  // A pre-release comes before its release; two of one release are compared as texts.
+  // A pre-release sorts before its release; two of one release are compared as texts.
   const [early, late] = [one, other].map((it) => it.split("+")[0]!.split("-").slice(1).join("-"));
   if (early === late) return 0;
   return early === "" ? 1 : late === "" ? -1 : early! < late! ? -1 : 1;

@@ -1,4 +1,4 @@
-//! wasm-bindgen writes the glue for the features in this section, which stripping would remove.
+//! wasm-bindgen reads the features from this section, which stripping would remove.
 
 fn main() {
     println!("cargo::rustc-link-arg-cdylib=--keep-section=target_features");

@@ -1,14 +1,14 @@
 /**
- * Writes THIRD_PARTY.md: the crates that are compiled into `wasm/pkg`, with their versions, licences and
- * notices. The build does it; by itself:
+ * Writes THIRD_PARTY.md: the crates compiled into `wasm/pkg`, with their versions, licences and notices.
+ * The build calls it; run alone:
  *
  *     deno run -A wasm/licences.ts            writes it
- *     deno run -A wasm/licences.ts --check    fails if it is not what Cargo.lock comes to
+ *     deno run -A wasm/licences.ts --check    fails if it does not match Cargo.lock
  *
  * @module
  */
 
-/** What `cargo metadata` says, as far as it is used here. */
+/** The used parts of the output of `cargo metadata`. */
 interface Metadata {
   readonly packages: readonly Package[];
   readonly resolve: { readonly nodes: readonly Node[] };
@@ -45,7 +45,7 @@ interface Notice {
 /** A crate of this repository that is not published. */
 const REFERENCE = "denossh-reference";
 const TARGET = "wasm32-unknown-unknown";
-/** Licences of which one is enough, best first; a crate that offers none of them is taken with all its files. */
+/** Licences of which one suffices, best first; for a crate without any of them all its files are included. */
 const CHOICES = ["MIT", "0BSD"];
 
 const root = new URL("../", import.meta.url);
@@ -64,7 +64,7 @@ if (import.meta.main) {
   }
 }
 
-/** The text of THIRD_PARTY.md. `cargo` fetches the sources of the crates if they are not there. */
+/** The text of THIRD_PARTY.md. `cargo` fetches missing sources of the crates. */
 export async function thirdPartyNotices(
   cargo: string = Deno.env.get("CARGO") ?? "cargo",
   env: Record<string, string> = {},
@@ -101,13 +101,13 @@ export async function thirdPartyNotices(
   return `${lines.join("\n")}\n`;
 }
 
-/** The crates whose code is in the module: no build scripts, no macros, and what only those need. */
+/** The crates whose code is in the module, without build scripts, macros and their dependencies. */
 function bundled({ packages, resolve }: Metadata): Package[] {
   const packageOf = new Map(packages.map((it) => [it.id, it]));
   const nodeOf = new Map(resolve.nodes.map((it) => [it.id, it]));
   const own = packages.filter(({ source, name }) => source === null && name !== REFERENCE);
   const found = new Set(own.map(({ id }) => id));
-  // The set grows while it is walked.
+  // The set grows during the iteration.
   for (const id of found) {
     for (const { pkg, dep_kinds } of nodeOf.get(id)!.deps) {
       const isMacro = packageOf.get(pkg)!.targets.some(({ kind }) => kind.includes("proc-macro"));
@@ -120,7 +120,7 @@ function bundled({ packages, resolve }: Metadata): Package[] {
   return [...found].map((id) => packageOf.get(id)!).sort(order);
 }
 
-/** The licence texts of a crate: that of one choice, or all of them. */
+/** The licence texts of a crate: one choice, or all of them. */
 async function textsOf({ name, license, manifest_path }: Package): Promise<string[]> {
   const folder = new URL(`file://${manifest_path}`);
   const names = [...Deno.readDirSync(new URL("./", folder))].map((entry) => entry.name)
@@ -133,7 +133,7 @@ async function textsOf({ name, license, manifest_path }: Package): Promise<strin
   return await Promise.all(files.map((file) => Deno.readTextFile(new URL(file, folder))));
 }
 
-/** Texts that differ in copyright lines and line breaks only are one notice. */
+/** Texts that differ only in copyright lines and line breaks are one notice. */
 function noticesOf(texts: readonly (readonly [Package, readonly string[]])[]): Notice[] {
   const notices = new Map<string, Notice>();
   for (const [{ name, version }, own] of texts) {
@@ -180,7 +180,7 @@ function heading(crates: readonly string[]): string {
   return crates.length > 3 ? `${shown} and ${crates.length - 3} more` : shown;
 }
 
-/** A Markdown table as `deno fmt` has it. */
+/** A Markdown table, formatted like `deno fmt`. */
 function table(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
   const line = (cells: readonly string[]) =>

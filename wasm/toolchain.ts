@@ -1,5 +1,5 @@
 /**
- * The programs that compile the core: where they are, how they are called, and which versions they are.
+ * The programs that compile the core: their paths, arguments and versions.
  *
  * @module
  */
@@ -11,7 +11,7 @@ export const TARGET = "wasm32-unknown-unknown";
 /** A Rust compiler for `TARGET`, with the C compiler that ring needs. */
 export interface Toolchain {
   name: string;
-  /** Where cargo and its subcommands are, ending in a slash; empty for those that PATH has. */
+  /** The folder of cargo and its subcommands, with a slash at the end; empty for those in PATH. */
   bin: string;
   /** For `wasm-pack --mode`. */
   mode: "no-install" | "force";
@@ -24,7 +24,7 @@ export interface Toolchain {
   versions: string;
 }
 
-/** Debian's packages if they are installed, because CI compares with what they build; else rustup's. */
+/** Debian's packages if they are installed, because CI compares with their result; otherwise rustup's. */
 export async function findToolchain(): Promise<Toolchain> {
   await expect("wasm-pack", WASM_PACK);
   await expect("wasm-bindgen", WASM_BINDGEN, "wasm-bindgen-cli");
@@ -42,7 +42,7 @@ export async function findToolchain(): Promise<Toolchain> {
       bin: "/usr/bin/",
       mode: "force", // see README.md
       arguments: ["-Zbuild-std=std,panic_abort"],
-      // A panic ends in a trap without a text either way: std need not contain what formats one.
+      // A panic is a trap without a text anyway, so std need not contain the code to format one.
       flags: [
         "-Zunstable-options",
         "-Cpanic=immediate-abort",
@@ -96,7 +96,7 @@ async function compiler(rustc: string): Promise<string> {
   return `${text.split("\n")[0]}, LLVM ${llvm}`;
 }
 
-/** The version of a tool from LLVM, with the vendor's patch level if it tells one. */
+/** The version of an LLVM tool, with the vendor's patch level if there is one. */
 async function version(program: string): Promise<string> {
   const line = (await output(program, ["--version"])).split("\n")[0]!;
   return line.match(/\d+\.\d.*/)?.[0] ?? line;

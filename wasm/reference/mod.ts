@@ -1,6 +1,6 @@
 /**
- * ring's AEADs over packets and the core's Poly1305, in a WebAssembly module of their own: what tests
- * and benchmarks compare the packet core with.
+ * ring's AEADs over packets and the core's Poly1305 in a separate WebAssembly module, with which tests and
+ * benchmarks compare the packet core.
  *
  * @module
  */

@@ -2,7 +2,7 @@
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Compares in a time that depends on the lengths only.
+/// Compares in a time that depends only on the lengths.
 #[wasm_bindgen]
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     let difference = a.iter().zip(b).fold(0, |all, (x, y)| all | (x ^ y));

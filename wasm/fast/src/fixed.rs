@@ -1,7 +1,7 @@
-//! Memory at an address that is known when the module is compiled.
+//! Memory at an address that is known at compile time.
 //!
-//! V8 as Deno embeds it checks the bounds of each access in code, at three instructions apiece, but
-//! not where the address is a constant. Kernels that read memory at every step keep it here.
+//! V8 in Deno checks the bounds of each access with three instructions, except for constant
+//! addresses. Kernels that read memory at every step keep it here.
 
 use std::cell::UnsafeCell;
 use std::hint::black_box;
@@ -17,16 +17,16 @@ impl<T> Fixed<T> {
         Fixed(UnsafeCell::new(value))
     }
 
-    /// The content, hidden from the optimizer: it would build constants anew, word by word, at each
-    /// use, and would see through a store that is to be read back.
+    /// The content, hidden from the optimizer, which would rebuild constants word by word at each
+    /// use, and remove a store that is read back.
     ///
     /// # Safety
-    /// Nobody else may hold it, also not further up the stack.
+    /// There must be no other reference to it, including callers on the stack.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn hold(&self) -> &mut T {
         black_box(self);
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { &mut *self.0.get() }
     }
 }

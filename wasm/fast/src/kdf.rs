@@ -3,7 +3,7 @@
 use crate::cipher::{RawKeys, Sizes};
 use crate::hash::Hash;
 
-/// What a key exchange left behind; `secret` is K as it is hashed, length prefix included.
+/// The result of a key exchange; `secret` is K as it is hashed, including its length prefix.
 pub struct Exchange<'a> {
     pub hash: &'a str,
     pub secret: &'a [u8],
@@ -31,6 +31,6 @@ fn expand(hash: Hash, exchange: &Exchange, letter: u8, length: usize) -> Vec<u8>
         let more = hash.digest(&[k, h, &key]);
         key.extend(more);
     }
-    // Shortened into a block of its own: the tail must not outlive this call.
+    // Copied to a separate block, since the tail must not outlive this call.
     key[..length].into()
 }

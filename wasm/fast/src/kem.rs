@@ -49,7 +49,7 @@ pub fn sntrup761_encapsulate(key: &[u8]) -> Option<Vec<u8>> {
     Some([ciphertext.as_ref(), secret.as_ref()].concat())
 }
 
-/// For published vectors; a ciphertext that is not the key's gives a secret nobody knows.
+/// For published vectors. Implicit rejection: an invalid ciphertext gives a pseudorandom secret.
 #[wasm_bindgen]
 #[inline(never)]
 pub fn sntrup761_decapsulate(key: &[u8], ciphertext: &[u8]) -> Option<Vec<u8>> {

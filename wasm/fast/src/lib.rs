@@ -1,8 +1,8 @@
-//! What packets and the usual key exchanges run through: framing, ciphers, digests, KEMs and scrypt.
+//! The code for packets and the usual key exchanges: framing, ciphers, digests, KEMs and scrypt.
 //!
-//! Generic code is compiled in the crate that names its types, with the settings of that crate, so types
-//! that have to be fast are named here. A function that is called once from the other crate must not be
-//! inlined there: it would be compiled for size.
+//! Generic code is compiled in the crate that names its types, with the settings of that crate, so
+//! fast types are named here. A function that the other crate calls once must not be inlined there,
+//! where it would be compiled for size.
 
 pub mod cipher;
 pub mod equal;

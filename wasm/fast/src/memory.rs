@@ -1,9 +1,10 @@
-//! Nothing secret outlives its use: freed memory is zeroed, and so is the stack below a call.
+//! Secrets do not outlive their use: freed memory is zeroed, and so is the stack below a call.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 
-/// The system allocator, but every block is zeroed before it is given back. Growing a block copies
+/// The system allocator, except that every block is zeroed before it is freed. Growing a block
+/// copies
 /// it through `alloc` and `dealloc` (the trait's default), so old copies are zeroed as well.
 pub struct Wiping;
 
@@ -26,8 +27,8 @@ pub fn wipe(bytes: &mut [u8]) {
     black_box(bytes.as_ptr());
 }
 
-/// Does secret work and zeroes the stack that it used: spilled keys, round keys, scalars. The work has
-/// a frame of its own, below this one, so that all of it is reached.
+/// Does secret work and zeroes the stack that it used: spilled keys, round keys, scalars. The work
+/// has a separate frame below this one, so that all of it is zeroed.
 #[inline(never)]
 pub fn scrubbed<T>(work: impl FnOnce() -> T) -> T {
     let result = apart(work);

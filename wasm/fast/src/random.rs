@@ -11,7 +11,7 @@ extern "C" {
     fn get_random_values(into: &mut [u8]);
 }
 
-/// getRandomValues refuses more than this at once.
+/// The limit of one call of getRandomValues.
 const QUOTA: usize = 65536;
 const POOL: usize = 4096;
 
@@ -47,7 +47,7 @@ pub fn pad(into: &mut [u8]) {
     });
 }
 
-/// Fresh randomness for the crates that ask for a generator.
+/// A random generator for the crates that need one.
 pub struct Fresh;
 
 impl TryRng for Fresh {
@@ -67,7 +67,7 @@ impl TryRng for Fresh {
 
 impl TryCryptoRng for Fresh {}
 
-/// What ring takes for a generator and returns these very bytes; they must be as many as it asks for.
+/// A generator for ring that returns these bytes, whose number must match the request.
 #[allow(deprecated)]
 pub type Given<'a> = ring::test::rand::FixedSliceRandom<'a>;
 

@@ -1,6 +1,6 @@
-//! ring's AEADs over packets, and Poly1305 of the packet core by itself, for tests and benchmarks.
-//! This module is separate, so that the core that users load contains none of it, and it exports
-//! plain functions, so that it needs no glue. An instance has one key and one buffer.
+//! ring's AEADs over packets, and the packet core's Poly1305 alone, for tests and benchmarks.
+//! A separate module, so that the core that users load does not contain it. It exports plain
+//! functions, so it needs no glue. An instance has one key and one buffer.
 
 #[path = "../../fast/src/cipher/poly1305.rs"]
 #[allow(dead_code)]
@@ -21,7 +21,7 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes room for `length` bytes and returns where they are, until the next call.
+/// Makes room for `length` bytes and returns its address, valid until the next call.
 #[unsafe(no_mangle)]
 pub extern "C" fn room(length: usize) -> *mut u8 {
     BUFFER.with_borrow_mut(|buffer| {

@@ -1,10 +1,10 @@
-//! Argon2 (RFC 9106), which PuTTY encrypts private keys with.
+//! Argon2 (RFC 9106), used by PuTTY to encrypt private keys.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use denossh_fast::memory::scrubbed;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// None for an unknown variant, parameters out of range, or more memory than there is.
+/// None for an unknown variant, parameters out of range, or too little memory.
 #[wasm_bindgen]
 pub fn argon2(
     variant: &str,

@@ -1,4 +1,4 @@
-//! bcrypt_pbkdf, which OpenSSH encrypts private keys with.
+//! bcrypt_pbkdf, used by OpenSSH to encrypt private keys.
 
 use blowfish::Blowfish;
 use denossh_fast::hash::Hash;
@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 const BLOCK: usize = 32;
 const MAGIC: &[u8; BLOCK] = b"OxychromaticBlowfishSwatDynamite";
 
-/// None for no rounds, passphrase, salt or length, as the original has it.
+/// None for zero rounds, or an empty passphrase, salt or key, as in the original.
 #[wasm_bindgen]
 pub fn bcrypt_pbkdf(passphrase: &[u8], salt: &[u8], rounds: u32, length: usize) -> Option<Vec<u8>> {
     scrubbed(|| derive(passphrase, salt, rounds, length))
@@ -29,7 +29,7 @@ fn derive(passphrase: &[u8], salt: &[u8], rounds: u32, length: usize) -> Option<
             part = hash(&secret, &Hash::Sha512.digest(&[&part]));
             sum.iter_mut().zip(part).for_each(|(all, one)| *all ^= one);
         }
-        // The blocks are interleaved, so that no part of the key comes cheaper than the whole.
+        // The blocks are interleaved, so that a part of the key costs as much as the whole.
         for (byte, at) in sum.into_iter().zip((block..length).step_by(stride)) {
             key[at] = byte;
         }

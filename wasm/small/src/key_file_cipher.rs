@@ -1,4 +1,4 @@
-//! Ciphers for private keys in files: one call, the whole input, no padding.
+//! Ciphers for private key files: one call for the whole input, without padding.
 
 use denossh_fast::cipher::aes::Aes;
 use denossh_fast::cipher::aes_counter;

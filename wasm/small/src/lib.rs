@@ -1,4 +1,4 @@
-//! Key agreement, signatures, and keys at rest.
+//! Key agreement, signatures, and private key files.
 
 mod argon2;
 mod bcrypt;

@@ -1,4 +1,4 @@
-//! MD5 (RFC 1321), for old fingerprints and old encrypted PEM only.
+//! MD5 (RFC 1321), only for old fingerprints and old encrypted PEM.
 
 use md5::{Digest, Md5};
 use wasm_bindgen::prelude::wasm_bindgen;

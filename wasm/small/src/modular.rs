@@ -1,23 +1,23 @@
-//! Arithmetic on big numbers that ring keeps to itself. Numbers are big-endian bytes; where they are
-//! secret, time depends on their lengths only.
+//! Arithmetic on big numbers that ring does not export. Numbers are big-endian bytes; for secret
+//! ones the time depends only on their lengths.
 
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, NonZero, Odd};
 
-/// A modulus that is odd, prepared for powers.
+/// An odd modulus, prepared for exponentiation.
 pub struct Modulus {
     parameters: BoxedMontyParams,
     bytes: usize,
 }
 
 impl Modulus {
-    /// A secret one. None for an even number.
+    /// A secret modulus. None for an even number.
     pub fn new(number: &[u8]) -> Option<Modulus> {
         let odd = Odd::new(read(number, number.len())).into_option()?;
         Some(Modulus { parameters: BoxedMontyParams::new(odd), bytes: number.len() })
     }
 
-    /// One that everybody may know. None for an even number.
+    /// A public modulus. None for an even number.
     pub fn public(number: &[u8]) -> Option<Modulus> {
         let odd = Odd::new(read(number, number.len())).into_option()?;
         Some(Modulus { parameters: BoxedMontyParams::new_vartime(odd), bytes: number.len() })
@@ -55,7 +55,8 @@ pub fn less_one(odd: &[u8]) -> Vec<u8> {
     even
 }
 
-/// The number below `n` = `p q` that is `(x, y)` modulo `(p, q)`, where `inverse` is 1/q mod p (RFC 8017
+/// The number below `n` = `p q` that is `(x, y)` modulo `(p, q)`, where `inverse` is 1/q mod p (RFC
+/// 8017
 /// §5.1.2); as long as `n`.
 pub fn combine(
     n: &Modulus,
@@ -65,7 +66,7 @@ pub fn combine(
 ) -> Vec<u8> {
     let difference = p.residue(x).sub(&p.residue(y));
     let multiple = p.write(difference.mul(&p.residue(inverse)));
-    // The sum is below n: to reduce it by n changes nothing.
+    // The sum is below n, so reducing it by n does not change it.
     n.write(n.residue(q).mul(&n.residue(&multiple)).add(&n.residue(y)))
 }
 

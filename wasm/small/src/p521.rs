@@ -1,4 +1,4 @@
-//! ECDH and ECDSA over P-521 (RFC 5656), which ring does not have.
+//! ECDH and ECDSA over P-521 (RFC 5656), which ring lacks.
 
 use denossh_fast::hash::Hash;
 use denossh_fast::random::Fresh;
@@ -21,7 +21,7 @@ fn secret_key(scalar: &[u8]) -> Option<SecretKey> {
     SecretKey::from_slice(scalar).ok()
 }
 
-/// RFC 5656 §3.1 lets points be compressed, but nobody does, and ring takes none.
+/// RFC 5656 §3.1 allows compressed points, but no implementation sends them, and ring refuses them.
 fn public_key(point: &[u8]) -> Option<PublicKey> {
     if point.len() != POINT || point[0] != 4 {
         return None;
@@ -41,8 +41,8 @@ pub fn agree(scalar: &[u8], peer: &[u8]) -> Option<Vec<u8>> {
     Some(shared.raw_secret_bytes().to_vec())
 }
 
-/// `r` and `s` side by side. The nonce comes of the key, the message and fresh randomness (RFC 6979
-/// §3.6). None if the point is another scalar's.
+/// `r` and `s`, concatenated. The nonce is derived from the key, the message and fresh randomness
+/// (RFC 6979 §3.6). None if the point does not match the scalar.
 pub fn sign(scalar: &[u8], point: &[u8], message: &[u8]) -> Option<Vec<u8>> {
     if public_value(scalar)? != point {
         return None;

@@ -1,4 +1,4 @@
-//! What PKCS#8 derives keys from passphrases with (RFC 8018 §5.2, RFC 7914).
+//! The key derivation functions of PKCS#8 (RFC 8018 §5.2, RFC 7914).
 
 use denossh_fast::hash::{Hash, Hmac};
 use denossh_fast::memory::scrubbed;
@@ -31,7 +31,7 @@ pub fn pbkdf2(
     Some(key)
 }
 
-/// With the hashes that ring does not have.
+/// With the hashes that ring lacks.
 fn pbkdf2_of(
     hash: Hash,
     passphrase: &[u8],
@@ -58,7 +58,8 @@ fn pbkdf2_of(
     Some(key)
 }
 
-/// None for costs out of range, or more memory than there is; `log_n` is the logarithm of the rounds.
+/// None for costs out of range, or too little memory; `log_n` is the binary logarithm of the
+/// rounds.
 #[wasm_bindgen]
 pub fn scrypt(
     passphrase: &[u8],
@@ -70,7 +71,8 @@ pub fn scrypt(
 ) -> Option<Vec<u8>> {
     let blocks = 1usize.checked_shl(log_n.into())?.checked_add(parallelism as usize)?;
     let needed = blocks.checked_mul(128)?.checked_mul(block_size as usize)?;
-    // Running out of memory would end the module; what can be had now can be had in a moment.
+    // Running out of memory would trap; if the allocation succeeds here, it will also succeed
+    // below.
     Vec::<u8>::new().try_reserve_exact(needed.checked_add(needed / 8)?).ok()?;
     let mut key = vec![0; length];
     let costs = (log_n, block_size, parallelism);

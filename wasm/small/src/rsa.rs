@@ -8,9 +8,9 @@ use ring::rsa::{KeyPair, KeyPairComponents, PublicKeyComponents};
 use ring::signature as sig;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// In bytes: 16384 bits. Work grows with the cube of it, so a larger key is refused unread.
+/// In bytes: 16384 bits. The work grows with its cube, so a larger key is refused without parsing.
 const MAX_MODULUS: usize = 2048;
-/// The largest that ring verifies and the largest that it signs with, in bytes.
+/// The largest moduli that ring verifies and signs with, in bytes.
 const RING_VERIFIES: usize = 1024;
 const RING_SIGNS: usize = 512;
 /// In bytes: OpenSSL's limit. A longer exponent only makes verifying slow.
@@ -59,7 +59,7 @@ pub fn verify_rsa(hash: &str, n: &[u8], e: &[u8], message: &[u8], signature: &[u
     PublicKeyComponents { n, e }.verify(parameters, message, &padded).is_ok()
 }
 
-/// The same beyond what ring takes. Everything here is public.
+/// The same beyond ring's limits. Everything here is public.
 fn verify_large(hash: &str, n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> Option<bool> {
     let exponent = exponent(e);
     let odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
@@ -151,14 +151,14 @@ fn sign(
     })
     .ok()?;
     let mut signature = vec![0; key.public().modulus_len()];
-    // PKCS#1 v1.5 padding is not randomized; ring asks for a generator all the same.
+    // PKCS#1 v1.5 padding is not randomized, but ring still requires a generator.
     key.sign(padding, &Given { bytes: &[] }, message, &mut signature).ok()?;
     Some(signature)
 }
 
-/// What ring does not do: SHA-1, small and very large exponents, and moduli beyond 4096 bits or of other sizes than
-/// multiples of 1024 (RFC 8017 §5.2.1). The result is verified before it is given out, since a wrong one
-/// would give the primes away.
+/// Signs in the cases that ring does not support: SHA-1, small and very large exponents, and moduli
+/// beyond 4096 bits or of sizes that are not multiples of 1024 (RFC 8017 §5.2.1). The result is
+/// verified before it is returned, since a wrong one would reveal the primes.
 fn sign_plainly(
     encoded: &[u8],
     (n, e): (&[u8], &[u8]),

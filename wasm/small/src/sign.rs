@@ -24,7 +24,7 @@ pub fn ed25519_public_key(seed: &[u8]) -> Option<Vec<u8>> {
     scrubbed(|| Some(Ed25519KeyPair::from_seed_unchecked(seed).ok()?.public_key().as_ref().into()))
 }
 
-/// `r` and `s` side by side, each of the field's size.
+/// `r` and `s`, concatenated, each with the size of the field.
 #[wasm_bindgen]
 pub fn verify_ecdsa(curve: &str, point: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let algorithm = match curve {
@@ -36,15 +36,15 @@ pub fn verify_ecdsa(curve: &str, point: &[u8], message: &[u8], signature: &[u8])
     UnparsedPublicKey::new(algorithm, point).verify(message, signature).is_ok()
 }
 
-/// The nonce is a hash of the key, the message and fresh randomness: neither a weak generator nor
-/// a repeated message gives the key away (CVE-2024-31497 came of less).
+/// The nonce is a hash of the key, the message and fresh randomness: neither a weak generator nor a
+/// repeated message reveals the key (compare CVE-2024-31497).
 #[wasm_bindgen]
 pub fn sign_ecdsa(curve: &str, scalar: &[u8], point: &[u8], message: &[u8]) -> Option<Vec<u8>> {
     scrubbed(|| ecdsa(curve, scalar, point, message))
 }
 
 fn ecdsa(curve: &str, scalar: &[u8], point: &[u8], message: &[u8]) -> Option<Vec<u8>> {
-    // How many random bytes ring asks for: to hide the key's hash, then for the nonce.
+    // The random bytes that ring requests: to blind the key's hash, then for the nonce.
     let (algorithm, mask, nonce) = match curve {
         "nistp256" => (&sig::ECDSA_P256_SHA256_FIXED_SIGNING, 32, 32),
         "nistp384" => (&sig::ECDSA_P384_SHA384_FIXED_SIGNING, 48, 80),

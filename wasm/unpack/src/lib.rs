@@ -1,8 +1,9 @@
-//! Unpacks the core, which ships as LZMA data. A module of its own, without an allocator: the caller
-//! provides the memory after this module's own, and calls `step` until it returns true. Steps are short
-//! because a WebAssembly engine replaces its first, slow code of a function only between two calls.
+//! Unpacks the core, which ships as LZMA data. A separate module without an allocator: the caller
+//! provides memory after this module's own, and calls `step` until it returns true. Steps are short
+//! because a WebAssembly engine replaces its first, slow code of a function only between calls.
 //!
-//! The data is ours and has lc = 3, lp = 0 and pb = 2. Malformed data traps, or gives wrong bytes.
+//! The data is always our own, with lc = 3, lp = 0 and pb = 2. Malformed data traps, or gives wrong
+//! bytes.
 
 #![no_std]
 
@@ -13,7 +14,7 @@ const STEP: usize = 16 * 1024;
 /// Bytes before the data of the range coder: properties, dictionary size, size.
 const HEADER: usize = 13;
 
-// Where the probabilities of each kind start in their table.
+// The start of each kind of probability in the table.
 const MATCH: usize = 0;
 const REPEATED: usize = MATCH + 12 * 4;
 const REPEATED_FIRST: usize = REPEATED + 12;
@@ -31,11 +32,11 @@ const PROBABILITIES: usize = LITERAL + 8 * 0x300;
 struct Unpacker {
     input: &'static [u8],
     output: &'static mut [u8],
-    /// Bytes of the output that are written.
+    /// Bytes of output written so far.
     size: usize,
     range: u32,
     code: u32,
-    /// Which of literals, matches and repeated matches came last.
+    /// The kinds of the last symbols: literals, matches and repeated matches.
     state: usize,
     /// The last four distances, less 1.
     distances: [usize; 4],
@@ -46,7 +47,8 @@ static mut UNPACKER: MaybeUninit<Unpacker> = MaybeUninit::uninit();
 
 /// # Safety
 ///
-/// The packed bytes and the room for the result are in this module's memory, after what it uses itself.
+/// The packed bytes and the room for the result must be in this module's memory, after the part
+/// that it uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn start(packed: *const u8, length: usize, room: *mut u8, size: usize) {
     let input = unsafe { slice::from_raw_parts(packed, length) };
@@ -86,7 +88,7 @@ impl Unpacker {
         unpacker
     }
 
-    /// Writes up to `end` bytes or a little more, if there are as many.
+    /// Writes up to `end` bytes or slightly more, if there are that many.
     fn unpack(&mut self, end: usize) {
         while self.size < end.min(self.output.len()) {
             let position = self.size & 3;
@@ -115,7 +117,7 @@ impl Unpacker {
         let table = LITERAL + 0x300 * usize::from(before >> 5);
         let mut node = 1;
         if self.state >= 7 {
-            // After a match, the byte that would have continued it: this one is not equal to it.
+            // After a match, the byte that would have continued it, from which this one differs.
             let mut expected = usize::from(self.output[self.size - self.distances[0] - 1]) << 1;
             while node < 0x100 {
                 let bit = self.bit(table + 0x100 + (expected & 0x100) + node);
@@ -134,7 +136,7 @@ impl Unpacker {
         self.state = self.state.saturating_sub(if self.state < 10 { 3 } else { 6 });
     }
 
-    /// Moves the distance that is repeated to the front. True if one byte is copied, without a length.
+    /// Moves the repeated distance to the front. True if a single byte is copied, without a length.
     fn repeats_one_byte(&mut self, position: usize) -> bool {
         let repeated = if self.bit(REPEATED_FIRST + self.state) == 0 {
             return self.bit(REPEATED_LONG + 4 * self.state + position) == 0;
@@ -174,7 +176,7 @@ impl Unpacker {
 
     fn copy(&mut self, length: usize) {
         let end = (self.size + length).min(self.output.len());
-        // Byte by byte: the source may overlap with what is written.
+        // Byte by byte, since the source may overlap with the output.
         while self.size < end {
             self.output[self.size] = self.output[self.size - self.distances[0] - 1];
             self.size += 1;
@@ -200,7 +202,7 @@ impl Unpacker {
         value
     }
 
-    /// Bits that are 0 as often as 1.
+    /// Bits with equal probabilities.
     fn even_bits(&mut self, bits: usize) -> usize {
         let mut value = 0;
         for _ in 0..bits {

@@ -1,16 +1,16 @@
-//! AES by vector permutation: constant time, since every look-up is a swizzle in a register.
+//! AES by vector permutation. Constant time, since every look-up is a swizzle in a register.
 
 use super::aes_tables::{self as tables, CONSTANT, Table, to_tower};
 use super::simd::*;
 use ::aes::Block;
 use ::aes::cipher::{BlockCipherDecrypt, KeyInit};
 
-/// Blocks that are encrypted side by side, to keep the execution units busy.
+/// Blocks that are encrypted in parallel, to keep the execution units busy.
 pub const WIDE: usize = 8;
 pub const BLOCK: usize = 16;
 const MAX_ROUNDS: usize = 14;
 
-/// Read from memory, not written as constants: those are built anew at each use.
+/// Read from memory, since constants would be rebuilt at each use.
 #[derive(Clone, Copy)]
 struct Tables {
     low: v128,
@@ -20,7 +20,7 @@ struct Tables {
     twice: [v128; 2],
     last: [v128; 2],
     enter: [v128; 2],
-    /// Steps down a column by one and by three, by how many ShiftRows are owed.
+    /// Steps down a column by one and by three rows, by the number of pending ShiftRows.
     down: [v128; 4],
     up: [v128; 4],
     reverse: v128,
@@ -91,11 +91,11 @@ impl Tables {
 pub struct Aes {
     tables: Tables,
     rounds: usize,
-    /// In the tower, with SubBytes' constant, and with the ShiftRows undone that is still owed;
-    /// the last one as FIPS 197 has it, but for the constant.
+    /// In the tower, with SubBytes' constant, and with the pending ShiftRows undone;
+    /// the last one as in FIPS 197, except for the constant.
     keys: [v128; MAX_ROUNDS + 1],
     last_shift: v128,
-    /// Private keys at rest and legacy peers want CBC decryption, and that is never hot.
+    /// Used for CBC decryption of private key files and of old peers, so speed does not matter.
     inverse: Inverse,
 }
 
@@ -133,7 +133,7 @@ impl Aes {
         v128_xor(self.tables.map(self.tables.enter, block), self.keys[0])
     }
 
-    /// The same for bytes that all stand last in their blocks.
+    /// The same for bytes that are all last in their blocks.
     #[inline(always)]
     pub fn enter_last(&self, bytes: v128) -> v128 {
         let key = u8x16_splat(u8x16_extract_lane::<15>(self.keys[0]));
@@ -146,7 +146,7 @@ impl Aes {
         self.tables.substitute(x)
     }
 
-    /// One round in which only the bytes in `mask` count.
+    /// One round that changes only the bytes in `mask`.
     pub fn round(&self, round: usize, block: v128, mask: v128) -> v128 {
         let (once, twice) = self.substitute(block);
         let (down, up) = (self.tables.down[round % 4], self.tables.up[round % 4]);
@@ -213,8 +213,8 @@ impl Aes {
     }
 }
 
-/// MixColumns and AddRoundKey. ShiftRows is never carried out but once at the end: until then the
-/// steps down the columns and the round keys account for it.
+/// MixColumns and AddRoundKey. ShiftRows is carried out only once, at the end; until then the steps
+/// down the columns and the round keys account for it.
 #[inline(always)]
 fn mix(once: v128, twice: v128, down: v128, up: v128, key: v128) -> v128 {
     // 2a + 3b + c + d, where b, c and d are the rows below a.

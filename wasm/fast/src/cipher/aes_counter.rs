@@ -1,9 +1,10 @@
 //! AES in counter mode, with the first two rounds shared between blocks.
 //!
-//! The counters of a group differ in their last byte only. After the first round their blocks differ
+//! The counters of a group differ only in their last byte. After the first round their blocks
+//! differ
 //! in the four bytes of one column, so SubBytes of sixteen blocks takes one vector; in the second
-//! round SubBytes of four blocks takes one vector. The parts that do not differ are computed once
-//! for 256 blocks.
+//! round SubBytes of four blocks takes one vector. The equal parts are computed once for 256
+//! blocks.
 
 use super::aes::{Aes, BLOCK, WIDE};
 use super::aes_tables::{Table, step};
@@ -78,8 +79,8 @@ pub fn xor_some(stream: &[v128], text: &mut [u8]) {
     blocks.into_remainder().iter_mut().zip(last).for_each(|(byte, key)| *byte ^= key);
 }
 
-/// Where a byte of the state goes in MixColumns, ShiftRows being owed `owed` times: as its double
-/// to its own place, as itself and its double one row up, and as itself to the other two rows.
+/// The positions to which MixColumns adds a byte of the state, with `owed` pending ShiftRows: its
+/// double to its own position, itself and its double one row up, and itself to the other two rows.
 struct Spread {
     own: usize,
     up: usize,
@@ -97,7 +98,7 @@ const fn spread(byte: usize, owed: usize) -> Spread {
     }
 }
 
-/// The place whose index in `table` is `byte`.
+/// The position whose index in `table` is `byte`.
 const fn taken_by(table: Table, byte: usize) -> usize {
     let mut at = 0;
     while table[at] as usize != byte {
@@ -110,7 +111,7 @@ const FIRST: Spread = spread(LAST, 1);
 /// The bytes that differ after the first round.
 const CHANGED: [usize; 4] = [FIRST.own, FIRST.up, FIRST.two_up, FIRST.down];
 
-/// For four blocks, what their changed bytes get: `once` the S-box's output, or `twice`.
+/// For four blocks, the values of their changed bytes: `once` or `twice` the S-box's output.
 static GATHER: Fixed<[Table; 2]> =
     Fixed::new([gather([false, true, true, true]), gather([true, true, false, false])]);
 
@@ -126,7 +127,7 @@ const fn gather(wanted: [bool; 4]) -> Table {
     table
 }
 
-/// For one block out of four, where its changed bytes go in the second round.
+/// For one block out of four, the positions of its changed bytes in the second round.
 const fn scatter(block: usize, once: bool) -> Table {
     let mut table = [NOTHING; 16];
     let mut at = 0;
@@ -145,7 +146,7 @@ const fn scatter(block: usize, once: bool) -> Table {
     table
 }
 
-/// All ones but for some bytes.
+/// All ones except for some bytes.
 const fn without(bytes: &[usize]) -> Table {
     let mut table = [0xff; 16];
     let mut at = 0;
@@ -167,9 +168,9 @@ static SCATTER: Fixed<[[Table; 2]; 4]> = Fixed::new([
 struct Shared {
     /// The counter without its last byte.
     upper: u128,
-    /// The changed bytes after the first round, four times, without what the last byte adds.
+    /// The changed bytes after the first round, four times, without the last byte's contribution.
     changed: v128,
-    /// The state after the second round, without what the changed bytes add.
+    /// The state after the second round, without the changed bytes' contribution.
     second: v128,
 }
 
@@ -183,7 +184,7 @@ impl Shared {
         Shared { upper: counter >> 8, changed: swizzle(first, load(&changed, 0)), second }
     }
 
-    /// Whether sixteen counters from this one on have this in common.
+    /// Whether sixteen counters from this one on share this part.
     #[inline(always)]
     fn fits(&self, counter: u128) -> bool {
         self.upper == counter >> 8 && counter as u8 <= u8::MAX - GROUP as u8 + 1
@@ -195,7 +196,7 @@ impl Shared {
         let ramp = u8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         let lasts = i8x16_add(u8x16_splat(counter as u8), ramp);
         let (once, twice) = aes.substitute(aes.enter_last(lasts));
-        // SAFETY: they are read here only.
+        // SAFETY: they are only read here.
         let ([gather_once, gather_twice], scatter) = unsafe { (&*GATHER.hold(), &*SCATTER.hold()) };
         for half in 0..2 {
             let mut states = [self.second; WIDE];

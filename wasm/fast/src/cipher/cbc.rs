@@ -1,10 +1,10 @@
-//! Cipher block chaining, for private keys at rest and for packets of old peers.
+//! Cipher block chaining, for private key files and for packets of old peers.
 
 use super::aes::Aes;
 use des::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, BlockSizeUser, KeyInit, consts::U8};
 use des::{Des, TdesEde3};
 
-/// A cipher with the last block of ciphertext, so that it runs on between packets.
+/// A cipher with the last block of ciphertext, which continues in the next packet.
 pub enum Cbc {
     Aes(Box<Aes>, [u8; 16]),
     TripleDes(Box<TdesEde3>, [u8; 8]),

@@ -2,7 +2,7 @@
 
 use super::simd::*;
 
-/// Bytes of key stream that one run makes.
+/// Bytes of key stream in one run.
 pub const CHUNK: usize = 256;
 pub const BLOCK: usize = 64;
 
@@ -13,8 +13,8 @@ const CONSTANTS: [u32; 4] = [
     u32::from_le_bytes(*b"te k"),
 ];
 
-/// Rotations that are whole bytes are one swizzle where that is one instruction. The masks are
-/// read from memory: written as constants they are built anew at each use.
+/// Rotations by whole bytes are one swizzle, if that is one instruction. The masks are read from
+/// memory, since constants would be rebuilt at each use.
 #[derive(Clone, Copy)]
 pub struct Masks {
     by_16: v128,
@@ -72,8 +72,8 @@ pub fn double_round(x: &mut State, masks: Masks) {
     quarter!(x, masks, 3, 4, 9, 14);
 }
 
-/// Adds the start to the end of the rounds, and hands out 16 bytes of key stream at a time with
-/// their place among the 256.
+/// Adds the initial state to the result of the rounds, and yields 16 bytes of key stream at a time
+/// with their offset in the 256.
 #[inline(always)]
 pub fn finish(x: &State, start: &State, mut each: impl FnMut(usize, v128)) {
     for group in 0..4 {

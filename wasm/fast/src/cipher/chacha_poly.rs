@@ -7,9 +7,9 @@ use super::protection::Protection;
 use super::simd::*;
 use crate::equal::equal;
 
-/// Bytes of the text whose key stream comes with the head.
+/// Bytes of the text whose key stream is part of the head.
 const HEAD_TEXT: usize = 2 * BLOCK;
-/// How far the MAC is ahead when the fused loop of `open` begins: whole blocks over length and head.
+/// The lead of the MAC when the fused loop of `open` begins: whole blocks over length and head.
 const HEAD_MAC: usize = 144;
 
 /// Key stream for the start of a packet, from one run of four blocks under two keys:
@@ -22,7 +22,7 @@ pub struct ChaChaPoly {
     head: State,
     /// Blocks 3 to 6 of the text, and on.
     text: State,
-    /// The head of the packet whose length was asked for last.
+    /// The head of the packet whose length was read last.
     ready: Head,
 }
 
@@ -48,7 +48,7 @@ impl ChaChaPoly {
         Poly1305::new(self.ready[BLOCK..].first_chunk().expect("32 bytes"))
     }
 
-    /// XORs the first bytes of the text with what the head has for them.
+    /// XORs the first bytes of the text with their key stream in the head.
     fn xor_head(&self, text: &mut [u8]) {
         let stream = &self.ready[2 * BLOCK..];
         if text.len() >= HEAD_TEXT {
@@ -58,7 +58,7 @@ impl ChaChaPoly {
         }
     }
 
-    /// XORs what the fused loops leave.
+    /// XORs the remainder after the fused loops.
     fn xor_tail(&self, mut start: State, mut text: &mut [u8]) {
         while text.len() >= CHUNK {
             chacha::xor_chunk(&start, self.masks, text.first_chunk_mut().expect("256 bytes"));
@@ -89,7 +89,7 @@ impl ChaChaPoly {
     }
 
     /// Encrypts or decrypts 256 bytes at `text` while 256 bytes at `mac` are absorbed: two blocks
-    /// in scalar code beside each of the first eight double rounds in vector code.
+    /// in scalar code during each of the first eight double rounds in vector code.
     #[inline(always)]
     fn fused(
         &self,
@@ -134,7 +134,7 @@ impl Protection for ChaChaPoly {
         u32::from_be_bytes(std::array::from_fn(|at| lead[at] ^ self.ready[at]))
     }
 
-    /// The MAC trails the cipher, since it covers what is sent.
+    /// The MAC follows the cipher, since it covers the ciphertext.
     fn seal(&mut self, sequence: u32, packet: &mut [u8]) {
         self.prepare(sequence);
         let (packet, tag) = packet.split_last_chunk_mut::<16>().expect("a tag");
@@ -157,7 +157,7 @@ impl Protection for ChaChaPoly {
         *tag = poly.tag(poly.absorb_rest(sum, &packet[mac..]));
     }
 
-    /// The MAC stays ahead of the bytes that decryption is about to overwrite.
+    /// The MAC stays ahead of decryption, which overwrites the ciphertext.
     fn open(&mut self, _: u32, packet: &mut [u8]) -> bool {
         let (packet, tag) = packet.split_last_chunk_mut::<16>().expect("a tag");
         let poly = self.mac();
@@ -186,7 +186,7 @@ impl Protection for ChaChaPoly {
     }
 }
 
-/// The four blocks behind these.
+/// The next four blocks.
 #[inline(always)]
 fn next(mut start: State) -> State {
     start[12] = i32x4_add(start[12], u32x4_splat(4));

@@ -1,5 +1,5 @@
-//! A cipher and an HMAC beside it, in both orders: encrypt-and-MAC (RFC 4253 §6.4) and
-//! encrypt-then-MAC (OpenSSH PROTOCOL §1.5, where packet_length stays in clear).
+//! A cipher with an HMAC, in both orders: encrypt-and-MAC (RFC 4253 §6.4) and encrypt-then-MAC
+//! (OpenSSH PROTOCOL §1.5, with packet_length in clear).
 
 use super::aes::Aes;
 use super::aes_counter::ctr;
@@ -8,7 +8,7 @@ use super::protection::Protection;
 use crate::equal::equal;
 use crate::hash::Hmac;
 
-/// The cipher of one direction; its state runs on between packets.
+/// The cipher of one direction; its state continues in the next packet.
 pub enum Mode {
     /// With the next counter.
     Ctr(Box<Aes>, u128),

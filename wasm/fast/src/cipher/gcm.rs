@@ -8,7 +8,7 @@ use super::simd::*;
 use crate::equal::equal;
 
 const TAG: usize = 16;
-/// Text that the first run of eight blocks has key stream for; the first block masks the tag.
+/// Bytes of text covered by the first run of eight blocks; the first block masks the tag.
 const HEAD: usize = (WIDE - 1) * BLOCK;
 
 /// AES-GCM with nonces of 96 bits and tags of 128 (NIST SP 800-38D §7).
@@ -31,9 +31,10 @@ impl AesGcm {
         self.tag(stream, aad, text)
     }
 
-    /// Decrypts in place if the tag is right; else the text stays as it was.
+    /// Decrypts in place if the tag is right; otherwise the text is unchanged.
     pub fn open(&self, nonce: &[u8; 12], aad: &[u8], text: &mut [u8], tag: &[u8]) -> bool {
-        // The tag's mask costs a run of eight blocks, so that run also serves the text's start.
+        // The tag's mask needs a run of eight blocks, so the rest of that run is used for the start
+        // of the text.
         let stream = self.aes.key_stream(first_counter(nonce));
         if !equal(&self.tag(stream[0], aad, text), tag) {
             return false;
@@ -74,7 +75,7 @@ impl AesGcm {
     }
 }
 
-/// The block that masks the tag; those behind it are for the text.
+/// The block that masks the tag; the others are for the text.
 fn first_counter(nonce: &[u8; 12]) -> u128 {
     let mut block = [0; BLOCK];
     block[..12].copy_from_slice(nonce);

@@ -1,8 +1,9 @@
-//! GHASH (NIST SP 800-38D §6.4) by swizzles: constant time, and all blocks of a group at once.
+//! GHASH (NIST SP 800-38D §6.4) by swizzles: constant time, and all blocks of a group together.
 //!
 //! A block times a constant is the sum over its nibbles n at byte p of n times the constant, moved
-//! by p bytes. What falls `d` bytes behind the nibble depends on n and d only, so one swizzle finds
-//! it for all sixteen bytes of a block. Products of up to `GROUP` blocks, each with its own power of
+//! by p bytes. The part that falls `d` bytes after the nibble depends only on n and d, so one
+//! swizzle looks it up for all sixteen bytes of a block. Products of up to `GROUP` blocks, each
+//! with its own power of
 //! H, are added by `d` first, and moved into place and reduced once.
 
 use super::simd::*;
@@ -11,16 +12,16 @@ use crate::fixed::Fixed;
 pub const BLOCK: usize = 16;
 /// Blocks that share a reduction.
 pub const GROUP: usize = 8;
-/// A nibble times 128 bits reaches over 17 bytes.
+/// A nibble times 128 bits spans 17 bytes.
 const REACH: usize = 17;
 
 /// x^7 + x^2 + x + 1, x^0 at the top.
 const POLYNOMIAL: u128 = 0b1110_0001 << 120;
 
-/// For each distance in bytes, what lower and upper nibbles add there.
+/// For each distance in bytes, the contributions of lower and upper nibbles.
 type Multiplier = [[v128; 2]; REACH];
 
-/// From this many blocks on, the tables are worth a copy to where reading them is unchecked.
+/// From this many blocks on, it is worth copying the tables to memory without bounds checks.
 const MANY: usize = 64;
 static POWERS: Fixed<[Multiplier; GROUP]> = Fixed::new([[[u64x2(0, 0); 2]; REACH]; GROUP]);
 
@@ -50,7 +51,7 @@ impl Ghash {
         Ghash { powers: Box::new(powers), reducer: Reducer { low: u8x16_splat(15), here, behind } }
     }
 
-    /// Absorbs `blocks`, the first of them added to what was there before.
+    /// Absorbs `blocks`; the previous value is added to the first one.
     #[inline(always)]
     pub fn absorb(&self, sum: v128, blocks: &[[u8; BLOCK]]) -> v128 {
         let mut sum = sum;
@@ -67,7 +68,7 @@ impl Ghash {
     }
 
     fn absorb_many(&self, sum: v128, groups: &[[[u8; BLOCK]; GROUP]]) -> v128 {
-        // SAFETY: nothing below calls back in here.
+        // SAFETY: nothing called from here calls this function again.
         let powers = unsafe { POWERS.hold() };
         *powers = *self.powers;
         let mut sum = sum;
@@ -106,7 +107,7 @@ impl Ghash {
     fn absorb_group(&self, sum: v128, group: &[[u8; BLOCK]]) -> v128 {
         let powers = &self.powers[..group.len()];
         let mut by_distance = [u8x16_splat(0); REACH];
-        // Two passes, so that the sums of each fit the registers.
+        // Two passes, so that the sums of each pass fit into registers.
         self.products::<0, 9>(sum, group, powers, &mut by_distance);
         self.products::<9, 8>(sum, group, powers, &mut by_distance);
         self.gather(&by_distance)
@@ -148,7 +149,7 @@ impl Ghash {
         }
     }
 
-    /// Moves the sums to their distances, from the farthest on, and reduces 256 bits to 128.
+    /// Shifts the sums by their distances, the farthest first, and reduces 256 bits to 128.
     #[inline(always)]
     fn gather(&self, by_distance: &[v128; REACH]) -> v128 {
         let zero = u8x16_splat(0);
@@ -162,7 +163,7 @@ impl Ghash {
 }
 
 impl Reducer {
-    /// x^128 times a block; the few bits that it pushes out at the end are folded once more.
+    /// x^128 times a block; the few bits shifted out at the end are folded once more.
     #[inline(always)]
     fn fold(&self, x: v128) -> v128 {
         let zero = u8x16_splat(0);
@@ -173,7 +174,8 @@ impl Reducer {
         v128_xor(v128_xor(here, behind(zero, next)), pushed)
     }
 
-    /// Each byte times the polynomial: what stays in place, and what goes a byte further.
+    /// Each byte times the polynomial: the part that stays in place, and the part that moves by a
+    /// byte.
     #[inline(always)]
     fn times(&self, x: v128) -> (v128, v128) {
         let low = v128_and(x, self.low);
@@ -185,7 +187,7 @@ impl Reducer {
     }
 }
 
-/// Moves `x` a byte back; the last byte of `before` comes in.
+/// Shifts `x` by a byte and inserts the last byte of `before`.
 #[inline(always)]
 fn behind(before: v128, x: v128) -> v128 {
     i8x16_shuffle::<15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30>(before, x)

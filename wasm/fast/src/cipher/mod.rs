@@ -1,4 +1,4 @@
-//! Chooses by name the cipher and the MAC of one direction.
+//! Selects the cipher and the MAC of one direction by name.
 
 pub mod aes;
 pub mod aes_counter;
@@ -22,7 +22,7 @@ use aes::Aes;
 use cbc::Cbc;
 use ctr_hmac::{Mode, Separate};
 
-/// How many bytes of key material a pair of names asks for.
+/// The number of key bytes for a pair of names.
 pub struct Sizes {
     pub key: usize,
     pub iv: usize,

@@ -2,7 +2,7 @@ use super::protection::Protection;
 
 struct None;
 
-/// No protection at all: what a connection starts with.
+/// No protection, the initial state of a connection.
 pub fn none() -> Box<dyn Protection> {
     Box::new(None)
 }

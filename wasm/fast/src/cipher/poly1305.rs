@@ -1,5 +1,5 @@
-//! Poly1305 (RFC 8439 §2.5) in scalar code: numbers modulo 2^130 - 5 as four words of 32 bits and a
-//! little more. The key's clamped bits make this possible: its words have 28 bits, so that sums of
+//! Poly1305 (RFC 8439 §2.5) in scalar code: numbers modulo 2^130 - 5 as four words of slightly more
+//! than 32 bits. The key's clamped bits make this possible: its words have 28 bits, so that sums of
 //! products fit 64, and all but the first are multiples of 4, so that 2^128 times one is 5/4 of it.
 
 /// 2^128 of a full block, in the highest word.
@@ -9,7 +9,7 @@ const WORD: u64 = u32::MAX as u64;
 const HIGHEST: u64 = (1 << 34) - 1;
 pub const BLOCK: usize = 16;
 
-/// The key of one message. The running sum is kept apart, so that it can live in registers.
+/// The key of one message. The running sum is separate, so that it can stay in registers.
 pub struct Poly1305 {
     r: [u64; 4],
     /// 5/4 of r.
@@ -17,7 +17,7 @@ pub struct Poly1305 {
     pad: u128,
 }
 
-/// Words of 32 bits, but the first is up to 2.03 x 2^32, and the last up to 2^34. With a block
+/// Words of 32 bits, except the first, up to 2.03 x 2^32, and the last, up to 2^34. With a block
 /// added they are below 1.52, 1, 1 and 3 x 2^33, and the sums of products below 7.8 x 2^61.
 pub type Sum = [u64; 4];
 
@@ -45,7 +45,7 @@ impl Poly1305 {
         let p1 = a * r1 + b * r0 + c * s3 + d * s2 + (p0 >> 32);
         let p2 = a * r2 + b * r1 + c * r0 + d * s3 + (p1 >> 32);
         let p3 = a * r3 + b * r2 + c * r1 + d * r0 + (p2 >> 32);
-        // What lies above 2^130 comes back five times.
+        // The part above 2^130 is added again, times 5.
         [(p0 & WORD) + (p3 >> 34) * 5, p1 & WORD, p2 & WORD, p3 & HIGHEST]
     }
 

@@ -9,15 +9,16 @@ pub trait Protection {
     fn length_apart(&self) -> bool;
     /// Whether packet_length itself is encrypted.
     fn length_hidden(&self) -> bool;
-    /// How many bytes must have arrived before `length` may be called.
+    /// The bytes that must have arrived before `length` may be called.
     fn lead(&self) -> usize {
         4
     }
-    /// Whether the opener must read on after a forgery, to hide where it was noticed (CVE-2008-5161).
+    /// Whether the opener must continue reading after a forgery, to hide where it was detected
+    /// (CVE-2008-5161).
     fn reads_on(&self) -> bool {
         false
     }
-    /// Returns packet_length. Called once a packet, since it may decrypt the lead in place.
+    /// Returns packet_length. Called once per packet, since it may decrypt the lead in place.
     fn length(&mut self, sequence: u32, lead: &mut [u8]) -> u32;
     /// Encrypts a framed packet in place and fills its tag.
     fn seal(&mut self, sequence: u32, packet: &mut [u8]);

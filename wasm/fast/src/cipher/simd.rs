@@ -1,4 +1,4 @@
-//! The few vector helpers that the kernels share.
+//! Vector helpers that the kernels share.
 
 pub use core::arch::wasm32::*;
 
@@ -6,14 +6,14 @@ pub use core::arch::wasm32::*;
 #[inline(always)]
 pub fn load(from: &[u8], at: usize) -> v128 {
     let bytes = from[at..at + 16].as_ptr();
-    // SAFETY: the slice above checked that 16 bytes are there.
+    // SAFETY: slicing has checked that there are 16 bytes.
     unsafe { v128_load(bytes.cast()) }
 }
 
 #[inline(always)]
 pub fn store(into: &mut [u8], at: usize, value: v128) {
     let bytes = into[at..at + 16].as_mut_ptr();
-    // SAFETY: the slice above checked that 16 bytes are there.
+    // SAFETY: slicing has checked that there are 16 bytes.
     unsafe { v128_store(bytes.cast(), value) }
 }
 
@@ -23,9 +23,9 @@ pub fn xor_at(text: &mut [u8], at: usize, key: v128) {
     store(text, at, v128_xor(load(text, at), key));
 }
 
-/// Picks bytes of `table` by `index`, of which all must be below 16: relaxed SIMD leaves open what
-/// others do, and in return it is a single instruction everywhere. Runtimes without relaxed SIMD get
-/// `i8x16.swizzle` in its place when the module is loaded.
+/// Picks bytes of `table` by `index`, which must all be below 16: relaxed SIMD leaves the result of
+/// others undefined, and in return needs only a single instruction on every CPU. For runtimes
+/// without relaxed SIMD the loader replaces it with `i8x16.swizzle`.
 #[inline(always)]
 pub fn swizzle(table: v128, index: v128) -> v128 {
     i8x16_relaxed_swizzle(table, index)

@@ -1,4 +1,4 @@
-//! Compression of payloads (RFC 4253 §6.2, RFC 1950): one stream for each direction and key exchange.
+//! Compression of payloads (RFC 4253 §6.2, RFC 1950): one stream per direction and key exchange.
 
 use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
 use miniz_oxide::deflate::stream::deflate;
@@ -9,7 +9,7 @@ use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 #[derive(Clone, Copy, PartialEq)]
 pub enum Compression {
     Never,
-    /// As soon as keys are in force: `zlib`.
+    /// As soon as keys are in use: `zlib`.
     AtOnce,
     /// From the end of authentication on: `zlib@openssh.com`.
     Authenticated,
@@ -50,7 +50,7 @@ impl Deflater {
         Deflater { stream: Box::new(CompressorOxide::new(flags)), packed: Vec::new() }
     }
 
-    /// The payload as it travels, flushed so that the peer can read all of it.
+    /// Compresses a payload and flushes it, so that the peer can read all of it.
     pub fn deflate(&mut self, mut payload: &[u8]) -> &[u8] {
         self.packed.clear();
         loop {
@@ -66,9 +66,9 @@ impl Deflater {
     }
 }
 
-/// How much is inflated at a time.
+/// Bytes that are inflated at a time.
 const STEP: usize = 32 * 1024;
-/// Room for a payload that is kept for the next.
+/// Buffer capacity that is kept for the next payload.
 const SMALL: usize = 2 * STEP;
 
 pub struct Inflater {
@@ -81,11 +81,11 @@ impl Inflater {
         Inflater { stream: InflateState::new_boxed(DataFormat::Zlib), payload: Vec::new() }
     }
 
-    /// The payload of a packet. None if the stream is broken or ends, or as soon as it gives more than
-    /// `limit` bytes: a small packet may stand for a thousand times its size.
+    /// Inflates the payload of a packet. None if the stream is malformed or ends, or as soon as it
+    /// exceeds `limit` bytes, since a small packet may expand a thousandfold.
     pub fn inflate(&mut self, mut packed: &[u8], limit: usize) -> Option<&[u8]> {
         if self.payload.len() > SMALL {
-            self.payload = Vec::new(); // rare, and idle connections need not keep it
+            self.payload = Vec::new(); // rare, so idle connections do not keep it
         }
         let mut used = 0;
         loop {
@@ -99,7 +99,7 @@ impl Inflater {
             match done.status {
                 _ if used > limit => return None,
                 Ok(MZStatus::Ok) if done.bytes_consumed + done.bytes_written > 0 => {}
-                // Nothing is left to be read or written: the next packet goes on from here.
+                // All input is read and all output written: the next packet continues from here.
                 Err(MZError::Buf) if packed.is_empty() => return Some(&self.payload[..used]),
                 _ => return None,
             }

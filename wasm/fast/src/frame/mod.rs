@@ -14,16 +14,16 @@ const MIN_PADDING: usize = 4;
 /// RFC 4344 §3.1: never more packets than sequence numbers under one key.
 const MAX_PACKETS: u64 = 1 << 32;
 
-/// A buffer below this size is never given back.
+/// A buffer below this size is never released.
 const SMALL_BUFFER: usize = 64 * 1024;
 
-/// Gives a buffer back that bulk data made large, once small packets have gone through it for a
-/// while: a thousand idle connections share one memory.
+/// Releases a buffer that grew for bulk data once it has held only small packets for a while, since
+/// a thousand idle connections may share one memory.
 #[derive(Default)]
 struct Slack(u8);
 
 impl Slack {
-    /// Call it when `buffer` is empty and `wanted` bytes are about to come.
+    /// Called when `buffer` is empty and before `wanted` bytes are written.
     fn settle(&mut self, buffer: &mut Vec<u8>, wanted: usize) {
         let large = buffer.capacity() > SMALL_BUFFER && wanted < buffer.capacity() / 8;
         self.0 = if large { self.0 + 1 } else { 0 };
@@ -37,7 +37,7 @@ impl Slack {
 struct Direction {
     protection: Box<dyn Protection>,
     sequence: u32,
-    /// Packets under the present key.
+    /// Packets under the current key.
     packets: u64,
     compression: Compression,
     /// Whether authentication is over.
@@ -82,7 +82,7 @@ impl Direction {
         true
     }
 
-    /// Switches to given keys. A start above 0 counts as packets sent under them already.
+    /// Switches to given keys. A start above 0 counts as packets already sent under them.
     fn set_keys(&mut self, names: (&str, &str), keys: &RawKeys, sequence: u32) -> bool {
         let Some(protection) = cipher::protection(names.0, names.1, keys) else { return false };
         self.protection = protection;
@@ -91,15 +91,15 @@ impl Direction {
         true
     }
 
-    /// Whether a packet_length fits the cipher's alignment. RFC 4253 §6: it counts itself, but not
-    /// where it is sent in clear beside an authenticated rest.
+    /// Whether a packet_length fits the cipher's alignment. RFC 4253 §6: it includes itself, unless
+    /// it is sent in clear before an authenticated rest.
     fn aligned(&self, packet_length: usize) -> bool {
         let counted =
             if self.protection.length_apart() { packet_length } else { packet_length + 4 };
         counted.is_multiple_of(self.protection.block())
     }
 
-    /// The least padding that aligns a payload.
+    /// The minimum padding that aligns a payload.
     fn padding(&self, payload: usize) -> usize {
         let block = self.protection.block();
         let counted = if self.protection.length_apart() { payload + 1 } else { payload + HEADER };

@@ -5,12 +5,13 @@ use crate::kdf::Exchange;
 use crate::memory::{scrubbed, wipe, wipe_stack};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// RFC 4253 §7.3: what follows NEWKEYS is under other keys.
+/// RFC 4253 §7.3: packets after NEWKEYS use the new keys.
 const NEWKEYS: u8 = 21;
-/// RFC 4252 §5.1; zlib@openssh.com starts behind it.
+/// RFC 4252 §5.1; zlib@openssh.com starts after it.
 const USERAUTH_SUCCESS: u8 = 52;
 
-/// Why nothing more can be opened. One value for a bad MAC and bad padding: no oracle.
+/// Why no more packets can be opened. A bad MAC and bad padding have the same value, so that there
+/// is no oracle.
 #[derive(Clone, Copy, PartialEq)]
 enum Status {
     Open = 0,
@@ -20,7 +21,7 @@ enum Status {
     Inflate = 4,
 }
 
-/// A row of the table that TypeScript reads: where an opened payload lies.
+/// A row of the table that TypeScript reads: the position of an opened payload.
 #[repr(C)]
 struct Opened {
     address: u32,
@@ -33,14 +34,14 @@ struct Opened {
 pub struct Opener {
     direction: Direction,
     inbox: Vec<u8>,
-    /// Where the first packet that is not open yet begins.
+    /// Start of the first packet that is not opened.
     start: usize,
-    /// Its size with length and tag; 0 until its first bytes are here.
+    /// Its size with length and tag; 0 until its first bytes have arrived.
     need: usize,
     max_packet: usize,
     table: Vec<Opened>,
     status: Status,
-    /// Bytes that are still to come before a forgery is answered.
+    /// Bytes that must still arrive before a forgery is answered.
     read_on: Option<usize>,
     slack: Slack,
     inflater: Option<Inflater>,
@@ -64,9 +65,9 @@ impl Opener {
         }
     }
 
-    /// Where to write `length` bytes that came; `handed` rows of the table have been used. What
-    /// has been used is dropped, the rest moves to the front. Memory grows with what arrives, never
-    /// with what a packet_length claims.
+    /// Where to write `length` received bytes; `handed` rows of the table have been used. Used
+    /// bytes are dropped, and the rest moves to the front. Memory grows with the received bytes,
+    /// never with a claimed packet_length.
     pub fn room(&mut self, length: usize, handed: usize) -> *mut u8 {
         let base = self.inbox.as_ptr() as u32;
         let keep = self.unused(handed);
@@ -93,8 +94,8 @@ impl Opener {
         unsafe { self.inbox.set_len(length) };
     }
 
-    /// Opens every packet that is complete, and returns how many rows the table has. Where they are
-    /// compressed it is one at a time, since they are inflated into the same place.
+    /// Opens every complete packet, and returns the number of rows in the table. Compressed packets
+    /// are opened one at a time, since they are inflated into the same buffer.
     pub fn open(&mut self) -> usize {
         self.table.clear();
         while self.status == Status::Open && self.read_on.is_none() {
@@ -112,17 +113,18 @@ impl Opener {
         self.table.as_ptr().cast()
     }
 
-    /// Why the last `open` ended: 0 more is needed (or keys switch), else the stream is unusable.
+    /// Why the last `open` ended: 0 if more bytes are needed or keys switch, otherwise the stream
+    /// is unusable.
     pub fn status(&self) -> u32 {
         self.status as u32
     }
 
-    /// Bytes that came and that are not in the first `handed` rows of the table.
+    /// Received bytes that are not in the first `handed` rows of the table.
     pub fn buffered(&self, handed: usize) -> usize {
         self.inbox.len() - self.unused(handed)
     }
 
-    /// Authentication is over: `zlib@openssh.com` starts behind what is opened.
+    /// Authentication has ended: `zlib@openssh.com` starts after the opened packets.
     pub fn authenticated(&mut self) {
         self.direction.authenticated = true;
         if self.inflater.is_none() {
@@ -167,20 +169,20 @@ impl Opener {
 }
 
 impl Opener {
-    /// Where the first packet begins that is not in the first `handed` rows.
+    /// Start of the first packet that is not in the first `handed` rows.
     fn unused(&self, handed: usize) -> usize {
         let base = self.inbox.as_ptr() as usize;
         self.table.get(handed).map_or(self.start, |row| row.address as usize - HEADER - base)
     }
 
-    /// RFC 4253 §6.2: every key exchange begins a new stream.
+    /// RFC 4253 §6.2: every key exchange starts a new stream.
     fn start_compression(&mut self) {
         let runs = self.direction.compression.runs(self.direction.authenticated);
         self.inflater = runs.then(Inflater::new);
     }
 
-    /// CVE-2008-5161: where a block is decrypted before it is authenticated, the place at which a
-    /// forgery is answered would tell what a block of somebody else's decrypts to. So all are
+    /// CVE-2008-5161: if a block is decrypted before it is authenticated, the position at which a
+    /// forgery is answered would reveal the decryption of a victim's block. So all forgeries are
     /// answered after as many bytes as the largest packet has.
     fn refuse(&mut self, status: Status) {
         let protection = &self.direction.protection;
@@ -200,7 +202,8 @@ impl Opener {
         }
     }
 
-    /// True: opened, go on. False: more is needed, or keys switch behind this packet.
+    /// True if a packet was opened. False if more bytes are needed, or keys switch after this
+    /// packet.
     fn open_one(&mut self) -> Result<bool, Status> {
         let direction = &mut self.direction;
         let here = self.inbox.len() - self.start;
@@ -215,7 +218,7 @@ impl Opener {
                 || packet_length > self.max_packet
                 || !direction.aligned(packet_length)
             {
-                // An encrypted length that makes no sense is a forgery like any other.
+                // An invalid encrypted length is treated as a forgery.
                 let secret = direction.protection.length_hidden();
                 return Err(if secret { Status::Bad } else { Status::Length });
             }
@@ -231,10 +234,10 @@ impl Opener {
         let body = self.need - HEADER - direction.protection.tag();
         let authentic = direction.protection.open(direction.sequence, packet);
         let padding = packet[4] as usize;
-        // A payload of no bytes has no message number, so it is no message (RFC 4253 §12).
+        // An empty payload has no message number, so it is not a message (RFC 4253 §12).
         if !authentic || padding < MIN_PADDING || padding >= body {
             wipe(packet);
-            wipe_stack(); // the MAC's last block may be decrypted text
+            wipe_stack(); // the MAC's last block may contain decrypted text
             return Err(Status::Bad);
         }
         let sequence = direction.advance();

@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 #[wasm_bindgen]
 pub struct Sealer {
     direction: Direction,
-    /// Sealed packets; the room for the next payload lies behind them.
+    /// Sealed packets, followed by the room for the next payload.
     outbox: Vec<u8>,
     taken: usize,
     slack: Slack,
@@ -40,7 +40,7 @@ impl Sealer {
 
     /// Where to write `length` bytes of payload. Valid until the next call.
     pub fn room(&mut self, length: usize) -> *mut u8 {
-        // A writer that never catches up must not make the outbox grow for ever.
+        // A writer that never catches up must not let the outbox grow endlessly.
         if self.taken >= self.pending() {
             self.outbox.drain(..self.taken);
             self.taken = 0;
@@ -75,7 +75,7 @@ impl Sealer {
         true
     }
 
-    /// Where the sealed bytes lie.
+    /// The address of the sealed bytes.
     pub fn sealed(&self) -> *const u8 {
         self.outbox[self.taken..].as_ptr()
     }
@@ -85,7 +85,7 @@ impl Sealer {
         self.taken = (self.taken + length).min(self.outbox.len());
     }
 
-    /// Authentication is over: `zlib@openssh.com` starts behind what is sealed.
+    /// Authentication has ended: `zlib@openssh.com` starts after the sealed packets.
     pub fn authenticated(&mut self) {
         self.direction.authenticated = true;
         if self.deflater.is_none() {
@@ -135,13 +135,13 @@ impl Sealer {
         self.outbox.reserve(HEADER + length + MIN_PADDING + protection.block() + protection.tag());
     }
 
-    /// RFC 4253 §6.2: every key exchange begins a new stream.
+    /// RFC 4253 §6.2: every key exchange starts a new stream.
     fn start_compression(&mut self) {
         let runs = self.direction.compression.runs(self.direction.authenticated);
         self.deflater = runs.then(Deflater::new);
     }
 
-    /// Compresses the payload in `room`, in its place; returns its new length.
+    /// Compresses the payload in `room` in place; returns its new length.
     fn deflated(&mut self, length: usize) -> usize {
         let Some(mut deflater) = self.deflater.take() else { return length };
         let start = self.outbox.len() + HEADER;

@@ -1,5 +1,5 @@
-//! SHA-2's constants, worked out from what FIPS 180-4 says they are: the fractions of roots of the
-//! first primes. SHA-256's are the upper halves of SHA-512's.
+//! SHA-2's constants, computed as FIPS 180-4 defines them, from the fractional parts of roots of
+//! the first primes. SHA-256's are the upper halves of SHA-512's.
 
 /// §4.2.3: cube roots of the first 80 primes.
 pub const K512: [[u64; 16]; 5] = {
@@ -75,7 +75,8 @@ const fn prime(index: usize) -> u64 {
     }
 }
 
-/// The first 64 bits of the fraction of `number`'s square or cube root, from the top bit down.
+/// The first 64 bits of the fractional part of `number`'s square or cube root, computed from the
+/// top bit down.
 const fn fraction(number: u64, degree: usize) -> u64 {
     let mut whole = 1;
     while (whole + 1u64).pow(degree as u32) <= number {

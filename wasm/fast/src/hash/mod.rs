@@ -24,7 +24,7 @@ pub enum Hash {
 }
 
 impl Hash {
-    /// By the name that TypeScript uses.
+    /// Selects a hash by its name in TypeScript.
     pub fn named(name: &str) -> Option<Hash> {
         Some(match name {
             "SHA-1" => Hash::Sha1,
@@ -100,7 +100,7 @@ impl Hmac {
         }
     }
 
-    /// `into` has the size of the hash.
+    /// `into` must have the size of the hash.
     pub fn tag(&self, parts: &[&[u8]], into: &mut [u8]) {
         match self {
             Hmac::Sha1(keyed) => keyed.tag(parts, into),

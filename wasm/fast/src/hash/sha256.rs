@@ -1,4 +1,5 @@
-//! SHA-256 and SHA-224 (FIPS 180-4 §6.2): the message schedule in vectors, the rounds in scalar code.
+//! SHA-256 and SHA-224 (FIPS 180-4 §6.2): the message schedule in vectors, the rounds in scalar
+//! code.
 
 use super::constants::{IV224, IV256, K256};
 use super::stream::Function;
@@ -8,7 +9,7 @@ use crate::fixed::Fixed;
 #[derive(Clone, Copy)]
 pub struct Sha256([u32; 8]);
 
-/// SHA-256 from another start; its output is cut to 28 bytes.
+/// SHA-256 with another initial value; its output is truncated to 28 bytes.
 #[derive(Clone, Copy)]
 pub struct Sha224(Sha256);
 
@@ -23,11 +24,11 @@ static MOVES: Fixed<[[u8; 16]; 3]> = Fixed::new([
 ]);
 static AHEAD: Fixed<Ahead> = Fixed::new(Ahead { words: [0; 16], anchor: 0 });
 
-/// What the vectors leave for the rounds.
+/// The output of the vector code for the rounds.
 struct Ahead {
     /// Schedule words with their constants, sixteen ahead of the rounds that use them.
     words: [u32; 16],
-    /// Written and never read: see `round`.
+    /// Written but never read: see `round`.
     anchor: u32,
 }
 
@@ -40,7 +41,7 @@ impl Function for Sha256 {
     }
 
     fn compress(&mut self, blocks: &[[u8; BLOCK]]) {
-        // SAFETY: nothing below calls back in here.
+        // SAFETY: nothing called from here calls this function again.
         let ahead = unsafe { AHEAD.hold() };
         for block in blocks {
             compress(&mut self.0, block, ahead);
@@ -74,7 +75,7 @@ impl Function for Sha224 {
 
 #[inline(always)]
 fn compress(state: &mut [u32; 8], block: &[u8; BLOCK], ahead: &mut Ahead) {
-    // SAFETY: they are read here only.
+    // SAFETY: they are only read here.
     let (constants, moves) = unsafe { (&*CONSTANTS.hold(), &*MOVES.hold()) };
     let [reverse, to_lower, to_upper] = [0, 1, 2].map(|at| load(&moves[at], 0));
     let mut w: [v128; 4] = std::array::from_fn(|at| swizzle(load(block, 16 * at), reverse));
@@ -98,7 +99,7 @@ fn compress(state: &mut [u32; 8], block: &[u8; BLOCK], ahead: &mut Ahead) {
             ahead.put($at, w[$at], $next);
         )*};
     }
-    // Written out: in a loop, variables and addresses would move between registers and memory.
+    // Unrolled, since in a loop variables and addresses would move between registers and memory.
     rounds_and_schedule!(&constants[1]; 0 1 2 3);
     rounds_and_schedule!(&constants[2]; 0 1 2 3);
     rounds_and_schedule!(&constants[3]; 0 1 2 3);
@@ -112,12 +113,13 @@ impl Ahead {
     fn put(&mut self, at: usize, words: v128, constants: &[u32; 16]) {
         let into = self.words[4 * at..4 * at + 4].as_mut_ptr();
         let sum = i32x4_add(words, load_words(constants, 4 * at));
-        // SAFETY: the slice above checked that four words are there.
+        // SAFETY: slicing has checked that there are four words.
         unsafe { v128_store(into.cast(), sum) };
     }
 }
 
-/// One round, by its number among sixteen. The eight variables stay where they are; their names move.
+/// One round, by its number among sixteen. The eight variables stay in place, and their names
+/// rotate.
 #[inline(always)]
 fn round<const NUMBER: usize>(s: &mut [u32; 8], ahead: &mut Ahead) {
     let at = |name: usize| (name + 16 - NUMBER) % 8;
@@ -132,14 +134,14 @@ fn round<const NUMBER: usize>(s: &mut [u32; 8], ahead: &mut Ahead) {
     s[at(3)] = s[at(3)].wrapping_add(first);
     s[at(7)] = first.wrapping_add(majority).wrapping_add(sum_0);
     if NUMBER % 2 == 1 {
-        // The compiler would put this sum off to where it is needed last, four rounds on, and keep
-        // its parts in memory until then. A store that may not move holds it here.
+        // The compiler would delay this sum to its last use, four rounds later, and keep its parts
+        // in memory until then. A store that cannot be moved forces it here.
         // SAFETY: it is a reference.
         unsafe { (&raw mut ahead.anchor).write_volatile(s[at(7)]) };
     }
 }
 
-/// Four new words: each needs the one two before it, so they come in two halves.
+/// Four new words. Each depends on the word two before it, so they are computed in two halves.
 #[inline(always)]
 fn schedule(w0: v128, w4: v128, w8: v128, w12: v128, to_lower: v128, to_upper: v128) -> v128 {
     let w1 = i32x4_shuffle::<1, 2, 3, 4>(w0, w4);
@@ -152,7 +154,7 @@ fn schedule(w0: v128, w4: v128, w8: v128, w12: v128, to_lower: v128, to_upper: v
     i32x4_add(half, upper)
 }
 
-/// Of words that come doubled, so that shifts of the pair are rotations; in words 0 and 2.
+/// For doubled words, so that shifts of the pair are rotations; the result is in words 0 and 2.
 #[inline(always)]
 fn sigma_1(x: v128) -> v128 {
     v128_xor(v128_xor(u64x2_shr(x, 17), u64x2_shr(x, 19)), u32x4_shr(x, 10))
@@ -166,6 +168,6 @@ fn rotate<const RIGHT: u32, const LEFT: u32>(x: v128) -> v128 {
 #[inline(always)]
 fn load_words(words: &[u32; 16], at: usize) -> v128 {
     let words = words[at..at + 4].as_ptr();
-    // SAFETY: the slice above checked that four words are there.
+    // SAFETY: slicing has checked that there are four words.
     unsafe { v128_load(words.cast()) }
 }

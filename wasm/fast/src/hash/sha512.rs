@@ -1,4 +1,5 @@
-//! SHA-512, SHA-384 and SHA-512/256 (FIPS 180-4 §6.4): the message schedule in vectors, the rounds in scalar code.
+//! SHA-512, SHA-384 and SHA-512/256 (FIPS 180-4 §6.4): the message schedule in vectors, the rounds
+//! in scalar code.
 
 use super::constants::{IV384, IV512, K512};
 use super::stream::Function;
@@ -8,11 +9,11 @@ use crate::fixed::Fixed;
 #[derive(Clone, Copy)]
 pub struct Sha512([u64; 8]);
 
-/// SHA-512 from another start; its output is cut to 48 bytes.
+/// SHA-512 with another initial value; its output is truncated to 48 bytes.
 #[derive(Clone, Copy)]
 pub struct Sha384(Sha512);
 
-/// The same, cut to 32 bytes.
+/// The same, truncated to 32 bytes.
 #[derive(Clone, Copy)]
 pub struct Sha512Cut256(Sha512);
 
@@ -41,7 +42,7 @@ impl Function for Sha512 {
     }
 
     fn compress(&mut self, blocks: &[[u8; BLOCK]]) {
-        // SAFETY: nothing below calls back in here.
+        // SAFETY: nothing called from here calls this function again.
         let ahead = unsafe { AHEAD.hold() };
         for block in blocks {
             compress(&mut self.0, block, ahead);
@@ -60,7 +61,7 @@ impl Function for Sha512Cut256 {
     type Block = [u8; BLOCK];
     const LENGTH_BYTES: usize = 16;
 
-    /// §5.3.6: the digest of the function's name, by SHA-512 from yet another start.
+    /// §5.3.6: the digest of the function's name by SHA-512 with a modified initial value.
     fn start() -> Self {
         let mut block = [0; BLOCK];
         let name = b"SHA-512/256";
@@ -100,7 +101,7 @@ impl Function for Sha384 {
 
 #[inline(always)]
 fn compress(state: &mut [u64; 8], block: &[u8; BLOCK], ahead: &mut Ahead) {
-    // SAFETY: they are read here only.
+    // SAFETY: they are only read here.
     let (constants, moves) = unsafe { (&*CONSTANTS.hold(), &*MOVES.hold()) };
     let [reverse, by_8] = [0, 1].map(|at| load(&moves[at], 0));
     let mut w: [v128; 8] = std::array::from_fn(|at| swizzle(load(block, 16 * at), reverse));
@@ -136,7 +137,7 @@ impl Ahead {
     fn put(&mut self, at: usize, words: v128, constants: &[u64; 16]) {
         let into = self.words[2 * at..2 * at + 2].as_mut_ptr();
         let sum = i64x2_add(words, load_words(constants, 2 * at));
-        // SAFETY: the slice above checked that two words are there.
+        // SAFETY: slicing has checked that there are two words.
         unsafe { v128_store(into.cast(), sum) };
     }
 }
@@ -180,6 +181,6 @@ fn rotate<const RIGHT: u32, const LEFT: u32>(x: v128) -> v128 {
 #[inline(always)]
 fn load_words(words: &[u64; 16], at: usize) -> v128 {
     let words = words[at..at + 2].as_ptr();
-    // SAFETY: the slice above checked that two words are there.
+    // SAFETY: slicing has checked that there are two words.
     unsafe { v128_load(words.cast()) }
 }

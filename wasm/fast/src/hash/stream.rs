@@ -16,11 +16,11 @@ pub trait Function: Copy {
 /// The largest block of the family.
 const MAX_BLOCK: usize = 128;
 
-/// A message on its way into a function.
+/// A message that is being hashed.
 #[derive(Clone, Copy)]
 pub struct Stream<F> {
     function: F,
-    /// The start of a block that is not full yet.
+    /// The start of an incomplete block.
     part: [u8; MAX_BLOCK],
     filled: usize,
     total: u64,
@@ -76,7 +76,7 @@ impl<F: Function> Stream<F> {
     }
 }
 
-/// HMAC (RFC 2104), with the blocks of the key absorbed once for all messages.
+/// HMAC (RFC 2104); the blocks of the key are absorbed only once.
 pub struct Keyed<F> {
     inner: Stream<F>,
     outer: Stream<F>,

@@ -9,12 +9,12 @@ pub const NISTP256: &str = "nistp256";
 /// Bytes of a scalar and of a public value of X25519.
 pub const X25519_SIZE: usize = 32;
 
-/// The same name for good; None if it is no curve's.
+/// The name with a static lifetime; None for an unknown curve.
 pub fn known(name: &str) -> Option<&'static str> {
     [X25519, NISTP256, "nistp384", p521::NAME].into_iter().find(|curve| *curve == name)
 }
 
-/// The curves that ring has, with the size of a scalar.
+/// ring's curves, with the size of a scalar.
 fn of_ring(name: &str) -> Option<(&'static Algorithm, usize)> {
     Some(match name {
         X25519 => (&agreement::X25519, X25519_SIZE),
@@ -30,7 +30,7 @@ fn private_key(name: &str, scalar: &[u8]) -> Option<EphemeralPrivateKey> {
     if scalar.len() != size {
         return None;
     }
-    // ring lets a caller choose the scalar only by choosing what is random.
+    // ring accepts a given scalar only through the random generator.
     EphemeralPrivateKey::generate(algorithm, &Given { bytes: scalar }).ok()
 }
 

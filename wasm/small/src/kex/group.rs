@@ -3,7 +3,7 @@
 use crate::modular::Modulus;
 use denossh_fast::random;
 
-/// Bytes of a private exponent: the 400 bits that RFC 7919 §5.2 asks for with a prime of 8192.
+/// Bytes of a private exponent: the 400 bits that RFC 7919 §5.2 requires for a prime of 8192 bits.
 const EXPONENT: usize = 50;
 
 pub struct Group {
@@ -26,8 +26,8 @@ impl Group {
         (exponent, public)
     }
 
-    /// The shared secret, as long as the prime. None for a peer's value that is not within 2 and p - 2:
-    /// the others leave only 1 and p - 1 to be guessed.
+    /// The shared secret, as long as the prime. None for a peer's value outside of 2 to p - 2,
+    /// since with the others the secret can only be 1 or p - 1.
     pub fn agree(&self, exponent: &[u8], peer: &[u8]) -> Option<Vec<u8>> {
         let size = self.prime.len();
         if peer.len() > size {

@@ -1,5 +1,5 @@
-//! ML-KEM-768 (draft-ietf-sshm-mlkem-hybrid-kex) and Streamlined NTRU Prime (RFC 9941), each beside a
-//! curve.
+//! ML-KEM-768 (draft-ietf-sshm-mlkem-hybrid-kex) and Streamlined NTRU Prime (RFC 9941), each
+//! combined with a curve.
 
 use super::curve::{self, NISTP256, X25519, X25519_SIZE};
 use denossh_fast::hash::Hash;

@@ -1,4 +1,4 @@
-//! Ephemeral key agreement: curves, groups modulo a prime, and a KEM beside a curve.
+//! Ephemeral key agreement: curves, groups modulo a prime, and a KEM with a curve.
 
 pub mod curve;
 mod group;
@@ -9,7 +9,7 @@ use group::Group;
 use hybrid::Hybrid;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// What the initiator keeps until the answer comes.
+/// The initiator's state until the answer.
 enum Private {
     Curve { name: &'static str, scalar: Vec<u8> },
     Hybrid { hybrid: Hybrid, key: Vec<u8>, scalar: Vec<u8> },
@@ -25,7 +25,7 @@ pub struct Initiator {
 
 #[wasm_bindgen]
 impl Initiator {
-    /// Over a curve, with or without a KEM beside it. None for an unknown name.
+    /// Over a curve, with or without a KEM. None for an unknown name.
     pub fn start(name: &str) -> Option<Initiator> {
         if let Some(hybrid) = Hybrid::named(name) {
             let (key, scalar, public) = scrubbed(|| hybrid.generate())?;
@@ -79,7 +79,8 @@ pub fn respond_in_group(prime: &[u8], generator: &[u8], peer: &[u8]) -> Option<V
     })
 }
 
-/// The raw shared secret of a curve. None for a point off the curve, or an all-zero result (RFC 7748
+/// The raw shared secret of a curve. None for a point off the curve, or an all-zero result (RFC
+/// 7748
 /// §6.1).
 #[wasm_bindgen]
 pub fn agree(name: &str, scalar: &[u8], peer: &[u8]) -> Option<Vec<u8>> {
