@@ -15,7 +15,7 @@ export class Initiator {
     finish(peer: Uint8Array | number[]): Uint8Array | undefined;
     public_value(): Uint8Array;
     /**
-     * Over a curve, with or without a KEM beside it. None for an unknown name.
+     * Over a curve, with or without a KEM. None for an unknown name.
      */
     static start(name: string): Initiator | undefined;
     /**
@@ -31,11 +31,11 @@ export class Opener {
     free(): void;
     [Symbol.dispose](): void;
     /**
-     * Authentication is over: `zlib@openssh.com` starts behind what is opened.
+     * Authentication has ended: `zlib@openssh.com` starts after the opened packets.
      */
     authenticated(): void;
     /**
-     * Bytes that came and that are not in the first `handed` rows of the table.
+     * Received bytes that are not in the first `handed` rows of the table.
      */
     buffered(handed: number): number;
     /**
@@ -44,20 +44,21 @@ export class Opener {
     filled(length: number): void;
     constructor(max_packet: number);
     /**
-     * Opens every packet that is complete, and returns how many rows the table has. Where they are
-     * compressed it is one at a time, since they are inflated into the same place.
+     * Opens every complete packet, and returns the number of rows in the table. Compressed packets
+     * are opened one at a time, since they are inflated into the same buffer.
      */
     open(): number;
     rekey(cipher: string, mac: string, compression: string, hash: string, secret: Uint8Array | number[], exchange_hash: Uint8Array | number[], session_id: Uint8Array | number[], to_server: boolean, reset: boolean): boolean;
     /**
-     * Where to write `length` bytes that came; `handed` rows of the table have been used. What
-     * has been used is dropped, the rest moves to the front. Memory grows with what arrives, never
-     * with what a packet_length claims.
+     * Where to write `length` received bytes; `handed` rows of the table have been used. Used
+     * bytes are dropped, and the rest moves to the front. Memory grows with the received bytes,
+     * never with a claimed packet_length.
      */
     room(length: number, handed: number): number;
     set_keys(cipher: string, mac: string, key: Uint8Array | number[], iv: Uint8Array | number[], mac_key: Uint8Array | number[], sequence: number): boolean;
     /**
-     * Why the last `open` ended: 0 more is needed (or keys switch), else the stream is unusable.
+     * Why the last `open` ended: 0 if more bytes are needed or keys switch, otherwise the stream
+     * is unusable.
      */
     status(): number;
     table(): number;
@@ -70,7 +71,7 @@ export class Sealer {
     free(): void;
     [Symbol.dispose](): void;
     /**
-     * Authentication is over: `zlib@openssh.com` starts behind what is sealed.
+     * Authentication has ended: `zlib@openssh.com` starts after the sealed packets.
      */
     authenticated(): void;
     constructor();
@@ -85,7 +86,7 @@ export class Sealer {
      */
     seal(length: number): boolean;
     /**
-     * Where the sealed bytes lie.
+     * The address of the sealed bytes.
      */
     sealed(): number;
     sequence(): number;
@@ -97,18 +98,19 @@ export class Sealer {
 }
 
 /**
- * The raw shared secret of a curve. None for a point off the curve, or an all-zero result (RFC 7748
+ * The raw shared secret of a curve. None for a point off the curve, or an all-zero result (RFC
+ * 7748
  * §6.1).
  */
 export function agree(name: string, scalar: Uint8Array | number[], peer: Uint8Array | number[]): Uint8Array | undefined;
 
 /**
- * None for an unknown variant, parameters out of range, or more memory than there is.
+ * None for an unknown variant, parameters out of range, or too little memory.
  */
 export function argon2(variant: string, passphrase: Uint8Array | number[], salt: Uint8Array | number[], memory_kib: number, passes: number, parallelism: number, length: number): Uint8Array | undefined;
 
 /**
- * None for no rounds, passphrase, salt or length, as the original has it.
+ * None for zero rounds, or an empty passphrase, salt or key, as in the original.
  */
 export function bcrypt_pbkdf(passphrase: Uint8Array | number[], salt: Uint8Array | number[], rounds: number, length: number): Uint8Array | undefined;
 
@@ -127,7 +129,7 @@ export function ed25519_public_key(seed: Uint8Array | number[]): Uint8Array | un
 export function encapsulation_key(seed: Uint8Array | number[]): Uint8Array | undefined;
 
 /**
- * Compares in a time that depends on the lengths only.
+ * Compares in a time that depends only on the lengths.
  */
 export function equal(a: Uint8Array | number[], b: Uint8Array | number[]): boolean;
 
@@ -163,13 +165,14 @@ export function respond(name: string, peer: Uint8Array | number[]): Uint8Array |
 export function respond_in_group(prime: Uint8Array | number[], generator: Uint8Array | number[], peer: Uint8Array | number[]): Uint8Array | undefined;
 
 /**
- * None for costs out of range, or more memory than there is; `log_n` is the logarithm of the rounds.
+ * None for costs out of range, or too little memory; `log_n` is the binary logarithm of the
+ * rounds.
  */
 export function scrypt(passphrase: Uint8Array | number[], salt: Uint8Array | number[], log_n: number, block_size: number, parallelism: number, length: number): Uint8Array | undefined;
 
 /**
- * The nonce is a hash of the key, the message and fresh randomness: neither a weak generator nor
- * a repeated message gives the key away (CVE-2024-31497 came of less).
+ * The nonce is a hash of the key, the message and fresh randomness: neither a weak generator nor a
+ * repeated message reveals the key (compare CVE-2024-31497).
  */
 export function sign_ecdsa(curve: string, scalar: Uint8Array | number[], point: Uint8Array | number[], message: Uint8Array | number[]): Uint8Array | undefined;
 
@@ -181,12 +184,12 @@ export function sign_ed25519(seed: Uint8Array | number[], message: Uint8Array | 
 export function sign_rsa(hash: string, n: Uint8Array | number[], e: Uint8Array | number[], d: Uint8Array | number[], p: Uint8Array | number[], q: Uint8Array | number[], iqmp: Uint8Array | number[], message: Uint8Array | number[]): Uint8Array | undefined;
 
 /**
- * For published vectors; a ciphertext that is not the key's gives a secret nobody knows.
+ * For published vectors. Implicit rejection: an invalid ciphertext gives a pseudorandom secret.
  */
 export function sntrup761_decapsulate(key: Uint8Array | number[], ciphertext: Uint8Array | number[]): Uint8Array | undefined;
 
 /**
- * `r` and `s` side by side, each of the field's size.
+ * `r` and `s`, concatenated, each with the size of the field.
  */
 export function verify_ecdsa(curve: string, point: Uint8Array | number[], message: Uint8Array | number[], signature: Uint8Array | number[]): boolean;
 

@@ -47,7 +47,7 @@ export class Initiator {
         return v1;
     }
     /**
-     * Over a curve, with or without a KEM beside it. None for an unknown name.
+     * Over a curve, with or without a KEM. None for an unknown name.
      * @param {string} name
      * @returns {Initiator | undefined}
      */
@@ -96,13 +96,13 @@ export class Opener {
         wasm.__wbg_opener_free(ptr, 0);
     }
     /**
-     * Authentication is over: `zlib@openssh.com` starts behind what is opened.
+     * Authentication has ended: `zlib@openssh.com` starts after the opened packets.
      */
     authenticated() {
         wasm.opener_authenticated(this.__wbg_ptr);
     }
     /**
-     * Bytes that came and that are not in the first `handed` rows of the table.
+     * Received bytes that are not in the first `handed` rows of the table.
      * @param {number} handed
      * @returns {number}
      */
@@ -127,8 +127,8 @@ export class Opener {
         return this;
     }
     /**
-     * Opens every packet that is complete, and returns how many rows the table has. Where they are
-     * compressed it is one at a time, since they are inflated into the same place.
+     * Opens every complete packet, and returns the number of rows in the table. Compressed packets
+     * are opened one at a time, since they are inflated into the same buffer.
      * @returns {number}
      */
     open() {
@@ -180,9 +180,9 @@ export class Opener {
         return ret !== 0;
     }
     /**
-     * Where to write `length` bytes that came; `handed` rows of the table have been used. What
-     * has been used is dropped, the rest moves to the front. Memory grows with what arrives, never
-     * with what a packet_length claims.
+     * Where to write `length` received bytes; `handed` rows of the table have been used. Used
+     * bytes are dropped, and the rest moves to the front. Memory grows with the received bytes,
+     * never with a claimed packet_length.
      * @param {number} length
      * @param {number} handed
      * @returns {number}
@@ -226,7 +226,8 @@ export class Opener {
         return ret !== 0;
     }
     /**
-     * Why the last `open` ended: 0 more is needed (or keys switch), else the stream is unusable.
+     * Why the last `open` ended: 0 if more bytes are needed or keys switch, otherwise the stream
+     * is unusable.
      * @returns {number}
      */
     status() {
@@ -258,7 +259,7 @@ export class Sealer {
         wasm.__wbg_sealer_free(ptr, 0);
     }
     /**
-     * Authentication is over: `zlib@openssh.com` starts behind what is sealed.
+     * Authentication has ended: `zlib@openssh.com` starts after the sealed packets.
      */
     authenticated() {
         wasm.sealer_authenticated(this.__wbg_ptr);
@@ -339,7 +340,7 @@ export class Sealer {
         return ret !== 0;
     }
     /**
-     * Where the sealed bytes lie.
+     * The address of the sealed bytes.
      * @returns {number}
      */
     sealed() {
@@ -398,7 +399,8 @@ export class Sealer {
 if (Symbol.dispose) Sealer.prototype[Symbol.dispose] = Sealer.prototype.free;
 
 /**
- * The raw shared secret of a curve. None for a point off the curve, or an all-zero result (RFC 7748
+ * The raw shared secret of a curve. None for a point off the curve, or an all-zero result (RFC
+ * 7748
  * §6.1).
  * @param {string} name
  * @param {Uint8Array | number[]} scalar
@@ -430,7 +432,7 @@ export function agree(name, scalar, peer) {
 }
 
 /**
- * None for an unknown variant, parameters out of range, or more memory than there is.
+ * None for an unknown variant, parameters out of range, or too little memory.
  * @param {string} variant
  * @param {Uint8Array | number[]} passphrase
  * @param {Uint8Array | number[]} salt
@@ -469,7 +471,7 @@ export function argon2(variant, passphrase, salt, memory_kib, passes, parallelis
 }
 
 /**
- * None for no rounds, passphrase, salt or length, as the original has it.
+ * None for zero rounds, or an empty passphrase, salt or key, as in the original.
  * @param {Uint8Array | number[]} passphrase
  * @param {Uint8Array | number[]} salt
  * @param {number} rounds
@@ -622,7 +624,7 @@ export function encapsulation_key(seed) {
 }
 
 /**
- * Compares in a time that depends on the lengths only.
+ * Compares in a time that depends only on the lengths.
  * @param {Uint8Array | number[]} a
  * @param {Uint8Array | number[]} b
  * @returns {boolean}
@@ -850,7 +852,8 @@ export function respond_in_group(prime, generator, peer) {
 }
 
 /**
- * None for costs out of range, or more memory than there is; `log_n` is the logarithm of the rounds.
+ * None for costs out of range, or too little memory; `log_n` is the binary logarithm of the
+ * rounds.
  * @param {Uint8Array | number[]} passphrase
  * @param {Uint8Array | number[]} salt
  * @param {number} log_n
@@ -885,8 +888,8 @@ export function scrypt(passphrase, salt, log_n, block_size, parallelism, length)
 }
 
 /**
- * The nonce is a hash of the key, the message and fresh randomness: neither a weak generator nor
- * a repeated message gives the key away (CVE-2024-31497 came of less).
+ * The nonce is a hash of the key, the message and fresh randomness: neither a weak generator nor a
+ * repeated message reveals the key (compare CVE-2024-31497).
  * @param {string} curve
  * @param {Uint8Array | number[]} scalar
  * @param {Uint8Array | number[]} point
@@ -998,7 +1001,7 @@ export function sign_rsa(hash, n, e, d, p, q, iqmp, message) {
 }
 
 /**
- * For published vectors; a ciphertext that is not the key's gives a secret nobody knows.
+ * For published vectors. Implicit rejection: an invalid ciphertext gives a pseudorandom secret.
  * @param {Uint8Array | number[]} key
  * @param {Uint8Array | number[]} ciphertext
  * @returns {Uint8Array | undefined}
@@ -1025,7 +1028,7 @@ export function sntrup761_decapsulate(key, ciphertext) {
 }
 
 /**
- * `r` and `s` side by side, each of the field's size.
+ * `r` and `s`, concatenated, each with the size of the field.
  * @param {string} curve
  * @param {Uint8Array | number[]} point
  * @param {Uint8Array | number[]} message
