@@ -43,6 +43,24 @@ Deno.test("a synchronous request is answered immediately, unless an earlier one 
   assertEquals(sent, [2, 3]);
 });
 
+Deno.test("the next request starts when the oldest is answered, which makes room", async () => {
+  for (const before of [1, 2, 3]) {
+    const pipeline = new Pipeline<number>(() => before - 1, () => {});
+    const slow = Array.from({ length: before }, () => Promise.withResolvers<number>());
+    let next: Promise<void> | null = null;
+    for (const { promise } of slow) next = pipeline.beside(FXP.READ, 1, () => promise);
+    let isNext = false;
+    next!.then(() => isNext = true);
+    await turn();
+    assertEquals(isNext, false);
+    slow[0]!.resolve(1);
+    await turn();
+    assertEquals(isNext, true);
+    for (const { resolve } of slow) resolve(1);
+    await pipeline.idle();
+  }
+});
+
 Deno.test("a request of another kind waits for all earlier ones", async () => {
   const pipeline = new Pipeline<string>(() => 100, () => {});
   const read = Promise.withResolvers<string>();

@@ -65,7 +65,7 @@ export class Pipeline<A> {
 
   /** Resolves when nothing is running. */
   async idle(): Promise<void> {
-    if (this.#running.length > 0) await this.#running.at(-1);
+    await this.#running.at(-1);
   }
 
   async #answer(answer: Promise<A> | A, bytes: number, before?: Promise<void>): Promise<void> {
