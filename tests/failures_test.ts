@@ -52,6 +52,9 @@ const LOGIN = {
   config: false,
 } as const;
 
+/** The servers of the test that runs. */
+const servers: AsyncDisposable[] = [];
+
 /** Options that log in to a server in memory. */
 function wayTo(
   server: Partial<ServeOptions> = {},
@@ -59,7 +62,8 @@ function wayTo(
   handler?: SessionHandler,
 ): ConnectOptions {
   const [near, far] = memoryPair();
-  serveStreams(far, { hostKeys: [hostKey], auth: { none: () => true }, ...server }, handler);
+  const options = { hostKeys: [hostKey], auth: { none: () => true }, ...server };
+  servers.push(serveStreams(far, options, handler));
   return { ...LOGIN, transport: near, ...more };
 }
 
@@ -464,6 +468,7 @@ for (const { what, cause, kind, said } of FAILURES) {
     await using home = await tempFolder();
     using _env = fakeEnv({ HOME: home.path, USER: "ann" });
     const error = await Promise.resolve(cause(home.path)).then(() => null, (error) => error);
+    for (const server of servers.splice(0)) await server[Symbol.asyncDispose]();
     assert(error instanceof Error, "it fails");
     const message = error.message.replaceAll(home.path, "~")
       .replace(/SHA256:[\w+/]{43}/g, "SHA256:…");

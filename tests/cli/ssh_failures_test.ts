@@ -5,6 +5,7 @@ import { main } from "../../lib/cli/main.ts";
 import { freePort } from "../support/free_port.ts";
 import { keyFile } from "../support/keys.ts";
 import { startOurs } from "../support/ours.ts";
+import { LOOKUP_LEAKS } from "../support/old_deno.ts";
 import { listenRaw } from "../support/raw_peer.ts";
 import { tempFolder } from "../support/temp.ts";
 import { captured, type Said } from "./captured.ts";
@@ -24,7 +25,7 @@ Deno.test("ssh fails in one line if nothing listens", async () => {
   assertFailure(ran, /^ssh: connect to host 127\.0\.0\.1 port \d+: Connection refused\n$/);
 });
 
-Deno.test("ssh fails in one line if the host has no address", async () => {
+Deno.test("ssh fails in one line if the host has no address", LOOKUP_LEAKS, async () => {
   const ran = await sshHere({ ...NOWHERE, hostname: "no-such-host.invalid" }, ["true"]);
   assertFailure(ran, /^ssh: Could not resolve hostname no-such-host\.invalid: .+\n$/);
 });
@@ -186,7 +187,7 @@ for (
     ["a destination that is a flag", ["--", "-oProxyCommand=x"]],
   ] as const
 ) {
-  Deno.test(`ssh refuses ${name} in one line`, async () => {
+  Deno.test(`ssh refuses ${name} in one line`, LOOKUP_LEAKS, async () => {
     assertFailure(await captured(main, ["ssh", ...args]), /^ssh: .+\n$/);
   });
 }
