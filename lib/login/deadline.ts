@@ -7,6 +7,8 @@ export class Deadline implements Disposable {
   #limit: number;
   #left: number;
   #since = 0;
+  /** How many waits are not counted at present. */
+  #pauses = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
@@ -24,21 +26,21 @@ export class Deadline implements Disposable {
 
   /** Changes the limit, which counts from the start. */
   change(milliseconds: number): void {
-    this.#stop();
+    if (this.#pauses === 0) this.#stop();
     const limit = limitOf(milliseconds);
     // A deadline without a limit has not counted.
     this.#left = this.#left === Infinity ? limit : this.#left + limit - this.#limit;
     this.#limit = limit;
-    this.#start();
+    if (this.#pauses === 0) this.#start();
   }
 
-  /** Waits for a promise without counting the time. */
+  /** Waits for a promise without counting the time; several may wait together. */
   async pausedFor<T>(wait: () => Promise<T>): Promise<T> {
-    this.#stop();
+    if (this.#pauses++ === 0) this.#stop();
     try {
       return await wait();
     } finally {
-      this.#start();
+      if (--this.#pauses === 0) this.#start();
     }
   }
 

@@ -58,6 +58,31 @@ Deno.test("Paused time does not count, however the pause ends", async () => {
   assertEquals(await over(0, paused((time) => time.advance(1_000))), null);
 });
 
+Deno.test("Paused time does not count when the limit changes or waits overlap", async () => {
+  assertEquals(
+    await over(100, async (deadline, time) => {
+      await time.advance(30);
+      await deadline.pausedFor(async () => {
+        await time.advance(500);
+        deadline.change(200);
+        await time.advance(500);
+      });
+    }),
+    [1_200, "200 ms"],
+  );
+  assertEquals(
+    await over(100, async (deadline, time) => {
+      const wait = Promise.withResolvers<void>();
+      const waiting = deadline.pausedFor(() => wait.promise);
+      await deadline.pausedFor(() => time.advance(500));
+      await time.advance(500);
+      wait.resolve();
+      await waiting;
+    }),
+    [1_100, "100 ms"],
+  );
+});
+
 Deno.test("pause returns the value, or throws the error", async () => {
   using deadline = new Deadline(0, () => null);
   assertEquals(await deadline.pausedFor(() => Promise.resolve(7)), 7);
