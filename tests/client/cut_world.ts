@@ -30,6 +30,8 @@ export class CutWorld implements AsyncDisposable {
   refusal: Error | null = null;
   readonly #options: CutOptions;
   readonly #served: ServedConnection[] = [];
+  /** Resolves when the server has ended the connections that were cut. */
+  #ended: Promise<unknown> = Promise.resolve();
   #cut: () => void = () => {};
   #isSilent = false;
 
@@ -69,17 +71,23 @@ export class CutWorld implements AsyncDisposable {
     await Promise.all(this.#served.map((served) => served.close()));
   }
 
-  #open(): ByteStreams {
+  async #open(): Promise<ByteStreams> {
+    // Otherwise the server would run requests of the lost connection after those of the next one.
+    await this.#ended;
     if (this.refusal !== null) throw this.refusal;
     this.made++;
     const [near, far] = memoryPair();
     const { serve, handler, cutAfter = () => Infinity } = this.#options;
     const options = { hostKeys: [ownKey], auth: { none: () => true }, ...serve };
-    this.#served.push(serveStreams(far, options, handler));
+    const served = serveStreams(far, options, handler);
+    this.#served.push(served);
     let left = cutAfter();
     const fate = (bytes: number) =>
       this.#isSilent ? "swallowed" : (left -= bytes) < 0 ? "cut" : "passed";
-    const { streams, cut } = cuttable(near, fate, () => this.cuts++);
+    const { streams, cut } = cuttable(near, fate, () => {
+      this.cuts++;
+      this.#ended = Promise.all([this.#ended, served.close()]);
+    });
     this.#cut = cut;
     return streams;
   }

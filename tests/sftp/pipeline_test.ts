@@ -315,6 +315,27 @@ for (const then of ["leaves", "has asked to close it, and leaves"]) {
   });
 }
 
+Deno.test("a request that waits for an earlier one is not run once its client is lost", async () => {
+  const { backend, started, release } = held();
+  const removed: string[] = [];
+  const remove = (path: string) => Promise.resolve(void removed.push(path));
+  const [near, far] = channelPair();
+  let isOpen = true;
+  const channel = Object.defineProperty({ ...far }, "isOpen", { get: () => isOpen });
+  const served = serveSftp(channel, { ...backend, remove });
+  const peer = new RawPeer(near);
+  await peer.send(msg.encodeVersion(FXP.INIT, 3));
+  await peer.next();
+  const handle = await opened(peer);
+  await peer.send(msg.Read.encode(1, { handle, offset: 0, length: 1 }));
+  await peer.send(msg.Remove.encode(2, { path: "/x" }));
+  await until(() => started.length === 1);
+  isOpen = false;
+  release();
+  await served;
+  assertEquals(removed, []);
+});
+
 Deno.test("a client keeps the number of parallel requests within its limit", async () => {
   const [near, far] = channelPair();
   const lengths = new Set<number>();

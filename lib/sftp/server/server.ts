@@ -248,8 +248,12 @@ class ServerSession {
     return this.#pipeline.beside(type, held, () => this.#run(type, id, body));
   }
 
-  /** Runs a request, which counts as a piece of work for the turn. */
+  /**
+   * Runs a request, which counts as a piece of work for the turn. One that waited until its client was lost is
+   * not run: the client may have repeated it on another connection.
+   */
   #run(type: number, id: number, body: Uint8Array): Promise<Frame> | Frame {
+    if (!this.#isOpen) return statusFrame(id, SftpStatus.CONNECTION_LOST, "");
     const answer = this.#answer(type, id, body);
     this.#turn.end(type === FXP.WRITE ? 0 : body.length);
     if (answer instanceof Promise) {
