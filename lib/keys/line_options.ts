@@ -2,8 +2,8 @@
  * Parses the options before a key: names and quoted values, separated by commas, up to the first white
  * space.
  *
- * @returns The options in their order, by lower-case name, null for those without a value, and the text
- *   after them; null if malformed
+ * @returns The options in order, each with its name in lower case and its value (null without one), and
+ *   the text after them; null if malformed
  */
 export function splitOptions(
   text: string,

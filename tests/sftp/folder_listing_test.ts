@@ -41,7 +41,7 @@ Deno.test("a folder is listed 32 names at a time, and closed at its end", async 
   assertEquals(await listing.next(), { done: true, value: undefined });
 });
 
-Deno.test("a listing whose files are removed meanwhile goes on after them", async () => {
+Deno.test("a listing continues after files that are removed while it is read", async () => {
   const { listing } = folder(70, (name) => name < 68);
   assertEquals(await Array.fromAsync(listing, ({ name }) => name), [".", "..", "68", "69"]);
 });

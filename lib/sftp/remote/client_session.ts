@@ -485,9 +485,9 @@ export class ClientSession {
   }
 
   /**
-   * A request's time-out runs from when it was sent, or from when it became the oldest: on a slow
-   * connection the last of many reads must wait for those before it. A request that the server skips while
-   * it answers later ones times out, too.
+   * A request's time-out starts when it is sent, and again whenever the oldest request is answered,
+   * because on a slow connection the last of many reads waits for those before it. A request that the
+   * server skips stays the oldest, so that it times out although later ones are answered.
    */
   #tick = (): void => {
     this.#timer = null;
