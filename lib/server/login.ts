@@ -3,7 +3,7 @@ import type { IncomingOpen } from "../connection/channel.ts";
 import { Connection } from "../connection/connection.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { LOGIN_GRACE_MS, MAX_AUTH_TRIES, MAX_SESSIONS } from "../defaults.ts";
-import { ConnectError } from "../errors.ts";
+import { ChannelOpenError, ConnectError, printable } from "../errors.ts";
 import { tell } from "../listener.ts";
 import { serveForwards } from "../forward/serve.ts";
 import {
@@ -31,6 +31,7 @@ import { announceHostKeys } from "./host_key_proof.ts";
 import { mayListen, mayOpen } from "./granted_forwards.ts";
 import { isInternalSftp, restricted } from "./internal_sftp.ts";
 import type { ServeOptions } from "./options.ts";
+import { SessionSlots } from "./session_slots.ts";
 import type { Offence } from "./penalties.ts";
 import { limitTime } from "./time_limits.ts";
 
@@ -150,8 +151,9 @@ class Sessions {
   readonly #handler: SessionHandler | null;
   readonly #linkFirst: boolean;
   readonly #share: ConnectionShare;
-  #count = 0;
+  readonly #slots: SessionSlots = new SessionSlots();
   #closed = false;
+  #hasToldFull = false;
 
   constructor(
     login: Login,
@@ -168,22 +170,49 @@ class Sessions {
   }
 
   open(open: IncomingOpen, connection: Connection): void {
-    if (this.#closed || this.#count >= (this.#options.maxSessions ?? MAX_SESSIONS)) {
+    const isFull = this.#slots.taken >= (this.#options.maxSessions ?? MAX_SESSIONS);
+    if (isFull) this.#tellFull();
+    if (this.#closed || isFull) {
       return open.reject(OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, "No more sessions");
     }
-    this.#count++;
     const channel = open.accept();
-    const done = () => void this.#count--;
-    channel.closed.then(done, done);
+    this.#slots.hold(channel, channel.closed).catch(() => {});
+    const hold = <T>(ended: Promise<T>) => this.#slots.hold(channel, ended);
     new Session(channel, this.#login, {
-      start: (program) => this.#start(program),
+      start: (program) => {
+        const started = this.#start(program);
+        if (started === null) return null;
+        const { run } = started;
+        return { ...started, run: (session) => hold(Promise.try(run, session)) };
+      },
       pty: () =>
         (this.#options.pty ?? true) && this.#login.grant.pty &&
         this.#handler !== null && (this.#handler.hasTerminals?.() ?? true),
-      agent: (channelType) => this.#agent(connection, channelType),
-      x11: () => this.#x11(connection),
-      failed: (error) => tell(this.#options.onError, error, this.#login.remoteAddr),
+      agent: (channelType) => hold(this.#agent(connection, channelType)),
+      x11: () => hold(this.#x11(connection)),
+      failed: (error) => this.#tell(error),
     });
+  }
+
+  #tell(error: unknown): void {
+    tell(this.#options.onError, error, this.#login.remoteAddr);
+  }
+
+  /** Reports, once, that handlers which do not end cost the client its sessions. */
+  #tellFull(): void {
+    const { lingering } = this.#slots;
+    if (lingering === 0 || this.#hasToldFull) return;
+    this.#hasToldFull = true;
+    const { user } = this.#login;
+    this.#tell(
+      new ChannelOpenError(
+        OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED,
+        `A session of "${
+          printable(user)
+        }" is refused: the handlers of ${lingering} closed sessions of this ` +
+          "connection still run, and count towards maxSessions: end handlers when session.signal is aborted",
+      ),
+    );
   }
 
   close(): Uint8Array {

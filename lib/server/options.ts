@@ -100,7 +100,10 @@ export interface ServeOptions {
    * clients under one address, such as one behind a proxy.
    */
   readonly penalties?: PenaltyOptions | false;
-  /** Maximum parallel sessions on one connection, 10 by default (MaxSessions). */
+  /**
+   * Maximum parallel sessions on one connection, 10 by default (MaxSessions). A session counts until it
+   * is closed and its handler has ended.
+   */
   readonly maxSessions?: number;
   /**
    * Milliseconds of silence before a keepalive request is sent, 60,000 by default; 0 for never

@@ -64,6 +64,56 @@ Deno.test("Failed sessions free their slots", async () => {
   }
 });
 
+Deno.test("A session counts towards MaxSessions until its handler has ended", async () => {
+  const ends: (() => void)[] = [];
+  const told: unknown[] = [];
+  await using pair = await connectedPair({
+    serve: { maxSessions: 3, onError: (error) => told.push(error) },
+    handler: () => new Promise<void>((resolve) => ends.push(resolve)),
+  });
+  for (let i = 0; i < 3; i++) {
+    const channel = await session(pair.host);
+    await channel.exec("ignore the end");
+    await channel.close();
+  }
+  for (let i = 0; i < 2; i++) {
+    await assertRejects(() => session(pair.host), ChannelOpenError, "No more sessions");
+  }
+  assertEquals(ends.length, 3);
+  assertEquals(told.map(String), [
+    'ChannelOpenError: A session of "tester" is refused: the handlers of 3 closed sessions of this ' +
+    "connection still run, and count towards maxSessions: end handlers when session.signal is aborted " +
+    "[channel-open]",
+  ]);
+  ends[0]!();
+  await (await session(pair.host)).close();
+  for (const end of ends) end();
+});
+
+Deno.test("A session counts towards MaxSessions while a policy for it is asked", async () => {
+  const decision = Promise.withResolvers<boolean>();
+  await using pair = await connectedPair({
+    serve: { maxSessions: 1, forward: { agent: () => decision.promise } },
+  });
+  const channel = await session(pair.host);
+  channel.notify("auth-agent-req@openssh.com");
+  await channel.close();
+  await assertRejects(() => session(pair.host), ChannelOpenError, "No more sessions");
+  decision.resolve(false);
+  await (await session(pair.host)).close();
+});
+
+Deno.test("A refusal of sessions that are all open is not an error of the server", async () => {
+  const told: unknown[] = [];
+  await using pair = await connectedPair({
+    serve: { maxSessions: 1, onError: (error) => told.push(error) },
+  });
+  const channel = await session(pair.host);
+  await assertRejects(() => session(pair.host), ChannelOpenError, "No more sessions");
+  assertEquals(told, []);
+  await channel.close();
+});
+
 Deno.test("no-more-sessions is answered, and keeps open sessions", async () => {
   await using pair = await connectedPair({ handler: ({ stdin, stdout }) => stdin.pipeTo(stdout) });
   const channel = await session(pair.host);
