@@ -8,6 +8,7 @@ const ROWS: readonly (readonly string[])[] = [
     "errors.ts",
     "defaults.ts",
     "encoding.ts",
+    "host_port.ts",
     "listener.ts",
     "metrics.ts",
     "option_checks.ts",

@@ -5,6 +5,7 @@ import type { BindAddress, BindPort, ForwardAddress } from "../forward/address.t
 import { listsTarget } from "../forward/address_list.ts";
 import type { Forwarder } from "../forward/forwarder.ts";
 import type { ForwardOptions, RemoteSocksOptions, TunnelOptions } from "../forward/forwarding.ts";
+import { hostPort } from "../host_port.ts";
 import { isError } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { plainMessage } from "../error_messages.ts";
@@ -163,5 +164,5 @@ export function describeEnd(end: ForwardEnd): string {
   if ("path" in end) return end.path;
   const { hostname, port } = end;
   if (hostname === null) return `${port}`;
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+  return hostPort(hostname, port);
 }

@@ -6,6 +6,7 @@ import { CERTIFIED, SIGNATURES } from "../crypto/algorithms.ts";
 import { algorithmOptions, resolveSuite, type Suite } from "../crypto/suite.ts";
 import { CONNECT_TIMEOUT_MS, RESILIENT_KEEPALIVE_MS } from "../defaults.ts";
 import { AuthError, ConnectError, SshError } from "../errors.ts";
+import { hostPort } from "../host_port.ts";
 import {
   type HostAddress,
   type HostKeyPolicy,
@@ -313,12 +314,11 @@ function needsOf(asked: ConnectOptions, host: HostAddress): LoginNeeds {
   const { user, auth, hostKeys, config, controlPath = false } = asked;
   const isUsual = config === undefined || config === false; // others may name other files
   const files = asked.hostname !== undefined && controlPath === false && isUsual;
-  const name = host.hostname.includes(":") ? `[${host.hostname}]` : host.hostname;
   return {
     hosts: files && hostKeys === undefined,
     keys: files && auth === undefined,
     user: files && user === undefined,
-    address: isProxied(asked) ? null : `${name}:${host.port}`,
+    address: isProxied(asked) ? null : hostPort(host.hostname, host.port),
   };
 }
 

@@ -1,7 +1,9 @@
+import { hostPort } from "../host_port.ts";
 import { connectFrom } from "./bound_connection.ts";
 import { builtin } from "./builtin.ts";
 import { isBefore } from "./deno_version.ts";
 import { PIPES } from "./named_pipes.ts";
+import { listenError } from "./errors.ts";
 import type { Net } from "./net.ts";
 
 /** Deno's sockets. */
@@ -15,7 +17,8 @@ export const denoNet: Net = {
     if (options.reusePort && !("listenDatagram" in Deno)) {
       throw new TypeError("Sharing a port between processes needs `deno run --unstable-net`");
     }
-    return Deno.listen(options);
+    const at = hostPort(options.hostname ?? "0.0.0.0", options.port);
+    return listening(at, () => Deno.listen(options));
   },
   listenUnix,
   async lookup(hostname, family) {
@@ -53,9 +56,18 @@ function createHttpClient(options: Deno.CreateHttpClientOptions): Deno.HttpClien
   return Deno.createHttpClient(options);
 }
 
+/** Listens; an error names the address, and says what to do. */
+function listening<L>(at: string, listen: () => L): L {
+  try {
+    return listen();
+  } catch (error) {
+    throw listenError(at, error);
+  }
+}
+
 /** Removes the socket's file on closing, which older versions of Deno do not. */
 function listenUnix(path: string): Deno.UnixListener {
-  const listener = Deno.listen({ transport: "unix", path });
+  const listener = listening(path, () => Deno.listen({ transport: "unix", path }));
   if (!isBefore(2, 7, 0)) return listener;
   const { close } = listener;
   let closed = false;

@@ -3,6 +3,7 @@ import { plainMessage } from "../error_messages.ts";
 /** Errors of the runtime that the module distinguishes, with their names in errno.h. */
 const ERRNO = {
   AddrInUse: ["EADDRINUSE"],
+  AddrNotAvailable: ["EADDRNOTAVAIL"],
   AlreadyExists: ["EEXIST"],
   BrokenPipe: ["EPIPE"],
   Busy: ["EBUSY"],
@@ -32,6 +33,29 @@ export function platformError(name: PlatformErrorName, message?: string): Error 
   if (Known) return new Known(message);
   const [code] = ERRNO[name];
   return Object.assign(new Error(message), { name, ...(code && { code }) });
+}
+
+/** Why the system refuses to listen on an address, and what to do. */
+const LISTEN_REFUSALS: Readonly<Partial<Record<PlatformErrorName, string>>> = {
+  AddrInUse: "it is in use; choose another one, or end the program that uses it",
+  AddrNotAvailable: "no interface of this machine has this address",
+  PermissionDenied:
+    "permission denied; ports below 1024 and folders of other users need more rights",
+};
+
+/**
+ * The error for an address that cannot be listened on, which names it and says what to do.
+ *
+ * @param at The address, as `host:port`, or the path
+ * @param error What the runtime threw
+ */
+export function listenError(at: string, error: unknown): unknown {
+  for (const [name, why] of Object.entries(LISTEN_REFUSALS)) {
+    if (!isError(error, name as PlatformErrorName)) continue;
+    const known = platformError(name as PlatformErrorName, `Cannot listen on ${at}: ${why}`);
+    return Object.assign(known, { cause: error });
+  }
+  return error;
 }
 
 /** Whether an error of the runtime has one of these names or its code. */

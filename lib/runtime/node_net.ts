@@ -1,8 +1,9 @@
+import { hostPort } from "../host_port.ts";
 import type { ListenOptions, Server, Socket } from "node:net";
 import { onAbort } from "../waiting.ts";
 import { connectFrom } from "./bound_connection.ts";
 import { builtin } from "./builtin.ts";
-import { platformError } from "./errors.ts";
+import { listenError, platformError } from "./errors.ts";
 import type { Net } from "./net.ts";
 import { endOf, NodeReader, webReadable, webWritable, writeTo } from "./node_streams.ts";
 
@@ -244,17 +245,17 @@ function listening(options: ListenOptions, family: number): Server {
   else {
     const { host, port } = options as { host: string; port: number };
     const handle = create(host, port, family);
-    if (typeof handle === "number") throw listenError(nameOf(handle), options);
+    if (typeof handle === "number") throw listenFailure(nameOf(handle), options);
     const failed = handle.listen(BACKLOG);
     if (failed !== 0) {
       handle.close();
-      throw listenError(nameOf(failed), options);
+      throw listenFailure(nameOf(failed), options);
     }
     server.listen(handle);
   }
   // The address does not tell: Node's server has a path even if it could not make the socket.
   if (!server.listening || server.address() === null) {
-    throw listenError(refusal(options, create), options);
+    throw listenFailure(refusal(options, create), options);
   }
   return server;
 }
@@ -283,12 +284,7 @@ function nameOf(number: number): string {
   return builtin("node:util").getSystemErrorName(number);
 }
 
-function listenError(code: string, { host, port, path }: ListenOptions): Error {
-  const at = path ?? `${host}:${port}`;
-  const known = code === "EADDRINUSE"
-    ? platformError("AddrInUse", `Address already in use: ${at}`)
-    : code === "EACCES"
-    ? platformError("PermissionDenied", `Permission denied to listen on ${at}`)
-    : Object.assign(new Error(`Cannot listen on ${at}: ${code}`), { code });
-  return known;
+function listenFailure(code: string, { host, port, path }: ListenOptions): unknown {
+  const at = path ?? hostPort(`${host}`, port!);
+  return listenError(at, Object.assign(new Error(`Cannot listen on ${at}: ${code}`), { code }));
 }

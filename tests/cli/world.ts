@@ -1,6 +1,7 @@
 /** The command line as users run it, as a separate process. */
 import { main } from "../../lib/cli/main.ts";
 import { type Endpoint, writeKnownHosts } from "../support/endpoint.ts";
+import { freePort } from "../support/free_port.ts";
 import { keyFile, type KeyKind } from "../support/keys.ts";
 import { configFlags } from "../support/ssh_flags.ts";
 import { Program } from "../support/program.ts";
@@ -122,7 +123,9 @@ export async function startServe(
   await Deno.mkdir(root);
   const program = stack.use(startCli([
     "serve",
-    ...["--port", "0", "--host-key", host.path, "--authorized-keys", authorized],
+    // The processes of --parallel bind a port that the first one has chosen and released.
+    ...["--port", `${flags.includes("--parallel") ? freePort() : 0}`],
+    ...["--host-key", host.path, "--authorized-keys", authorized],
     // All clients of the tests share one address. The first value of an option wins.
     ...["--root", root, ...flags, "-o", "PerSourcePenalties=no"],
   ]));

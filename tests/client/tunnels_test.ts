@@ -14,7 +14,8 @@ import {
 } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { serve, type ServeOptions, type SshServer } from "@denossh/ssh/server";
-import { ask, deadPort, echo, freed, until } from "../forward/world.ts";
+import { ask, echo, freed, until } from "../forward/world.ts";
+import { freePort } from "../support/free_port.ts";
 
 const hostKey = await generateKey();
 
@@ -84,7 +85,7 @@ Deno.test("Tunnels: a check finds the tunnel without a reachable target", async 
   await using tunnels = await openTunnels(way(server.addr.port), {
     local: [{ from: { port: 0 }, to: here.to }, {
       from: { port: 0 },
-      to: `127.0.0.1:${deadPort()}`,
+      to: `127.0.0.1:${freePort()}`,
     }],
   });
   const checks = await tunnels.check();
@@ -141,7 +142,7 @@ Deno.test("Tunnels: a gateway that returns with a different host key is not retr
 });
 
 Deno.test("Tunnels: a failed start is an error, releases everything, and can be repeated", async () => {
-  const port = deadPort();
+  const port = freePort();
   await using tunnels = new Tunnels(way(port), { socks: [{ port: 0 }] });
   await assertRejects(() => tunnels.start(), ConnectError);
   assertEquals(tunnels.state, "failed");
@@ -208,7 +209,7 @@ Deno.test("Tunnels: a connection's error is reported, and ends no tunnel", async
   await using here = echo();
   const errors: unknown[] = [];
   await using tunnels = await openTunnels(way(server.addr.port), {
-    local: [{ from: { port: 0 }, to: `127.0.0.1:${deadPort()}` }, {
+    local: [{ from: { port: 0 }, to: `127.0.0.1:${freePort()}` }, {
       from: { port: 0 },
       to: here.to,
     }],

@@ -32,7 +32,8 @@ import {
 } from "../../lib/wire/requests.ts";
 import { type RawWorld, rawWorld } from "../connection/raw_world.ts";
 import { until } from "../connection/until.ts";
-import { deadPort, through } from "./world.ts";
+import { through } from "./world.ts";
+import { freePort } from "../support/free_port.ts";
 
 const NOTHING = new Uint8Array(0);
 const granted = RequestSuccess.encode({ data: NOTHING });
@@ -380,7 +381,7 @@ Deno.test("A remote tunnel refuses a connection whose target is unreachable, and
   const errors: unknown[] = [];
   const making = new Forwarding(through(connection, transport.closed)).remote({
     from: { port: 80 },
-    to: `127.0.0.1:${deadPort()}`,
+    to: `127.0.0.1:${freePort()}`,
     onError: (error) => errors.push(error),
   });
   await raw.next(MSG.GLOBAL_REQUEST);

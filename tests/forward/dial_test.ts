@@ -2,7 +2,8 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelOpenError, ClosedError, DisconnectError } from "../../lib/errors.ts";
 import { targetOf } from "../../lib/forward/address.ts";
 import { connectedPair } from "../../lib/testing/connected_pair.ts";
-import { deadPort, decode, echo, encode, exchange, readAll, target, tunnelPair } from "./world.ts";
+import { decode, echo, encode, exchange, readAll, target, tunnelPair } from "./world.ts";
+import { freePort } from "../support/free_port.ts";
 
 Deno.test("Client.dial returns a connection that works as a Deno.Conn", async () => {
   await using server = echo();
@@ -73,7 +74,7 @@ Deno.test("Client.dial reaches unix sockets", async () => {
 Deno.test("A target that refuses is a ChannelOpenError with the reason", async () => {
   await using pair = await tunnelPair();
   const error = await assertRejects(
-    () => pair.host.dial({ hostname: "127.0.0.1", port: deadPort() }),
+    () => pair.host.dial({ hostname: "127.0.0.1", port: freePort() }),
     ChannelOpenError,
     "ConnectionRefused",
   );

@@ -1,7 +1,8 @@
 /** `host.fetch()`: HTTP and HTTPS from the server, through a proxy that others cannot use. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelOpenError, ClosedError } from "../../lib/errors.ts";
-import { deadPort, target, tunnelPair } from "./world.ts";
+import { target, tunnelPair } from "./world.ts";
+import { freePort } from "../support/free_port.ts";
 
 /** A self-signed certificate for only `localhost`, valid for a hundred years. */
 const CERTIFICATE = `-----BEGIN CERTIFICATE-----
@@ -108,8 +109,8 @@ Deno.test("host.fetch() rejects with the reason if the server cannot connect", a
     "not allowed",
   );
   await assertRejects(() => host.fetch("https://forbidden.example/"), ChannelOpenError);
-  await assertRejects(() => host.fetch(`http://127.0.0.1:${deadPort()}/`), ChannelOpenError);
-  await assertRejects(() => host.fetch(`http://[::1]:${deadPort()}/`), ChannelOpenError);
+  await assertRejects(() => host.fetch(`http://127.0.0.1:${freePort()}/`), ChannelOpenError);
+  await assertRejects(() => host.fetch(`http://[::1]:${freePort()}/`), ChannelOpenError);
 });
 
 Deno.test("A refusal rejects only the host.fetch() that it belongs to", async () => {
@@ -124,7 +125,7 @@ Deno.test("A refusal rejects only the host.fetch() that it belongs to", async ()
   const failed = assertRejects(() => host.fetch(`http://${silent.to}/`));
   await came.promise;
   // Another port of the same host.
-  await assertRejects(() => host.fetch(`http://127.0.0.1:${deadPort()}/`), ChannelOpenError);
+  await assertRejects(() => host.fetch(`http://127.0.0.1:${freePort()}/`), ChannelOpenError);
   end.resolve();
   assertEquals(await failed instanceof ChannelOpenError, false);
 });

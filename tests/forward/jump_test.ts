@@ -4,7 +4,8 @@ import { connect, type ConnectOptions, none, publicKey } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { serve, type ServeOptions } from "@denossh/ssh/server";
 import { AuthError, ConnectError, HostKeyError } from "../../lib/errors.ts";
-import { deadPort, until } from "./world.ts";
+import { until } from "./world.ts";
+import { freePort } from "../support/free_port.ts";
 
 const hostKey = await generateKey();
 
@@ -80,7 +81,7 @@ Deno.test("A host that the last hop cannot reach is a ConnectError that names bo
   await using closed = host("closed", { forward: {} });
   await using inner = host("inner");
   await assertRejects(
-    () => connect({ ...inner.way, port: deadPort(), jump: bastion.way }),
+    () => connect({ ...inner.way, port: freePort(), jump: bastion.way }),
     ConnectError,
     `through [127.0.0.1]:${bastion.server.addr.port}`,
   );

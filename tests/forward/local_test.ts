@@ -6,7 +6,6 @@ import { noise } from "../support/random.ts";
 import {
   ask,
   close,
-  deadPort,
   decode,
   echo,
   encode,
@@ -18,6 +17,7 @@ import {
   tunnelPair,
   until,
 } from "./world.ts";
+import { freePort } from "../support/free_port.ts";
 
 Deno.test("forwardLocal carries connections, and counts connections and bytes", async () => {
   await using server = echo();
@@ -58,7 +58,7 @@ Deno.test("forwardLocal leads from and to unix sockets", async () => {
 });
 
 Deno.test("A target that refuses closes that connection, and the tunnel stays open", async () => {
-  const port = deadPort();
+  const port = freePort();
   const errors: unknown[] = [];
   await using pair = await tunnelPair();
   await using tunnel = await pair.host.forwardLocal({
@@ -90,7 +90,7 @@ Deno.test("A callback that throws does not end the tunnel", async () => {
   await using pair = await tunnelPair();
   await using tunnel = await pair.host.forwardLocal({
     from: { port: 0 },
-    to: `127.0.0.1:${deadPort()}`,
+    to: `127.0.0.1:${freePort()}`,
     onError: () => {
       throw new Error("bad listener");
     },
@@ -273,11 +273,15 @@ Deno.test("A client that disconnects in order closes its tunnels in order", asyn
   }, ClosedError);
 });
 
-Deno.test("A port in use is the error that Deno.listen gives", async () => {
+Deno.test("A port in use is the error of Deno.listen, with the port and what to do", async () => {
   await using pair = await tunnelPair();
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const from = { port: (taken.addr as Deno.NetAddr).port };
-  await assertRejects(() => pair.host.forwardLocal({ from, to: "x:1" }), Deno.errors.AddrInUse);
+  await assertRejects(
+    () => pair.host.forwardLocal({ from, to: "x:1" }),
+    Deno.errors.AddrInUse,
+    `:${from.port}: it is in use; choose another one`,
+  );
   await assertRejects(() => pair.host.forwardLocal({ from: { port: -1 }, to: "x:1" }), RangeError);
   await assertRejects(() => pair.host.forwardLocal({ from: { port: 0 }, to: "x" }), TypeError);
 });

@@ -5,17 +5,8 @@ import { Config } from "../../lib/config/config.ts";
 import { RequestDeniedError } from "../../lib/errors.ts";
 import type { ForwardAddress } from "../../lib/forward/address.ts";
 import { connectedPair } from "../../lib/testing/connected_pair.ts";
-import {
-  deadPort,
-  decode,
-  echo,
-  encode,
-  exchange,
-  readAll,
-  sendAll,
-  tunnelPair,
-  until,
-} from "./world.ts";
+import { decode, echo, encode, exchange, readAll, sendAll, tunnelPair, until } from "./world.ts";
+import { freePort } from "../support/free_port.ts";
 
 /** SOCKS 5 without a password, to 127.0.0.1. */
 const connectTo = (port: number) =>
@@ -58,7 +49,7 @@ Deno.test("SOCKS clients of the server get the reason of a failed connect", asyn
     onError: (error) => errors.push(error),
   });
   assertEquals([...await say(tunnel.addr.port, connectTo(port))], answers(FORBIDDEN));
-  assertEquals([...await say(tunnel.addr.port, connectTo(deadPort()))], answers(FAILED));
+  assertEquals([...await say(tunnel.addr.port, connectTo(freePort()))], answers(FAILED));
   assertEquals([...await say(tunnel.addr.port, encode("GET / HTTP/1.1\r\n\r\n"))], []);
   assertEquals([errors.length, server.accepted], [3, 0]);
 });
@@ -97,7 +88,7 @@ for (
   Deno.test(`PermitRemoteOpen "${permitted}" restricts SOCKS clients of the server`, async () => {
     await using server = echo();
     await using pair = await tunnelPair();
-    const port = deadPort();
+    const port = freePort();
     const list = permitted.replaceAll("PORT", `${server.port}`);
     const text = `RemoteForward ${port}\n${list && `PermitRemoteOpen ${list}\n`}`;
     const settings = await Config.parse(text).lookup("db1");

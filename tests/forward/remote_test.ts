@@ -4,7 +4,6 @@ import { connectedPair } from "../../lib/testing/connected_pair.ts";
 import {
   ask,
   close,
-  deadPort,
   decode,
   echo,
   encode,
@@ -14,6 +13,7 @@ import {
   tunnelPair,
   until,
 } from "./world.ts";
+import { freePort } from "../support/free_port.ts";
 
 Deno.test("Client.listen returns a listener that works as a Deno.Listener", async () => {
   await using pair = await tunnelPair();
@@ -135,7 +135,7 @@ Deno.test("A port in use, or one twice, is refused with a reason", async () => {
 });
 
 Deno.test("A server listens only if its policy returns exactly true", async () => {
-  const port = deadPort();
+  const port = freePort();
   const broken = () => {
     throw new Error("broken");
   };
@@ -226,7 +226,7 @@ Deno.test("A local target that refuses closes that connection, and the tunnel st
   await using pair = await tunnelPair();
   await using tunnel = await pair.host.forwardRemote({
     from: { port: 0 },
-    to: { hostname: "127.0.0.1", port: deadPort() },
+    to: { hostname: "127.0.0.1", port: freePort() },
     onError: (error) => errors.push(error),
   });
   for (let i = 0; i < 3; i++) {
@@ -278,7 +278,7 @@ Deno.test("When the client disconnects, the server stops listening and closes it
 Deno.test("An aborted listen is cancelled once the server has answered", async () => {
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<boolean>();
-  const port = deadPort();
+  const port = freePort();
   await using pair = await connectedPair({
     serve: {
       forward: {

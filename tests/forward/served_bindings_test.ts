@@ -18,7 +18,8 @@ import { type RawWorld, rawWorld } from "../connection/raw_world.ts";
 import { until } from "../connection/until.ts";
 import { FakeListener } from "../support/fake_listener.ts";
 import { tempFolder } from "../support/temp.ts";
-import { deadPort, decode, echo } from "./world.ts";
+import { decode, echo } from "./world.ts";
+import { freePort } from "../support/free_port.ts";
 
 /** Listeners in memory instead of the system's, until it is disposed. */
 class Network implements Disposable {
@@ -278,7 +279,7 @@ Deno.test("A dial is refused with its reason: prohibited, or connect failed", as
   const local: Permit = (to) => "port" in to && allowed.has(to.port);
   serveForwards(world.connection, { local }, world.transport.closed);
   assertEquals(await dial(world, server.port), [1, "This target is not allowed"]);
-  const dead = deadPort();
+  const dead = freePort();
   allowed.add(dead).add(server.port);
   assertEquals(await dial(world, dead), [2, "Cannot connect: ConnectionRefused"]);
   assertEquals(await dial(world, server.port), null);

@@ -3,17 +3,8 @@ import type { ForwardAddress } from "../../lib/forward/address.ts";
 import { ChannelOpenError } from "../../lib/errors.ts";
 import { socksRouter } from "../../lib/forward/socks.ts";
 import { connectedPair } from "../../lib/testing/connected_pair.ts";
-import {
-  deadPort,
-  decode,
-  echo,
-  encode,
-  exchange,
-  readAll,
-  sendAll,
-  tunnelPair,
-  until,
-} from "./world.ts";
+import { decode, echo, encode, exchange, readAll, sendAll, tunnelPair, until } from "./world.ts";
+import { freePort } from "../support/free_port.ts";
 
 const port16 = (port: number) => [port >> 8, port & 255];
 const name = (text: string) => [text.length, ...encode(text)];
@@ -156,7 +147,7 @@ Deno.test("SOCKS clients get the reason of a failed connect", async () => {
     await sendAll(conn, request);
     return [...await readAll(conn)];
   };
-  const port = deadPort();
+  const port = freePort();
   assertEquals(await say(true, version5(port, 1, 127, 0, 0, 1)), reply5(5));
   assertEquals(await say(true, version5(port, 3, ...name("forbidden"))), reply5(2));
   assertEquals(await say(false, version4(port, [127, 0, 0, 1], 0)), REFUSED4);

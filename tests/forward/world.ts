@@ -121,12 +121,6 @@ export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-/** A closed local port. */
-export function deadPort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return (listener.addr as Deno.NetAddr).port;
-}
-
 /** A connection that no other follows. */
 export function through(connection: Connection, over: Promise<unknown>): TunnelConnection {
   return { connection, over, run: (task) => task(connection), onRenewed() {} };

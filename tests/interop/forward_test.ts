@@ -2,17 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ChannelOpenError, ConnectError, RequestDeniedError } from "@denossh/ssh";
 import type { ServeOptions } from "@denossh/ssh/server";
-import {
-  ask,
-  deadPort,
-  decode,
-  echo,
-  encode,
-  exchange,
-  readAll,
-  target,
-  until,
-} from "../forward/world.ts";
+import { ask, decode, echo, encode, exchange, readAll, target, until } from "../forward/world.ts";
 import { bulkEcho, TUNNEL_MIB } from "../support/bulk.ts";
 import { runForeign } from "./harness/foreign_clients.ts";
 import { freePort } from "../support/free_port.ts";
@@ -44,7 +34,7 @@ await peerTest(["sshd"], "Our client's tunnels go through OpenSSH's server", asy
     assertEquals(decode(await readAll(far)), "unix");
     far.close();
     near.close();
-    const error = await assertRejects(() => host.dial(`127.0.0.1:${deadPort()}`), ChannelOpenError);
+    const error = await assertRejects(() => host.dial(`127.0.0.1:${freePort()}`), ChannelOpenError);
     assertEquals(error.reason, 2);
   });
 
@@ -168,7 +158,7 @@ await peerTest(["ssh"], "OpenSSH's tunnels work through our server", async (t) =
   await t.step("-W", async () => {
     const ran = await runClient("ssh", server, [], { flags: ["-W", here.to], stdin: "by -W" });
     assertEquals([ran.text, ran.code], ["by -W", 0], ran.stderr);
-    const dead = await runClient("ssh", server, [], { flags: ["-W", `127.0.0.1:${deadPort()}`] });
+    const dead = await runClient("ssh", server, [], { flags: ["-W", `127.0.0.1:${freePort()}`] });
     assert(dead.code !== 0);
   });
 

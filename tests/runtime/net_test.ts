@@ -1,4 +1,10 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { runtime } from "../../lib/runtime/runtime.ts";
 
 Deno.test("net.connectFrom joins streams to a connection from the given address", async () => {
@@ -27,6 +33,17 @@ Deno.test("net.connectFrom rejects when it is aborted while it connects", async 
   end.abort();
   await assertRejects(() => connecting, Error, "Aborted");
 });
+
+for (const Refused of [Deno.errors.AddrInUse, Deno.errors.AddrNotAvailable]) {
+  Deno.test(`The ${Refused.name} of net.listen names the address`, () => {
+    using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const hostname = Refused === Deno.errors.AddrInUse ? "127.0.0.1" : "192.0.2.1"; // RFC 5737
+    const address = { hostname, port: (taken.addr as Deno.NetAddr).port };
+    const error = assertThrows(() => runtime.net.listen(address), Refused);
+    assertStringIncludes(error.message, `Cannot listen on ${hostname}:${address.port}: `);
+    assertInstanceOf(error.cause, Refused);
+  });
+}
 
 Deno.test("net.lookup returns an address of either family unchanged", async () => {
   assertEquals(await runtime.net.lookup("127.0.0.1", 4), ["127.0.0.1"]);

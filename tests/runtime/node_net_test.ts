@@ -3,6 +3,7 @@ import { isError } from "../../lib/runtime/errors.ts";
 import { nodeNet } from "../../lib/runtime/node_net.ts";
 import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
 import { tempFolder } from "../support/temp.ts";
+import { freePort } from "../support/free_port.ts";
 
 /** A listener, and both ends of a connection to it. */
 async function joined() {
@@ -81,11 +82,8 @@ nodeTest("Synchronous listening needs an address, or the name localhost", () => 
 });
 
 nodeTest("A refused connection has Node's code, and is recognized by Deno's name", async () => {
-  const { addr } = (() => {
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    return listener;
-  })();
-  const error = await nodeNet.connect(addr as Deno.NetAddr).catch((error) => error);
+  const refused = nodeNet.connect({ hostname: "127.0.0.1", port: freePort() });
+  const error = await refused.catch((error) => error);
   assertEquals(isError(error, "ConnectionRefused"), true);
 });
 

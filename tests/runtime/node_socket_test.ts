@@ -4,7 +4,8 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelOpenError, DisconnectError, type NodeSocket } from "@denossh/ssh";
 import { tempFolder } from "../support/temp.ts";
 import { FakeTime } from "../support/fake_time.ts";
-import { deadPort, decode, echo, encode, sendAll, target, tunnelPair } from "../forward/world.ts";
+import { decode, echo, encode, sendAll, target, tunnelPair } from "../forward/world.ts";
+import { freePort } from "../support/free_port.ts";
 
 async function read(socket: NodeSocket): Promise<string> {
   return (await Array.fromAsync(socket, (chunk: Uint8Array) => decode(chunk))).join("");
@@ -67,7 +68,7 @@ Deno.test("A node socket closes when its server has ended, also on a unix socket
 
 Deno.test("A node socket's error is the server's refusal, followed by close", async () => {
   await using pair = await tunnelPair();
-  const socket = pair.host.nodeSocket(`127.0.0.1:${deadPort()}`);
+  const socket = pair.host.nodeSocket(`127.0.0.1:${freePort()}`);
   const closed = Promise.withResolvers<void>();
   socket.once("close", () => closed.resolve());
   const { cause, code } = await assertRejects(() => once(socket, "connect"), Error, "refused") as

@@ -1,3 +1,4 @@
+import { hostPort } from "../../host_port.ts";
 import { loadKey } from "../../login/load_key.ts";
 import { RevocationList } from "../../keys/krl.ts";
 import type { PrivateKey } from "../../keys/private_key.ts";
@@ -263,11 +264,9 @@ function shell({ root, options, log }: ServeArguments): SessionHandler {
 }
 
 function announce({ addr }: SshServer, hostKeys: readonly PrivateKey[]): void {
-  const host = addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname;
+  const at = hostPort(addr.hostname, addr.port);
   for (const { publicKey } of hostKeys) {
-    console.log(
-      `Listening on ${host}:${addr.port} as ${publicKey.fingerprint()} (${publicKey.type})`,
-    );
+    console.log(`Listening on ${at} as ${publicKey.fingerprint()} (${publicKey.type})`);
   }
 }
 

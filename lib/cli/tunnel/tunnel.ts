@@ -3,6 +3,7 @@ import type { Destination } from "../../client/options.ts";
 import { Tunnels, type TunnelSpec, type TunnelsState } from "../../client/tunnels.ts";
 import { RESILIENT_KEEPALIVE_MS } from "../../defaults.ts";
 import type { BindPort } from "../../forward/address.ts";
+import { hostPort } from "../../host_port.ts";
 import { describeFailure, messageOf } from "../shared/failure.ts";
 import { allValues, hasFlag, lastValue, parseMixed, UsageError } from "../shared/flags.ts";
 import { socksSpec, tunnelSpec } from "./forward_specs.ts";
@@ -132,8 +133,7 @@ function lines(tunnels: Tunnels, { local, remote, socks }: TunnelArguments): str
 function nameOf(addr: Deno.Addr): string {
   if (addr.transport === "unix") return addr.path;
   if (!("hostname" in addr)) return addr.transport;
-  const { hostname, port } = addr;
-  return `${hostname.includes(":") ? `[${hostname}]` : hostname || "*"}:${port}`;
+  return hostPort(addr.hostname || "*", addr.port);
 }
 
 function print(words: readonly string[]): void {

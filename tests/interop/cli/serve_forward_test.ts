@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { deadPort, echo } from "../../forward/world.ts";
+import { echo } from "../../forward/world.ts";
 import { runClient } from "../harness/openssh_clients.ts";
 import { peerTest } from "../harness/peers.ts";
 import { startXServer } from "../harness/x_server.ts";
 import { startServe } from "../../cli/world.ts";
+import { freePort } from "../../support/free_port.ts";
 
 await peerTest(
   ["ssh"],
@@ -17,7 +18,7 @@ await peerTest(
     };
     const ran = await through(here.to);
     assertEquals([ran.text, ran.code], ["through", 0], ran.stderr);
-    assert((await through(`127.0.0.1:${deadPort()}`)).code !== 0);
+    assert((await through(`127.0.0.1:${freePort()}`)).code !== 0);
     await using bare = await startServe([]);
     const refused = await runClient("ssh", bare, [], { flags: ["-W", here.to] });
     assert(refused.code !== 0);

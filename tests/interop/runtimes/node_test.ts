@@ -86,7 +86,7 @@ for (const runtime of RUNTIMES) {
       await t.step("ports and sockets that cannot be listened on", async () => {
         assertEquals(await perform("taken"), [
           "AddrInUse",
-          "EADDRNOTAVAIL",
+          "AddrNotAvailable",
           "AddrInUse",
           "AddrInUse",
           "AddrInUse",
