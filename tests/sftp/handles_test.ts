@@ -1,5 +1,6 @@
 /** A client's open files and listings, and how they are closed. */
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { SFTP_MAX_HANDLES } from "../../lib/defaults.ts";
 import { SftpError } from "../../lib/sftp/mod.ts";
 import type { SftpBackendFile } from "../../lib/sftp/server/backend.ts";
 import { Handles, type Listing } from "../../lib/sftp/server/handles.ts";
@@ -100,4 +101,86 @@ Deno.test("at the end everything is closed or aborted, and unfinished files are 
   assertThrows(() => handles.file(file), SftpError, "No such file handle");
   await handles.closeAll();
   assertEquals([watch.lent, done.length], [0, 6]);
+});
+
+Deno.test("at 256 handles nothing is opened until one is closed, and no number is used twice", async () => {
+  const watch = watched();
+  const { handles } = watch;
+  const lent: Uint8Array[] = [];
+  while (lent.length < SFTP_MAX_HANDLES) lent.push(await watch.open(`/${lent.length}`));
+  let opened = 0;
+  const opening = () => handles.open(() => Promise.reject(new Error(`opened ${++opened}`)));
+  await assertRejects(opening, SftpError, "Too many open handles");
+  assertEquals([opened, watch.lent], [0, SFTP_MAX_HANDLES]);
+  const [, second] = lent;
+  await handles.close(second!);
+  const next = await watch.open("/next");
+  assertEquals(handles.path(next), "/next");
+  assert(!lent.some((handle) => handle.every((byte, at) => byte === next[at])));
+  assertThrows(() => handles.file(second!), SftpError, "No such file handle");
+});
+
+Deno.test("a handle beyond those of the connection opens nothing and returns none", async () => {
+  let [opened, returned] = [0, 0];
+  const share = {
+    takeHandle() {
+      throw new Error("all in use");
+    },
+    returnHandle: () => void returned++,
+  };
+  const handles = new Handles(share as unknown as ConnectionShare);
+  const opening = () => handles.open(() => Promise.reject(new Error(`opened ${++opened}`)));
+  await assertRejects(opening, Error, "all in use");
+  assertEquals([opened, returned], [0, 0]);
+});
+
+Deno.test("a handle is closed once, even if closing fails or takes long", async () => {
+  const watch = watched();
+  const { handles } = watch;
+  const slow = await watch.open("/slow");
+  const closing = handles.close(slow);
+  await assertRejects(() => handles.close(slow), SftpError, "No such handle");
+  await closing;
+  assertEquals([watch.lent, watch.done], [0, ["close /slow"]]);
+  const file = { close: () => Promise.reject(new Error("disk")) } as unknown as SftpBackendFile;
+  const bad = await handles.open(() => Promise.resolve({ path: "/bad", file }));
+  await assertRejects(() => handles.close(bad), Error, "disk");
+  await assertRejects(() => handles.close(bad), SftpError, "No such handle");
+  assertEquals(watch.lent, 0);
+});
+
+Deno.test("at the end an unfinished file is removed even if closing it fails", async () => {
+  const { handles, ...watch } = watched();
+  const failing = () => Promise.reject(new Error("disk"));
+  for (const end of ["close", "abort"]) {
+    const file = { close: failing, [end]: failing } as unknown as SftpBackendFile;
+    const remove = () => Promise.resolve(void watch.done.push(`remove ${end}`));
+    await handles.open(() => Promise.resolve({ path: `/${end}`, file, remove }));
+  }
+  await handles.closeAll();
+  assertEquals(watch.done.sort(), ["remove abort", "remove close"]);
+});
+
+Deno.test("at the end a removal that fails keeps no other file open", async () => {
+  const watch = watched();
+  const { handles } = watch;
+  const file = { close: () => Promise.resolve() } as unknown as SftpBackendFile;
+  const remove = () => Promise.reject(new Error("not yours"));
+  await handles.open(() => Promise.resolve({ path: "/bad", file, remove }));
+  await watch.open("/good", { remove: true });
+  await handles.closeAll();
+  assertEquals(watch.done, ["close /good", "remove /good"]);
+});
+
+Deno.test("only a file that allows it is used by several requests in parallel", async () => {
+  const watch = watched();
+  const { handles } = watch;
+  const file = { parallel: true, close: () => Promise.resolve() } as unknown as SftpBackendFile;
+  const parallel = await handles.open(() => Promise.resolve({ path: "/p", file }));
+  assert(handles.parallel(parallel) === file);
+  // The handle is part of a request.
+  assert(handles.parallel(new Uint8Array([9, ...parallel, 9]).subarray(1, 5)) === file);
+  for (const handle of [await watch.open("/f"), await watch.list("/d"), new Uint8Array(4)]) {
+    assertEquals(handles.parallel(handle), null);
+  }
 });

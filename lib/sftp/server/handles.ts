@@ -98,9 +98,12 @@ export class Handles {
   /** Closes or aborts everything, removes files that are useless without their client, and ignores failures. */
   async closeAll(): Promise<void> {
     await Promise.allSettled([...this.#opened.values()].map(async (opened) => {
-      if ("file" in opened && opened.file.abort) await opened.file.abort();
-      else await close(opened);
-      await opened.remove?.();
+      try {
+        if ("file" in opened && opened.file.abort) await opened.file.abort();
+        else await close(opened);
+      } finally {
+        await opened.remove?.();
+      }
     }));
     for (const _ of this.#opened) this.#share.returnHandle();
     this.#opened.clear();
