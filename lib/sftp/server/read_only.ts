@@ -12,7 +12,7 @@ export function readOnly(files: Required<SftpBackend>): SftpBackend {
         parallel: file.parallel ?? false,
         read: (into, offset) => file.read(into, offset),
         stat: () => file.stat(),
-        statVfs: () => file.statVfs!(),
+        statVfs: async () => ({ ...await file.statVfs!(), readOnly: true }),
         close: () => file.close(),
         write: denied,
         setStat: denied,
