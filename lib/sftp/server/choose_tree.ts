@@ -19,23 +19,21 @@ export function treeOf(root: string, home: string): ServedTree {
     throw platformError("NotADirectory", `Cannot serve "${root}": it is not a directory`);
   }
   if (real === "/") return new UnrestrictedTree(home);
-  return canAnchor(real)
-    ? new Jail(new AnchoredFolders(real), home)
+  const folders = new AnchoredFolders(real);
+  return canAnchor(folders)
+    ? new Jail(folders, home)
     : new Jail(new PathFolders(real.replace(/[/\\]$/, "")), home);
 }
 
-/**
- * Whether paths can start at an open folder: on Linux, with all permissions (`-A`), from Deno 2.7.12 on.
- */
-function canAnchor(root: string): boolean {
-  const { closeSync, constants, openSync } = runtime.posix;
-  const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+/** Whether paths can start at an open folder: on Linux, with all permissions (`-A`), from Deno 2.7.12 on. */
+function canAnchor(folders: AnchoredFolders): boolean {
+  if (runtime.descriptorPath(0) === null) return false;
+  const root = folders.root();
   try {
-    const path = runtime.descriptorPath(fd);
-    return path !== null && runtime.files.lstatSync(`${path}/.`).isDirectory;
+    return runtime.files.lstatSync(folders.path(root, ".")).isDirectory;
   } catch {
     return false; // /proc is missing or may not be read
   } finally {
-    closeSync(fd);
+    folders.leave(root);
   }
 }
