@@ -67,7 +67,8 @@ export function nodeFiles(): Files {
     lstatSync: (path) => infoOf(fs.lstatSync(path)),
     readDir: (path) => entriesOf(fs, path),
     realPath: (path) => promises.realpath(path),
-    realPathSync: (path) => fs.realpathSync(path),
+    // Without `.native`, `link/..` would be the folder of the link, not that above its target.
+    realPathSync: (path) => fs.realpathSync.native(path),
     readLink: (path) => promises.readlink(path),
     readLinkSync: (path) => fs.readlinkSync(path),
     symlink: (target, path) => promises.symlink(target, path),

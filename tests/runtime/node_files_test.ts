@@ -85,6 +85,15 @@ nodeTest("Folders are listed, made and removed as in Deno", async () => {
   );
 });
 
+nodeTest("`..` after a link leads to the folder above its target", async () => {
+  await using folder = await tempFolder();
+  const real = await files.realPath(folder.path);
+  await files.mkdir(`${real}/a/b`, { recursive: true });
+  await files.symlink("a/b", `${real}/link`);
+  assertEquals(await files.realPath(`${real}/link/..`), `${real}/a`);
+  assertEquals(files.realPathSync(`${real}/link/..`), `${real}/a`);
+});
+
 /** In these versions the imitation of Node is incomplete: its files and listeners are asynchronous. */
 function nodeTest(name: string, fn: () => void | Promise<void>): void {
   Deno.test({ name, ignore: WITHOUT_DESCRIPTORS, fn });

@@ -1,4 +1,3 @@
-import { platformError } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { nullIfMissing } from "./local_stat.ts";
 import { checkText, type PinnedFolder, type ResolvedPath, type ServedTree } from "./served_tree.ts";
@@ -33,7 +32,6 @@ export class UnrestrictedTree implements ServedTree {
     const names = absolute.split("/").filter((name) => name !== "");
     const name = names.pop() ?? "";
     const folder = runtime.files.realPathSync(`/${names.join("/")}`);
-    if (name === "." || name === "..") throw platformError("NotFound");
     return folder === "/" ? `/${name}` : `${folder}/${name}`;
   }
 
