@@ -10,7 +10,7 @@ export class ChunkList {
   #chunks: Uint8Array<ArrayBuffer>[] = [];
   #head = 0;
   #bytes = 0;
-  /** Free memory after the last chunk, for `append`. */
+  /** Free memory after the last chunk, for `append`; empty if there is no chunk. */
   #tail: Uint8Array = EMPTY;
 
   /** Whether readers copy data out, so that the memory of chunks can be reused. */
@@ -33,14 +33,14 @@ export class ChunkList {
   }
 
   /**
-   * Copies borrowed data in. Packets that arrived together become one chunk, because a reader that takes
+   * Copies borrowed data in, at least a byte. Packets that arrived together become one chunk, because a reader that takes
    * one chunk at a time would be slower than a fast source.
    *
    * @param ahead Bytes that have arrived after this data, of this channel or another
    */
   append(data: Uint8Array, ahead: number): void {
-    const last = this.#chunks.length - 1;
-    if (this.#tail.length >= data.length && last >= this.#head) {
+    if (this.#tail.length >= data.length) {
+      const last = this.#chunks.length - 1;
       this.#tail.set(data);
       const { buffer, byteOffset, length } = this.#chunks[last]!;
       this.#chunks[last] = new Uint8Array(buffer, byteOffset, length + data.length);
