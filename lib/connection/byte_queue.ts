@@ -56,9 +56,8 @@ export class ByteQueue {
     return this.#delivery === TO_NOWHERE;
   }
 
-  /** Adds an owned chunk. */
+  /** Adds an owned chunk, which is not empty. */
   push(chunk: Uint8Array<ArrayBuffer>): void {
-    if (chunk.length === 0) return;
     const rest = this.#deliver(chunk);
     if (rest === null) return;
     this.#chunks.push(rest);
@@ -100,7 +99,7 @@ export class ByteQueue {
     this.#delivery = TO_NOWHERE;
     this.#chunks.takeAll();
     this.end();
-    if (bytes > 0) this.#consumed(bytes);
+    this.#consumed(bytes);
   }
 
   /** Moves the content to the end of another queue. */

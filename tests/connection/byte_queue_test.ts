@@ -214,3 +214,116 @@ Deno.test("ByteQueue does not count data as consumed that is put back", async ()
   queue.end();
   assertEquals([await queue.readAll(10), consumed], [Uint8Array.of(2, 3), 3]);
 });
+
+Deno.test("An empty packet is not a chunk, for a reader or a consumer", async () => {
+  const queue = new ByteQueue(() => {});
+  const none = new Uint8Array(0);
+  queue.append(none, 0);
+  queue.append(Uint8Array.of(1), 0);
+  queue.append(none, 0);
+  queue.append(Uint8Array.of(2), 0);
+  assertEquals([await queue.readChunk(), await queue.readChunk()], [
+    Uint8Array.of(1),
+    Uint8Array.of(2),
+  ]);
+  const sizes: number[] = [];
+  const consuming = queue.consume(({ length }) => sizes.push(length));
+  queue.append(none, 0);
+  queue.append(Uint8Array.of(3), 0);
+  queue.end();
+  await consuming;
+  assertEquals(sizes, [1]);
+});
+
+Deno.test("A single byte that is put back is read again, and nothing is put back after a discard", async () => {
+  let consumed = 0;
+  const queue = new ByteQueue((bytes) => consumed += bytes);
+  queue.append(Uint8Array.of(1, 2), 0);
+  const into = new Uint8Array(1);
+  queue.tryRead(into);
+  queue.unread(Uint8Array.of(1));
+  assertEquals([queue.size, consumed], [2, 0]);
+  queue.discard();
+  queue.unread(Uint8Array.of(1));
+  assertEquals([queue.size, consumed, await queue.readChunk()], [0, 2, null]);
+});
+
+Deno.test("A discarded single byte is credited, and a second discard credits nothing", () => {
+  let consumed = 0;
+  const queue = new ByteQueue((bytes) => consumed += bytes);
+  queue.append(Uint8Array.of(1), 0);
+  queue.discard();
+  queue.discard();
+  assertEquals(consumed, 1);
+});
+
+Deno.test("Bytes put back while a read waits come before the data that arrives then", async () => {
+  const queue = new ByteQueue(() => {});
+  const into = new Uint8Array(4);
+  const reading = queue.read(into);
+  queue.unread(Uint8Array.of(1, 2));
+  queue.append(Uint8Array.of(3, 4), 0);
+  let filled = (await reading)!;
+  while (filled < 4) filled += (await queue.read(into.subarray(filled)))!;
+  assertEquals([...into], [1, 2, 3, 4]);
+});
+
+Deno.test("Bytes that a consumer puts back are left to the reader after it", async () => {
+  const queue = new ByteQueue(() => {});
+  const aborter = new AbortController();
+  using limit = limitOf({ signal: aborter.signal });
+  const taken: number[] = [];
+  const consuming = queue.consume((bytes) => {
+    taken.push(bytes[0]!);
+    queue.unread(Uint8Array.from(bytes.subarray(1)));
+  }, limit);
+  queue.append(Uint8Array.of(1), 0);
+  queue.append(Uint8Array.of(2, 3, 4), 0);
+  queue.append(Uint8Array.of(5), 0); // the consumer is still the one that gets data
+  aborter.abort(new Error("enough"));
+  await assertRejects(() => consuming, Error, "enough");
+  assertEquals([taken, await queue.readChunk()], [[1, 2, 5], Uint8Array.of(3, 4)]);
+});
+
+const arrivals: Record<string, (queue: ByteQueue) => void> = {
+  "an owned chunk": (queue) => queue.push(Uint8Array.of(9)),
+  "borrowed data": (queue) => queue.append(Uint8Array.of(9), 0),
+  "bytes put back": (queue) => queue.unread(Uint8Array.of(9)),
+};
+for (const [name, arrive] of Object.entries(arrivals)) {
+  Deno.test(`ByteQueue wakes those that wait for a chunk, or to be ready, for ${name}`, async () => {
+    const queue = new ByteQueue(() => {});
+    const reading = queue.readChunk();
+    arrive(queue);
+    assertEquals(await reading, Uint8Array.of(9));
+    const ready = queue.ready(null);
+    arrive(queue);
+    await ready;
+    assertEquals(queue.size, 1);
+    await queue.ready(null);
+  });
+}
+
+Deno.test("ByteQueue.ready resolves at the end, or when data is discarded", async () => {
+  for (const end of ["end", "discard"] as const) {
+    const queue = new ByteQueue(() => {});
+    const ready = queue.ready(null);
+    queue[end]();
+    await ready;
+    await queue.ready(null);
+  }
+});
+
+Deno.test("The first end of a ByteQueue counts: EOF stays one when the connection dies", async () => {
+  const queue = new ByteQueue(() => {});
+  queue.end();
+  queue.end(() => new Error("lost"));
+  assertEquals([await queue.readChunk(), await queue.read(new Uint8Array(1))], [null, null]);
+  const lost = new ByteQueue(() => {});
+  lost.append(Uint8Array.of(1), 0);
+  lost.end(() => new Error("lost"));
+  lost.end();
+  assertEquals((await lost.readChunk())?.length, 1);
+  await assertRejects(() => lost.readChunk(), Error, "lost");
+  assertThrows(() => lost.tryRead(new Uint8Array(1)), Error, "lost");
+});

@@ -39,6 +39,24 @@ Deno.test("SendWindow grows to 2^32 - 1 and no further", () => {
   assertThrows(() => window.grow(1), ProtocolError, "2^32 - 1");
 });
 
+Deno.test("SendWindow remembers the most that was available at one time", () => {
+  const window = new SendWindow(10);
+  assertEquals(window.largest, 10);
+  window.take(8);
+  window.grow(5);
+  assertEquals([window.available, window.largest], [7, 10]);
+  window.grow(5);
+  assertEquals([window.available, window.largest], [12, 12]);
+});
+
+Deno.test("ReceiveWindow returns credit at an eighth of the window, and not a byte before", () => {
+  const window = new ReceiveWindow(8000);
+  window.receive(2000);
+  assertEquals([window.consume(999), window.available], [0, 6000]);
+  assertEquals([window.consume(1), window.available], [1000, 7000]);
+  assertEquals([window.consume(999), window.consume(1)], [0, 1000]);
+});
+
 /** A path with a given round trip; the peer always sends a whole window at once. */
 function tuned(roundTrip: number | null, left: number, size = 8000) {
   const budget = {
@@ -114,7 +132,7 @@ for (const [roundTrip, grows] of paths) {
     time.skip(1000);
     // Half of the window arrives immediately, so only the window can slow the peer down.
     flow(window, 100_000);
-    assertEquals(window.size > 8000, grows);
+    assertEquals([window.size > 8000, window.available <= window.size], [grows, true]);
   });
 }
 
@@ -128,6 +146,28 @@ Deno.test("ReceiveWindow grows only if half of it arrives within a round trip", 
     flow(window, 4000);
     assertEquals(window.size, size, `${elapsed} ms`);
   }
+});
+
+Deno.test("ReceiveWindow measures the time of exactly half of its size", () => {
+  using time = new FakeTime();
+  const { window } = tuned(100, 100_000);
+  time.skip(100_000);
+  const consume = (...amounts: number[]) => {
+    for (const bytes of amounts) {
+      window.receive(bytes);
+      window.consume(bytes);
+    }
+  };
+  consume(1000, 1000, 1999); // a byte less than half
+  time.skip(100);
+  consume(1000); // more than half, from which the clock starts
+  consume(1000, 1000);
+  time.skip(50);
+  consume(1999);
+  assertEquals(window.size, 8000);
+  time.skip(49);
+  consume(1000);
+  assertEquals([window.size, window.available], [16_000, 16_000]);
 });
 
 Deno.test("ReceiveWindow shrinks only after 32 round trips, and not below its start", () => {
