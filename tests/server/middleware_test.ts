@@ -6,10 +6,12 @@ import {
   logSessions,
   type Middleware,
   rateLimit,
+  type Session,
   type SessionHandler,
   type SessionReport,
 } from "@denossh/ssh/server";
 import { type ConnectedPair, connectedPair } from "@denossh/ssh/testing";
+import { FakeTime } from "../support/fake_time.ts";
 
 async function run({ host }: ConnectedPair, command = "x") {
   const { code, stdout, stderr } = await host.command(command).output();
@@ -88,7 +90,6 @@ Deno.test("rateLimit counts the sessions of a user within its period", async () 
     rateLimit({ sessions: 2, seconds: 60 }),
   );
   await using pair = await connectedPair({ handler });
-  await using _other = await connectedPair({ handler });
   const { now } = performance;
   try {
     performance.now = () => 0;
@@ -102,4 +103,53 @@ Deno.test("rateLimit counts the sessions of a user within its period", async () 
   } finally {
     performance.now = now;
   }
+});
+
+/** Starts a session of a user in a handler, and returns the exit code. */
+async function code(handler: SessionHandler, user: string): Promise<number | void> {
+  return await handler({ user, printError: () => Promise.resolve() } as unknown as Session);
+}
+
+Deno.test("rateLimit counts each user's sessions, and none that it refuses", async () => {
+  using time = new FakeTime();
+  let ran = 0;
+  const handler = layered(() => void ran++, rateLimit({ sessions: 1, seconds: 10 }));
+  const start = async () => [await code(handler, "ann"), await code(handler, "bob")];
+  assertEquals([await start(), await start()], [[undefined, undefined], [75, 75]]);
+  time.skip(9_999);
+  assertEquals([await start(), ran], [[75, 75], 2]);
+  time.skip(1);
+  assertEquals([await start(), ran], [[undefined, undefined], 4]);
+});
+
+Deno.test("rateLimit forgets the user that was inactive for longest, beyond 65,536", async () => {
+  const handler = layered(() => {}, rateLimit({ sessions: 2, seconds: 1_000_000 }));
+  for (const user of ["ann", "bob", "ann", "bob"]) await code(handler, user);
+  for (let at = 2; at < 65_536; at++) await code(handler, `${at}`);
+  assertEquals([await code(handler, "ann"), await code(handler, "bob")], [75, 75]);
+  // A refused session counts as activity: the oldest users are now 2 and 3.
+  await code(handler, "2");
+  await code(handler, "new");
+  assertEquals([await code(handler, "ann"), await code(handler, "bob")], [75, 75]);
+  assertEquals([await code(handler, "2"), await code(handler, "3")], [75, undefined]);
+  assertEquals(await code(handler, "3"), undefined, "it was forgotten");
+});
+
+Deno.test("The reports and decisions of layers are about the program and the user", async () => {
+  using time = new FakeTime();
+  const reports: SessionReport[] = [];
+  const asked: unknown[] = [];
+  const handler = layered(
+    () => time.skip(250),
+    logSessions((report) => reports.push(report)),
+    allowPrograms((program, session) => (asked.push(program, session.user), true)),
+  );
+  const remoteAddr = { transport: "tcp", hostname: "192.0.2.1", port: 1 };
+  for (const [command, subsystem] of [["ls", null], [null, "sftp"], [null, null]]) {
+    await handler({ user: "ann", remoteAddr, command, subsystem } as unknown as Session);
+  }
+  const told = { user: "ann", remoteAddr, code: 0, milliseconds: 250 };
+  const programs = ["ls", "sftp", null];
+  assertEquals(reports as unknown[], programs.map((program) => ({ ...told, program })));
+  assertEquals(asked, programs.flatMap((program) => [program, "ann"]));
 });

@@ -3,11 +3,12 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { connect, ConnectError, none } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import type { ServeOptions } from "@denossh/ssh/server";
-import { memoryPair } from "@denossh/ssh/testing";
+import { type ByteStreams, memoryPair } from "@denossh/ssh/testing";
 import { readProxyHeader } from "../../lib/server/proxy_protocol.ts";
 import { streamSocket } from "../../lib/transport/socket.ts";
 import { until } from "../connection/until.ts";
 import { serveInMemory } from "../support/fake_listener.ts";
+import { FakeTime } from "../support/fake_time.ts";
 
 const hostKey = await generateKey("ed25519");
 const SIGNATURE = [13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10];
@@ -45,12 +46,20 @@ const good: [string, Uint8Array, string | null][] = [
   ["TCP4", bytes("PROXY TCP4 192.0.2.7 10.0.0.1 8080 22\r\n"), "192.0.2.7 8080"],
   ["TCP6", bytes("PROXY TCP6 2001:db8::9 ::1 65535 22\r\n"), "2001:db8::9 65535"],
   ["UNKNOWN", bytes("PROXY UNKNOWN\r\n"), null],
+  ["the longest line", bytes(`PROXY UNKNOWN ${"x".repeat(91)}\r\n`), null],
   ["UNKNOWN with addresses", bytes("PROXY UNKNOWN ffff::1 ffff::1 1 1\r\n"), null],
   ["version 2, IPv4", v2(1, 0x11, V4_BODY), "192.0.2.7 8080"],
   ["version 2 with additions", v2(1, 0x11, [...V4_BODY, 3, 0, 4, 1, 2, 3, 4]), "192.0.2.7 8080"],
   ["version 2, IPv6", v2(1, 0x21, [...V6_BODY, 0, 80, 0, 22]), "2001:db8::9 80"],
   ["version 2, LOCAL", v2(0, 0x11, V4_BODY), null],
   ["version 2, LOCAL and empty", v2(0, 0, []), null],
+  ["version 2, the longest addresses", v2(0, 0, new Array(2048).fill(0)), null],
+  [
+    "version 2, a port of two bytes",
+    v2(1, 0x11, [255, 1, 2, 255, ...V4_BODY.slice(4, 8), 255, 254, 0, 22]),
+    "255.1.2.255 65534",
+  ],
+  ["version 2, UDP", v2(1, 0x12, V4_BODY), null],
   ["version 2, a unix socket", v2(1, 0x31, new Array(216).fill(0)), null],
 ];
 for (const [name, header, expected] of good) {
@@ -63,17 +72,30 @@ const wrong: [string, Uint8Array, string][] = [
   ["no header", bytes("SSH-2.0-OpenSSH_9.2\r\n"), 'begins with "SSH-2.0-Open"'],
   ["nothing", bytes(""), "too early"],
   ["an endless line", bytes(`PROXY TCP4 ${"1".repeat(200)}`), "does not end"],
+  ["a line of 108 bytes", bytes(`PROXY UNKNOWN ${"x".repeat(92)}\r\n`), "does not end"],
+  ["a line without CR", bytes(`PROXY UNKNOWN\n${"x".repeat(100)}`), "does not end"],
+  ["another family", bytes("PROXY UDP4 192.0.2.7 10.0.0.1 8080 22\r\n"), "PROXY UDP4"],
+  ["a signature with one other byte", v2(1, 0x11, V4_BODY).with(11, 11), "begins with"],
   ["no port", bytes("PROXY TCP4 192.0.2.7 10.0.0.1 8080\r\n"), "PROXY TCP4"],
   ["a large port", bytes("PROXY TCP4 192.0.2.7 10.0.0.1 65536 22\r\n"), "PROXY TCP4"],
+  ["a large port of the server", bytes("PROXY TCP4 192.0.2.7 10.0.0.1 22 65536\r\n"), "PROXY TCP4"],
+  ["a port with a needless zero", bytes("PROXY TCP4 192.0.2.7 10.0.0.1 022 22\r\n"), "PROXY TCP4"],
+  ["a port that is not a number", bytes("PROXY TCP4 192.0.2.7 10.0.0.1 x 22\r\n"), "PROXY TCP4"],
+  ["no address", bytes("PROXY TCP4  10.0.0.1 8080 22\r\n"), "PROXY TCP4"],
   ["a name", bytes("PROXY TCP4 localhost 10.0.0.1 8080 22\r\n"), "PROXY TCP4"],
   ["IPv6 as IPv4", bytes("PROXY TCP4 ::1 ::1 8080 22\r\n"), "PROXY TCP4"],
   ["IPv4 as IPv6", bytes("PROXY TCP6 192.0.2.7 10.0.0.1 8080 22\r\n"), "PROXY TCP6"],
-  ["a number beyond 255", bytes("PROXY TCP4 192.0.2.700 10.0.0.1 8080 22\r\n"), "PROXY TCP4"],
+  ["letters that are not hexadecimal", bytes("PROXY TCP6 ::x:y:z ::1 8080 22\r\n"), "PROXY TCP6"],
+  ["an address that ends a URL's", bytes("PROXY TCP6 ::1]/[ ::1 8080 22\r\n"), "PROXY TCP6"],
+  ["too few groups", bytes("PROXY TCP6 1:2 ::1 8080 22\r\n"), "PROXY TCP6"],
+  ["hexadecimal digits as IPv6", bytes("PROXY TCP6 abcdef ::1 8080 22\r\n"), "PROXY TCP6"],
+  ["a number beyond 255", bytes("PROXY TCP4 192.0.2.256 10.0.0.1 8080 22\r\n"), "PROXY TCP4"],
   ["more than it has", bytes("PROXY TCP4 192.0.2.7 10.0.0.1 8080 22 x\r\n"), "PROXY TCP4"],
   ["version 3", new Uint8Array([...SIGNATURE, 0x31, 0x11, 0, 0]), "version 3"],
   ["an unknown command", v2(2, 0x11, V4_BODY), "command 2"],
   ["short addresses", v2(1, 0x11, V4_BODY.slice(1)), "cut short"],
   ["short IPv6 addresses", v2(1, 0x21, V6_BODY), "cut short"],
+  ["2049 bytes of addresses", v2(0, 0, new Array(2049).fill(0)), "2049 bytes"],
   ["huge addresses", v2(1, 0x11, V4_BODY, 0xffff), "65535 bytes"],
 ];
 for (const [name, header, expected] of wrong) {
@@ -134,10 +156,74 @@ Deno.test("Headers are accepted only from proxies, and required from them", asyn
   assert(errors.some((text) => text.includes("sent no header of the PROXY protocol")));
 });
 
-Deno.test("A silent proxy has the time limit of a login", async () => {
-  await using server = serveInMemory({ ...options, loginGraceTime: 20 });
-  const silent = server.dial("10.1.2.3");
-  const reader = silent.readable.getReader();
-  assertEquals((await reader.read().catch(() => ({ done: true }))).done, true);
-  await silent.writable.abort().catch(() => {});
+Deno.test("The address of a proxy is used for its own connections", async () => {
+  const seen: unknown[] = [];
+  await using server = serveInMemory({
+    ...options,
+    auth: { none: () => true },
+    onAttempt: (_attempt, address) => seen.push((address as Deno.NetAddr).hostname),
+  });
+  await using _host = await logIn(server, "10.1.2.3", "PROXY UNKNOWN\r\n");
+  assertEquals(seen, ["10.1.2.3"]);
 });
+
+Deno.test("A malformed header closes the connection, and is reported with the proxy's address", async () => {
+  const told: unknown[] = [];
+  await using server = serveInMemory({
+    ...options,
+    onError: (error, address) => told.push([`${error}`, (address as Deno.NetAddr).hostname]),
+  });
+  const streams = server.dial("10.1.2.3");
+  await streams.writable.getWriter().write(bytes("SSH-2.0-client\r\n"));
+  assert(await isClosed(streams));
+  const text = 'it begins with "SSH-2.0-clie"';
+  assertEquals(told, [[
+    `ConnectError: A proxy sent no header of the PROXY protocol: ${text} [connect]`,
+    "10.1.2.3",
+  ]]);
+  assertEquals(server.server.connections, 0);
+});
+
+Deno.test("A silent proxy has the time limit of a login, if there is one", async () => {
+  const cases = [[{}, 120_000], [{ loginGraceTime: 20 }, 20], [
+    { loginGraceTime: 0 },
+    null,
+  ]] as const;
+  for (const [given, limit] of cases) {
+    using time = new FakeTime();
+    const server = serveInMemory({ ...options, ...given });
+    let closed = false;
+    const closing = isClosed(server.dial("10.1.2.3")).then(() => closed = true);
+    await time.advance((limit ?? 10_000_000) - 1);
+    assertEquals(closed, false);
+    await time.advance(1);
+    assertEquals([closed, time.timers], [limit !== null, 0]);
+    await server.server.shutdown();
+    await closing;
+  }
+});
+
+Deno.test("A server that stops closes the connection of a proxy without a header", async () => {
+  const server = serveInMemory({ ...options, loginGraceTime: 0 });
+  const closed = isClosed(server.dial("10.1.2.3"));
+  await until(() => server.accepted === 1);
+  await server.server.shutdown();
+  assert(await closed);
+});
+
+Deno.test("The time limit of a header ends with it", async () => {
+  using time = new FakeTime();
+  await using server = serveInMemory({ ...options, loginGraceTime: 100 });
+  const header = "PROXY TCP4 192.0.2.7 10.0.0.1 8080 22\r\n";
+  const host = await time.settle(logIn(server, "10.1.2.3", header), 1);
+  await time.advance(1_000);
+  await host.request("keepalive@openssh.com");
+  await host.close();
+});
+
+/** Whether the server closes a connection that it has sent nothing on. */
+async function isClosed(streams: ByteStreams): Promise<boolean> {
+  const { done } = await streams.readable.getReader().read().catch(() => ({ done: true }));
+  await streams.writable.abort().catch(() => {});
+  return done;
+}

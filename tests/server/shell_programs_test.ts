@@ -1,7 +1,7 @@
 /** The programs that systemShell starts and their streams, with scripted programs. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { toText } from "@std/streams";
-import { type Client, ClosedError, connectAgent, Keyring } from "@denossh/ssh";
+import { type Client, ClosedError, connect, connectAgent, Keyring, none } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import {
   Grant,
@@ -10,8 +10,11 @@ import {
   type SystemShellOptions,
 } from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
+import { runtime } from "../../lib/runtime/runtime.ts";
 import { until } from "../connection/until.ts";
+import { serveInMemory } from "../support/fake_listener.ts";
 import { type FakeProgram, FakePrograms } from "../support/fake_programs.ts";
+import { replaced } from "../support/replaced.ts";
 
 const bytes = (text: string) => new Uint8Array(new TextEncoder().encode(text));
 
@@ -102,6 +105,63 @@ Deno.test("A grant's environment overrides the client's, and includes the origin
   assertEquals([SSH_ORIGINAL_COMMAND, LANG, EXTRA], ["rm -r /", "C", "1"]);
   const shell = await startedBy(granted, null);
   assert(!("SSH_ORIGINAL_COMMAND" in shell.options.env!));
+});
+
+Deno.test("A client's variables override none of the server's facts, even if all are accepted", async () => {
+  using programs = new FakePrograms();
+  const hostKey = await generateKey("ed25519");
+  const grant = new Grant({ command: "status", environment: { SSH_CLIENT: "x", GRANTED: "1" } });
+  const accepting = { acceptEnv: () => true, env: { OWN: "1", LANG: "own" } };
+  await using server = serveInMemory({
+    hostKeys: [hostKey],
+    auth: { none: () => grant },
+    forward: { agent: () => true, x11: () => true },
+  }, systemShell(accepting));
+  await using host = await connect({
+    transport: server.dial("192.0.2.7"),
+    user: "ann",
+    auth: [none()],
+    hostKeys: hostKey.publicKey,
+    config: false,
+  });
+  const facts = ["SSH_CONNECTION", "SSH_CLIENT", "SSH_ORIGINAL_COMMAND", "SSH_AUTH_SOCK"];
+  const sent = [...facts, "DISPLAY", "XAUTHORITY", "GRANTED", "SHELL", "OWN"];
+  using keyring = new Keyring();
+  const next = programs.next();
+  const running = host.command("rm -r /", {
+    env: Object.fromEntries(sent.map((name) => [name, "evil"])),
+    forwardAgent: keyring,
+    forwardX11: { display: ":0", authority: null },
+  }).output();
+  const program = await next;
+  const env = program.options.env!;
+  assertEquals(sent.filter((name) => env[name] === "evil"), ["SHELL", "OWN"]);
+  assertEquals(facts.slice(0, 3).map((name) => env[name]), [
+    "192.0.2.7 50000 192.0.2.250 22",
+    "192.0.2.7 50000 22",
+    "rm -r /",
+  ]);
+  assertEquals([env.LANG, env.GRANTED], ["own", "1"]);
+  await end(program);
+  await running;
+});
+
+Deno.test("Only variables that this process may read are passed on, and PATH is always set", async () => {
+  for (const granted of ["HOME", "PATH", "LANG", "none"]) {
+    using _env = replaced(runtime, "env", { ...runtime.env, get: (name) => `value of ${name}` });
+    using _granted = replaced(
+      runtime,
+      "isGranted",
+      (it) => it.name !== "env" || it.variable === granted,
+    );
+    await using plain = await world();
+    const { env } = (await startedBy(plain, "x")).options;
+    assertEquals(env, {
+      PATH: "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+      SHELL: "/bin/sh",
+      ...granted !== "none" && { [granted]: `value of ${granted}` },
+    });
+  }
 });
 
 Deno.test("A program gets the client's input and EOF, and the client its output", async () => {

@@ -344,6 +344,18 @@ Deno.test("An unknown user is a separate offence, and makes no other difference"
   }
 });
 
+Deno.test("isUser knows a user only by true", async () => {
+  for (const answer of [true, Promise.resolve(true), 1, "ann", {}, undefined, Promise.resolve(1)]) {
+    const auth = { password: () => false, isUser: () => answer as boolean };
+    const guess = (server: MemoryServer) =>
+      assertRejects(() => logIn(server.dial("192.0.2.1"), "ann", password("x")), SshError);
+    assertEquals(
+      await isRefusedAfter(guess, { invalidUser: 100_000 }, { auth }),
+      await answer !== true,
+    );
+  }
+});
+
 const offences = {
   noAuth: [
     (server: MemoryServer) => isServed(server, "192.0.2.1"),
