@@ -24,6 +24,7 @@ import { replacedFiles } from "./local_files.ts";
 import { folder, noise, same } from "./world.ts";
 import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
+import { ProtocolError } from "../../lib/errors.ts";
 
 const { NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, OP_UNSUPPORTED } = SftpStatus;
 const ignore = Deno.build.os === "windows";
@@ -296,6 +297,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
       const [code, status] of [
         ["EPERM", 0],
         ["EOPNOTSUPP", 0],
+        ["ENOTSUP", 0],
         ["ENOSYS", 0],
         ["EMLINK", 0],
         ["EEXIST", FAILURE],
@@ -315,6 +317,55 @@ for (const [kind, make] of Object.entries(KINDS)) {
       );
       await Deno.remove(`${w.root}/${status === 0 ? "b" : "a"}`);
     }
+  });
+
+  test("a rename that cannot remove the old name leaves only it", async (w) => {
+    for (
+      const [code, status, left] of [["EACCES", PERMISSION_DENIED, "a"], [
+        "EIO",
+        FAILURE,
+        "a",
+      ]] as const
+    ) {
+      const { unlinkSync } = runtime.posix;
+      using _ = posix({
+        unlinkSync: (path: string) => path.endsWith("/a") ? failing(code)() : unlinkSync(path),
+      });
+      await Deno.writeTextFile(`${w.root}/a`, "a");
+      assertEquals(await refused(w.backend.rename("a", "b", { overwrite: false })), status);
+      const names = await Array.fromAsync(Deno.readDir(w.root), ({ name }) => name);
+      assertEquals(names, [left]);
+    }
+  });
+
+  test("a rename whose old name another program removes keeps the file", async (w) => {
+    const { unlinkSync } = runtime.posix;
+    using _ = posix({
+      unlinkSync(path: string) {
+        unlinkSync(path);
+        unlinkSync(path);
+      },
+    });
+    await Deno.writeTextFile(`${w.root}/a`, "a");
+    await w.backend.rename("a", "b", { overwrite: false });
+    const names = await Array.fromAsync(Deno.readDir(w.root), ({ name }) => name);
+    assertEquals([names, await text(`${w.root}/b`)], [["b"], "a"]);
+  });
+
+  test("the length of a symbolic link is not changed, nor that of its file", async (w) => {
+    await Deno.writeTextFile(`${w.root}/file`, "text");
+    await Deno.symlink("file", `${w.root}/link`);
+    await Deno.symlink("none", `${w.root}/dangling`);
+    const { mtime } = await Deno.lstat(`${w.root}/link`);
+    const changes = { size: 0, atime: new Date(1e12), mtime: new Date(1.1e12) };
+    for (const path of ["link", "dangling"]) {
+      assertEquals(await refused(w.backend.lsetStat(path, changes)), OP_UNSUPPORTED);
+    }
+    assertEquals(await text(`${w.root}/file`), "text");
+    assertEquals((await Deno.lstat(`${w.root}/link`)).mtime, mtime);
+    assertEquals(await refused(w.backend.lsetStat("none", { size: 0 })), NO_SUCH_FILE);
+    await w.backend.lsetStat("file", { size: 2 });
+    assertEquals(await text(`${w.root}/file`), "te");
   });
 
   test("links are made, read and refused", async (w) => {
@@ -425,6 +476,61 @@ Deno.test("accounts are read from the tree, and again when they change", async (
   await Deno.remove(passwd);
   await Deno.mkdir(passwd);
   assertEquals(await w.backend.userNames([7]), [""]);
+});
+
+Deno.test("accounts are read up to 256 KiB, in whole lines", async () => {
+  await using w = await world((root) => localFiles({ root }));
+  await Deno.mkdir(`${w.root}/etc`);
+  const lengths: number[] = [];
+  const { readSync } = runtime.posix;
+  using _ = posix({
+    readSync(fd: number, into: Uint8Array, at: number, length: number, position: number) {
+      lengths.push(length);
+      return readSync(fd, into, at, length, position);
+    },
+  });
+  const backend = localFiles({ root: w.root }) as Required<SftpBackend>;
+  const last = "last:x:7:7::/home/last\n";
+  const next = "next:x:8:8::/home/next\n";
+  const limit = 256 * 1024;
+  const cases: [text: string, names: string[], last: string][] = [
+    ["#".padEnd(limit - last.length - 1, "-") + "\n" + last, ["last", ""], "/home/last"],
+    ["#".padEnd(limit - last.length - 1, "-") + "\n" + last + next, ["last", ""], "/home/last"],
+    // Their last bytes are beyond the limit.
+    ["#".padEnd(limit - last.length + 1, "-") + "\n" + last, ["", ""], "none"],
+    ["#".padEnd(limit, "-"), ["", ""], "none"],
+    ["#".padEnd(limit + 1, "-"), ["", ""], "none"],
+  ];
+  for (const [index, [text, names, home]] of cases.entries()) {
+    await Deno.writeTextFile(`${w.root}/etc/passwd`, text);
+    await Deno.utime(`${w.root}/etc/passwd`, 1, index + 1);
+    assertEquals(await backend.userNames([7, 8]), names, `${index}`);
+    assertEquals(await backend.home("last").catch(() => "none"), home);
+  }
+  assert(lengths.length > 0 && lengths.every((length) => length <= limit), lengths.join());
+});
+
+Deno.test("an account file that this process may not read gives no names, and is closed", async () => {
+  await using w = await world((root) => localFiles({ root }));
+  await Deno.mkdir(`${w.root}/etc`);
+  await Deno.writeTextFile(`${w.root}/etc/passwd`, "ann:x:7:8::/home/ann:/bin/sh\n");
+  const { openSync, closeSync } = runtime.posix;
+  const open = new Set<number>();
+  using _ = posix({
+    openSync(path: string, flags: number, mode?: number) {
+      const fd = openSync(path, flags, mode);
+      open.add(fd);
+      return fd;
+    },
+    closeSync(fd: number) {
+      open.delete(fd);
+      closeSync(fd);
+    },
+    readSync: failing("EIO"),
+  });
+  const backend = localFiles({ root: w.root }) as Required<SftpBackend>;
+  assertEquals(await backend.userNames([7]), [""]);
+  assertEquals(open, new Set());
 });
 
 Deno.test("only relative paths of a jail start at its home", async () => {
@@ -763,6 +869,8 @@ Deno.test("every errno has the status and the text of OpenSSH", () => {
     [new Deno.errors.NotCapable("/x"), PERMISSION_DENIED],
     [new Deno.errors.NotSupported("/x"), OP_UNSUPPORTED],
     [new Deno.errors.Busy("/x"), FAILURE],
+    [new ProtocolError("/x"), BAD_MESSAGE],
+    [Object.assign(new Error("/x"), { code: "ENOTSUP" }), OP_UNSUPPORTED],
     [Object.assign(new Error("/x"), { code: 5 }), FAILURE],
   ];
   for (const [error, status] of kinds) assertEquals(statusOf(error).status, status);

@@ -1,5 +1,5 @@
 // deno-lint-ignore-file require-await -- as LocalFiles says
-import { platformError } from "../../runtime/errors.ts";
+import { isError, platformError } from "../../runtime/errors.ts";
 import type { PosixFiles } from "../../runtime/files.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { type Accounts, MAX_ACCOUNTS_BYTES, parseAccounts } from "./passwd.ts";
@@ -248,7 +248,7 @@ class LocalFiles implements SftpBackend {
     using target = overwrite ? this.#tree.resolve(to, "keep") : this.#vacant(to);
     if (target.virtual === "/") refuse("It is the root", SftpStatus.PERMISSION_DENIED);
     if (!overwrite && old.info.isFile && linked(old.real, target.real)) {
-      runtime.posix.unlinkSync(old.real); // not counted: for a quota it is still one file
+      moved(old.real, target.real);
     } else await rename(this.#fs, old.real, target.real, target.info);
   }
 
@@ -334,7 +334,10 @@ class LocalFiles implements SftpBackend {
   async #change(path: string, last: "follow" | "keep", changes: SftpChanges): Promise<void> {
     const { size, mode, uid, gid, atime, mtime } = changes;
     const bits = mode === undefined ? null : allowedMode(mode, this.#mode);
-    if (size !== undefined) await this.#truncate(path, size);
+    if (size !== undefined) {
+      if (last === "keep") this.#refuseLink(path);
+      await this.#truncate(path, size);
+    }
     using found = this.#existing(path, last);
     const { real, info } = found;
     if (info.isSymlink && bits !== null) throw platformError("NotSupported");
@@ -344,6 +347,12 @@ class LocalFiles implements SftpBackend {
     }
     if (atime && mtime) this.#fs.lutimesSync(real, atime, mtime);
     if (uid !== undefined && gid !== undefined) this.#fs.lchownSync(real, uid, gid);
+  }
+
+  /** A symbolic link has no length to change, and the file that it names was not asked for. */
+  #refuseLink(path: string): void {
+    using found = this.#existing(path, "keep");
+    if (found.info.isSymlink) throw platformError("NotSupported");
   }
 
   async #truncate(path: string, size: number): Promise<void> {
@@ -421,7 +430,8 @@ class LocalFiles implements SftpBackend {
         const { size } = this.#fs.fstatSync(fd);
         const bytes = new Uint8Array(Math.min(size, MAX_ACCOUNTS_BYTES));
         const count = this.#fs.readSync(fd, bytes, 0, bytes.length, 0);
-        return new TextDecoder().decode(bytes.subarray(0, count));
+        const text = new TextDecoder().decode(bytes.subarray(0, count));
+        return size > bytes.length ? text.slice(0, text.lastIndexOf("\n")) : text; // whole lines
       } finally {
         this.#fs.closeSync(fd);
       }
@@ -443,7 +453,20 @@ function linked(from: string, to: string): boolean {
     runtime.posix.linkSync(from, to);
     return true;
   } catch (cause) {
-    if (["EPERM", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(errnoOf(cause) ?? "")) return false;
+    if (isError(cause, "NotSupported") || ["EPERM", "EMLINK"].includes(errnoOf(cause) ?? "")) {
+      return false;
+    }
+    throw cause;
+  }
+}
+
+/** Removes the first of two names of a file; if it cannot be removed, the second. */
+function moved(from: string, to: string): void {
+  const { unlinkSync } = runtime.posix; // not counted: for a quota it is still one file
+  try {
+    nullIfMissing(() => unlinkSync(from));
+  } catch (cause) {
+    unlinkSync(to);
     throw cause;
   }
 }
