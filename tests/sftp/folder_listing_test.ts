@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import type { SftpBackendEntry } from "../../lib/sftp/mod.ts";
 import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
 import { FolderListing } from "../../lib/sftp/server/folder_listing.ts";
+import { turn } from "./world.ts";
 
 const entry = (name: string): SftpBackendEntry => ({ name, info: infoOf({}) });
 
@@ -17,11 +18,13 @@ function folder(files: number, gone: (name: number) => boolean = () => false) {
     }
   }
   const listing = new FolderListing(() => {
+    if (done.includes("opened")) throw new Error("The folder is opened twice");
     done.push("opened");
     return {
       names: names(),
       first: () => [entry("."), entry("..")],
       entries(these) {
+        if (these.length === 0) throw new Error("No names to look up");
         batches.push(these.length);
         return these.filter((name) => !gone(Number(name))).map(entry);
       },
@@ -61,11 +64,63 @@ Deno.test("a listing that is left before it began opens nothing", async () => {
   assertEquals([(await listing.next()).done, done], [true, []]);
 });
 
-Deno.test("a listing that fails is closed", async () => {
+Deno.test("a listing that fails is closed when it rejects, and then has no more entries", async () => {
   const { listing, done } = folder(40, () => {
     throw new Error("The folder was swapped");
   });
-  await assertRejects(() => Array.fromAsync(listing), Error, "swapped");
+  await listing.next();
+  await listing.next();
+  await assertRejects(() => listing.next(), Error, "swapped");
   assertEquals(done, ["opened", "names ended", "closed"]);
   assertEquals((await listing.next()).done, true);
+});
+
+Deno.test("a folder that cannot be opened is not tried again", async () => {
+  let opened = 0;
+  const listing = new FolderListing(() => {
+    opened++;
+    throw new Error("no permission");
+  });
+  await assertRejects(() => listing.next(), Error, "no permission");
+  assertEquals([(await listing.next()).done, opened], [true, 1]);
+});
+
+Deno.test("a folder is closed even if its names cannot be ended", async () => {
+  const done: string[] = [];
+  const listing = new FolderListing(() => ({
+    names: {
+      next: () => Promise.resolve({ done: false as const, value: { name: "x" } }),
+      return: () => Promise.reject(new Error("disk")),
+    },
+    first: () => [entry(".")],
+    entries: (names) => names.map(entry),
+    close: { [Symbol.dispose]: () => void done.push("closed") },
+  }));
+  await listing.next();
+  await assertRejects(() => listing.return(), Error, "disk");
+  assertEquals([(await listing.next()).done, done], [true, ["closed"]]);
+});
+
+Deno.test("a folder is closed after its names have ended", async () => {
+  const done: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  const listing = new FolderListing(() => ({
+    names: {
+      next: () => Promise.resolve({ done: true as const, value: undefined }),
+      async return() {
+        await gate.promise;
+        done.push("names ended");
+        return { done: true as const, value: undefined };
+      },
+    },
+    first: () => [entry(".")],
+    entries: (names) => names.map(entry),
+    close: { [Symbol.dispose]: () => void done.push("closed") },
+  }));
+  await listing.next();
+  const last = listing.next();
+  await turn();
+  assertEquals(done, []);
+  gate.resolve();
+  assertEquals([(await last).done, done], [true, ["names ended", "closed"]]);
 });

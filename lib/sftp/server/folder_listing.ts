@@ -59,7 +59,7 @@ export class FolderListing implements AsyncIterableIterator<SftpBackendEntry> {
         this.#entries = this.#folder.first();
       } else {
         const names = await this.#names(this.#folder.names);
-        if (names.length === 0) return await this.return();
+        if (names.length === 0) return this.return();
         this.#entries = this.#folder.entries(names);
       }
     } catch (error) {
