@@ -4,8 +4,9 @@ import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { localFiles } from "../../lib/sftp/mod.ts";
 import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
+import type { SftpFileInfo } from "../../lib/sftp/mod.ts";
 import type { FileStore } from "../../lib/sftp/transfer/file_store.ts";
-import { removeOldParts } from "../../lib/sftp/transfer/old_parts.ts";
+import { isResumablePart, removeOldParts } from "../../lib/sftp/transfer/old_parts.ts";
 import { atOurServer } from "./raw.ts";
 import { folder, ourWorld, turn } from "./world.ts";
 
@@ -121,4 +122,49 @@ Deno.test("an old part that cannot be removed stays without an error", async () 
   await sweep();
   await turn();
   assertEquals(removed, []);
+});
+
+Deno.test("a name is that of a resumable part only as a whole", () => {
+  assertEquals(isResumablePart(RESUMABLE), true);
+  const others = [
+    `x${RESUMABLE}`,
+    `${RESUMABLE}x`,
+    `${RESUMABLE}\n`,
+    RESUMABLE.slice(1),
+    RESUMABLE.replace("0", ""),
+    RESUMABLE.replace("0", "00"),
+    RESUMABLE.replace("a", "A"),
+    RESUMABLE.replace("a", "g"),
+    RESUMABLE.replace(".part", "_part"),
+    RANDOM,
+  ];
+  for (const name of others) assertEquals(isResumablePart(name), false, name);
+});
+
+Deno.test("a part that vanishes, has no time or is not a file is passed over, and the next removed", async () => {
+  const time = new Date(0);
+  const found: (SftpFileInfo | null)[] = [
+    null,
+    { ...infoOf({ mode: 0o100600 }), mtime: null },
+    { ...infoOf({ mode: 0o120777 }), mtime: time },
+    { ...infoOf({ mode: 0o040755 }), mtime: time },
+    { ...infoOf({ mode: 0o100600 }), mtime: time },
+  ];
+  const removed: string[] = [];
+  const store: Partial<FileStore> = {
+    async *list() {
+      for (const at of found.keys()) {
+        yield { name: RESUMABLE.replace("0", `${at}`), info: infoOf({}) };
+      }
+    },
+    lstat: (path) => Promise.resolve(found[Number(path[5])]!),
+    join: (folder, name) => `${folder}/${name}`,
+    remove: (path) => Promise.resolve(void removed.push(path)),
+  };
+  await removeOldParts(store as FileStore, "/to", 8 * DAY_MS);
+  assertEquals(removed, [`/to/${RESUMABLE.replace("0", "4")}`]);
+  // The time of this machine counts, unless another is given.
+  removed.length = 0;
+  await removeOldParts(store as FileStore, "/to");
+  assertEquals(removed.length, 1);
 });

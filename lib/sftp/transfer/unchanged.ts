@@ -16,7 +16,7 @@ export async function unchanged(
   if (!update) return false;
   const there = await to.lstat(target);
   if (there === null || !there.isFile) return false;
-  const sameSize = there.size !== null && there.size === info.size;
+  const sameSize = there.size === info.size;
   if (update === "size") return sameSize;
   if (update === "checksum") {
     return sameSize && await sameContent([from, path, info], [to, target, there]);
@@ -38,7 +38,7 @@ async function sameContent(...places: [Place, Place]): Promise<boolean> {
   const digests = await Promise.allSettled(places.map(async ([store, path, info]) => {
     const source = await store.source(path, info);
     try {
-      return await digestOf(source, info.size!);
+      return await digestOf(source, info.size);
     } finally {
       source.close();
     }

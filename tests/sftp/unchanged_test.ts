@@ -1,0 +1,150 @@
+/** Which files `update` skips. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { runtime } from "../../lib/runtime/runtime.ts";
+import type { SftpFileInfo, SftpTransferOptions } from "../../lib/sftp/mod.ts";
+import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
+import type { FileStore, TransferSource } from "../../lib/sftp/transfer/file_store.ts";
+import type { TransferContext } from "../../lib/sftp/transfer/file_transfer.ts";
+import { unchanged } from "../../lib/sftp/transfer/unchanged.ts";
+import { noise } from "./world.ts";
+
+const data = noise(300_000);
+
+/** A file in a store; a server computes digests. */
+interface Place {
+  readonly bytes?: Uint8Array;
+  readonly info?: Partial<SftpFileInfo> | null;
+  readonly isServer?: boolean;
+  readonly failing?: boolean;
+}
+
+const INFO: SftpFileInfo = infoOf({ mode: 0o100644, size: data.length, atime: 100, mtime: 100 });
+
+function sha256(bytes: Uint8Array): string {
+  const hash = runtime.sha256();
+  hash.update(bytes);
+  return hash.digest("hex");
+}
+
+function store({ bytes = data, info, isServer = false, failing = false }: Place) {
+  const log: string[] = [];
+  const source: Partial<TransferSource> = {
+    async readAt(into, offset) {
+      await Promise.resolve();
+      if (failing) throw new Error("It cannot be read");
+      const piece = bytes.subarray(offset, offset + into.length);
+      into.set(piece);
+      return piece.length;
+    },
+    ...(isServer && {
+      digest(length: number) {
+        log.push(`digest ${length}`);
+        return Promise.resolve(sha256(bytes.subarray(0, length)));
+      },
+    }),
+    close: () => void log.push("close"),
+  };
+  const found = info === null ? null : { ...INFO, ...info };
+  const some: Partial<FileStore> = {
+    lstat(path) {
+      log.push(`lstat ${path}`);
+      return Promise.resolve(found);
+    },
+    source(path, info) {
+      log.push(`open ${path} ${info!.size}`);
+      return Promise.resolve(source as TransferSource);
+    },
+  };
+  return { log, store: some as FileStore, info: found };
+}
+
+/** Whether the target's file counts as unchanged, and the calls to both stores. */
+async function skips(update: SftpTransferOptions["update"], from: Place, to: Place) {
+  const [source, target] = [store(from), store(to)];
+  const context = { options: { update } } as TransferContext;
+  const result = unchanged(source.store, "/from", target.store, "/to", source.info!, context);
+  return { skipped: await result, from: source.log, to: target.log };
+}
+
+const at = (seconds: number, milliseconds = 0) => ({
+  mtime: new Date(seconds * 1000 + milliseconds),
+});
+
+const cases: [
+  what: string,
+  from: Place,
+  to: Place,
+  skippedBy: SftpTransferOptions["update"][],
+][] = [
+  ["an equal file", {}, {}, [true, "newer", "size", "checksum"]],
+  ["a missing file", {}, { info: null }, []],
+  ["a link or a folder", {}, { info: { isFile: false } }, []],
+  ["an older file", { info: at(101) }, {}, ["size", "checksum"]],
+  ["a newer file", { info: at(99) }, {}, ["newer", "size", "checksum"]],
+  [
+    "a file of the same second",
+    { info: at(100, 999) },
+    { info: at(100) },
+    [true, "newer", "size", "checksum"],
+  ],
+  ["a file of another size", {}, { info: { size: 5 } }, ["newer"]],
+  ["a file whose time is unknown", {}, { info: { mtime: null } }, ["size", "checksum"]],
+  ["a source whose time is unknown", { info: { mtime: null } }, {}, ["size", "checksum"]],
+  ["files whose times are unknown", { info: { mtime: null } }, { info: { mtime: null } }, [
+    "size",
+    "checksum",
+  ]],
+  ["other content", {}, { bytes: noise(300_000, 2) }, [true, "newer", "size"]],
+];
+for (const [what, from, to, skippedBy] of cases) {
+  Deno.test(`${what} is skipped by update: ${skippedBy.join(", ") || "none"}`, async () => {
+    for (const update of [true, "newer", "size", "checksum"] as const) {
+      assertEquals(
+        (await skips(update, from, to)).skipped,
+        skippedBy.includes(update),
+        `${update}`,
+      );
+    }
+  });
+}
+
+Deno.test("without update the target is not looked at", async () => {
+  for (const update of [false, undefined]) {
+    assertEquals(await skips(update, {}, {}), { skipped: false, from: [], to: [] });
+  }
+});
+
+Deno.test("contents are compared by the server's digest, or by reading, up to the size", async () => {
+  const both = await skips("checksum", {}, { isServer: true });
+  assertEquals(both, {
+    skipped: true,
+    from: ["open /from 300000", "close"],
+    to: ["lstat /to", "open /to 300000", "digest 300000", "close"],
+  });
+  // A difference in the last byte is detected.
+  const other = data.slice();
+  other[other.length - 1]! ^= 1;
+  assertEquals((await skips("checksum", {}, { bytes: other, isServer: true })).skipped, false);
+  assertEquals((await skips("checksum", { bytes: other }, {})).skipped, false);
+});
+
+Deno.test("files of different sizes are not opened to compare their contents", async () => {
+  const { from, to } = await skips("checksum", {}, { info: { size: 5 } });
+  assertEquals([from, to], [[], ["lstat /to"]]);
+});
+
+Deno.test("a file that cannot be read is an error, and both are closed", async () => {
+  for (const failing of ["from", "to"] as const) {
+    const [from, to] = [
+      store({ failing: failing === "from" }),
+      store({ failing: failing === "to" }),
+    ];
+    const context = { options: { update: "checksum" } } as TransferContext;
+    await assertRejects(
+      () => unchanged(from.store, "/from", to.store, "/to", INFO, context),
+      Error,
+      "It cannot be read",
+    );
+    assertEquals([from.log.at(-1), to.log.at(-1)], ["close", "close"]);
+  }
+});
