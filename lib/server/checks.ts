@@ -12,14 +12,26 @@ import {
   nested,
   object,
   oneOf,
+  type OptionCheck,
   type OptionChecks,
   text,
 } from "../option_checks.ts";
 import { ALGORITHM_CHECKS } from "../crypto/suite_checks.ts";
 import type { ServeOptions } from "./options.ts";
+import type { PenaltyOptions } from "./penalties.ts";
+
+const PENALTY_CHECKS: OptionChecks<PenaltyOptions> = {
+  authFail: milliseconds,
+  invalidUser: milliseconds,
+  noAuth: milliseconds,
+  graceExceeded: milliseconds,
+  min: milliseconds,
+  max: milliseconds,
+  exempt: text,
+};
 
 const OPTIONS: OptionChecks<ServeOptions> = {
-  port: mustBe("a port from 0 to 65535", (port) => Number.isInteger(port) && (port as number) >= 0),
+  port: mustBe("a port from 0 to 65535", isPort),
   hostname: text,
   hostKeys: (value) =>
     Array.isArray(value) && value.every((key) => object(key) === null && "publicKey" in key)
@@ -27,15 +39,17 @@ const OPTIONS: OptionChecks<ServeOptions> = {
       : 'must be an array of private keys, such as [await hostKeyFile("host_key")]',
   auth: object,
   sftp: either(object, callback),
-  subsystems: object,
+  subsystems: each(callback),
   pty: flag,
   forward: object,
   algorithms: either(oneOf("strict"), nested("algorithms", ALGORITHM_CHECKS)),
   loginGraceTime: milliseconds,
   maxAuthTries: count,
-  maxStartups: object,
+  maxStartups: nested("maxStartups", { begin: count, rate: count, full: count }),
   maxStartupsPerSource: count,
-  penalties: either(object, mustBe("an object or false", (value) => value === false)),
+  penalties: (value) =>
+    value === false ? null : mustBe("an object or false", (it) => object(it) === null)(value) ??
+      nested("penalties", PENALTY_CHECKS)(value),
   maxSessions: count,
   keepaliveInterval: milliseconds,
   keepaliveCount: count,
@@ -43,7 +57,7 @@ const OPTIONS: OptionChecks<ServeOptions> = {
   idleTimeout: milliseconds,
   unusedConnectionTimeout: milliseconds,
   maxSessionTime: milliseconds,
-  channelTimeouts: object,
+  channelTimeouts: each(milliseconds),
   rekey: object,
   window: anything,
   proxies: text,
@@ -59,4 +73,21 @@ const OPTIONS: OptionChecks<ServeOptions> = {
 /** @throws {TypeError} If an option has an unknown name, or an invalid value */
 export function checkServeOptions(call: string, options: ServeOptions): void {
   checkOptions(call, options, OPTIONS);
+}
+
+function isPort(value: unknown): boolean {
+  return Number.isInteger(value) && value as number >= 0 && value as number <= 65535;
+}
+
+/** Checks every value of an object. */
+function each(check: OptionCheck): OptionCheck {
+  return (value) => {
+    const problem = object(value);
+    if (problem !== null) return problem;
+    for (const [name, one] of Object.entries(value as object)) {
+      const problem = check(one);
+      if (problem !== null) return `has a mistake: "${name}" ${problem}`;
+    }
+    return null;
+  };
 }

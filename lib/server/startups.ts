@@ -10,12 +10,12 @@ export class Startups {
   #count = 0;
 
   constructor(
-    { maxStartups = MAX_STARTUPS, maxStartupsPerSource = Infinity }: Pick<
+    { maxStartups, maxStartupsPerSource = Infinity }: Pick<
       ServeOptions,
       "maxStartups" | "maxStartupsPerSource"
     >,
   ) {
-    this.#limits = maxStartups;
+    this.#limits = { ...MAX_STARTUPS, ...maxStartups };
     this.#perSource = maxStartupsPerSource;
   }
 
