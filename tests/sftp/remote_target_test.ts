@@ -11,8 +11,11 @@ import { EXTENSION } from "../../lib/sftp/protocol/numbers.ts";
 import type { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
 import type { TransferTarget } from "../../lib/sftp/transfer/file_store.ts";
 import { RemoteStore } from "../../lib/sftp/transfer/remote_store.ts";
+import { remoteTarget } from "../../lib/sftp/transfer/remote_target.ts";
+import type { FurtherSessions } from "../../lib/sftp/remote/further_sessions.ts";
 import { partName } from "../../lib/sftp/transfer/resume.ts";
 import { MemoryServer } from "./memory_server.ts";
+import { FakeTime } from "../support/fake_time.ts";
 import { noise, same, turn } from "./world.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
@@ -194,6 +197,21 @@ Deno.test("a put in place opens the file itself, and an abort does not remove it
   await target.discard(new Error("enough"));
   assertEquals(w.log().slice(-1), ["CLOSE /dir/file"]);
   assertEquals(w.server.data("/dir/file")!.length, 10);
+});
+
+Deno.test("only a put in place is reported as the reason for a single channel", async () => {
+  await using w = await world();
+  let reports = 0;
+  const further = { inPlace: () => void reports++ } as FurtherSessions;
+  const request = { path: "/dir/file", name: "/source", info: INFO, inside: false };
+  for (const [part, reported] of [[null, 1], ["/dir/.part", 0]] as const) {
+    reports = 0;
+    const settings = { options: { atomic: false }, limits: {}, inFlight: 1, warn() {} };
+    const spread = { further, inFlight: 1, part: null };
+    const target = await remoteTarget(w.remote, request, part, settings, spread);
+    assertEquals(reports, reported);
+    await target.discard(new Error("enough"));
+  }
 });
 
 Deno.test("an aborted file is closed and removed, but a part is kept", async () => {
@@ -809,6 +827,26 @@ Deno.test("a part of another file is truncated, by opening it again if needed", 
   await target.discard(new Error("enough"));
 });
 
+Deno.test("a part that cannot be emptied in time is not opened again", async () => {
+  await using w = await world();
+  const options = { resume: true, inFlight: 1000 };
+  const first = await w.target(options);
+  await first.write(noise(150_000, 2), () => {});
+  await first.flush();
+  await first.discard(new Error("enough"));
+  const target = await w.target(options);
+  const gate = Promise.withResolvers<undefined>();
+  w.server.refuse = (line) => line.includes("size=0") ? gate.promise : undefined;
+  w.log();
+  {
+    using time = new FakeTime();
+    await assertRejects(() => time.settle(target.start!(0)), SftpError);
+  }
+  assertEquals(w.log(), ["FSETSTAT /dir/.kept size=0"]);
+  gate.resolve(undefined);
+  await target.discard(new Error("enough"));
+});
+
 Deno.test("a part that is longer than the source is cut, and a hole at the end is written", async () => {
   await using w = await world();
   const options = { resume: true, inFlight: 1000 };
@@ -1070,6 +1108,9 @@ Deno.test("an older file is not used if it cannot be a prefix of the source", as
   assertEquals(await adopt(w, 200_000), [true, true]);
   // Now that attempt's part exists.
   assertEquals(await adopt(w, 200_000), [false, true]);
+  const part = [...w.server.files.keys()].find((path) => path.includes("/."))!;
+  w.server.files.get(part)!.data = data.slice(0, 1);
+  assertEquals(await adopt(w, 200_000), [false, false]);
 });
 
 Deno.test("an aborted target does not wait for the clean-up on the server", async () => {
