@@ -74,7 +74,6 @@ export class ChannelCore {
   #noReading: string | null = null;
   #eof: Promise<void> | null = null;
   #received = 0;
-  #toldUnread = false;
   #gotEof = false;
   #sentClose = false;
   #gotClose = false;
@@ -199,12 +198,11 @@ export class ChannelCore {
     this.stderr.discard();
   }
 
-  /** Discards the output, and informs the peer (OpenSSH PROTOCOL §2.1). */
+  /** Discards the output, and informs the peer once (OpenSSH PROTOCOL §2.1). */
   cancel(): void {
-    const tell = this.peer.openssh && !this.stdout.discarding && !this.#toldUnread;
+    const tell = this.peer.openssh && !this.stdout.discarding;
     this.stdout.discard();
     if (!tell || !this.isOpen || this.#gotEof) return;
-    this.#toldUnread = true;
     this.requests.notify("eow@openssh.com", NOTHING);
   }
 

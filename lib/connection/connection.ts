@@ -60,7 +60,10 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   readonly #globals: GlobalRequests;
   readonly #budget: ConnectionBudget | null;
   readonly #channels: ChannelTable;
-  /** When channels were confirmed on which the peer has not sent a request yet. */
+  /**
+   * When channels were confirmed on which the peer has not sent a request yet, by their numbers; the next
+   * channel with the number replaces it.
+   */
   readonly #confirmedAt = new Map<number, number>();
   readonly #adjust = new Uint8Array(WINDOW_ADJUST_LENGTH);
   #x11: X11Forwards | null = null;
@@ -329,8 +332,6 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
 
   /** Frees the number of a channel that both ends have closed. */
   released(channel: ChannelCore): void {
-    const { id } = channel.opening;
-    this.#confirmedAt.delete(id);
     this.#channels.release(channel);
     this.#lastClosed = channel;
   }
