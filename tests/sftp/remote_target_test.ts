@@ -925,6 +925,33 @@ for (const copies of [true, false]) {
   });
 }
 
+Deno.test("an older file that cannot be extended in place is replaced", async () => {
+  for (const atomic of [undefined, true]) {
+    await using w = await world(EXTENSION.POSIX_RENAME);
+    w.server.add("/dir/file", data.slice(0, 150_000), 0o444);
+    w.server.refuse = (line) =>
+      line === "OPEN /dir/file read+write" ? PERMISSION_DENIED : undefined;
+    const options = { resume: true, inFlight: 1000, ...(atomic && { atomic }) };
+    const target = await w.target(options);
+    let compared = false;
+    await target.adopt!(data.length, () => Promise.resolve(compared = true));
+    // With `atomic` it is not even compared, since no reader may see an incomplete file.
+    assertEquals([target.held, compared], [0, !atomic]);
+    await write(target);
+    assert(same(w.server.data("/dir/file")!, data));
+    assertEquals([w.server.files.get("/dir/file")!.mode & 0o777, hidden(w)], [0o444, []]);
+  }
+});
+
+Deno.test("an older file is copied by the server also with atomic", async () => {
+  await using w = await world(EXTENSION.COPY_DATA);
+  w.server.add("/dir/file", data.slice(0, 150_000));
+  const target = await w.target({ resume: true, atomic: true, inFlight: 1000 });
+  await target.adopt!(data.length, () => Promise.resolve(true));
+  assert(target.held > 0);
+  await target.discard(new Error("enough"));
+});
+
 Deno.test("a copy by the server is complete before more is written", async () => {
   await using w = await world(EXTENSION.COPY_DATA);
   w.server.add("/dir/file", data.slice(0, 150_000));

@@ -308,9 +308,11 @@ class RemoteTarget implements TransferTarget {
   }
 
   async adopt(size: number, same: SameBeginning): Promise<void> {
-    const { limits } = this.#settings;
+    const { limits, options: { atomic } } = this.#settings;
     const { final, part } = this.#names;
     if (part === null || this.#before > 0) return;
+    const canCopy = this.#remote.can(EXTENSION.COPY_DATA);
+    if (!canCopy && atomic === true) return; // readers would see an incomplete file
     const info = await nullIfRefused(this.#remote.lstat(final, limits));
     if (info === null || !info.isFile || info.size >= size) return;
     const reliable = this.#reliable(info.size);
@@ -320,10 +322,9 @@ class RemoteTarget implements TransferTarget {
     try {
       const readAt = (into: Uint8Array, offset: number) => file.fill(into, offset, limits);
       if (!await same({ readAt }, reliable)) return;
-      if (this.#remote.can(EXTENSION.COPY_DATA)) {
-        // The old file keeps its name until the new one is complete.
-        await copyContent(this.#remote, file, this.#file, info.size, limits);
-      } else await this.#extend(final);
+      // The old file keeps its name until the new one is complete.
+      if (canCopy) await copyContent(this.#remote, file, this.#file, info.size, limits);
+      else if (!await this.#extend(final)) return;
     } finally {
       file.close().catch(() => {});
     }
@@ -331,13 +332,19 @@ class RemoteTarget implements TransferTarget {
     this.held = reliable;
   }
 
-  /** Appends to the existing file, because copying it through this machine would take longer. */
-  async #extend(final: string): Promise<void> {
+  /**
+   * Appends to the existing file, because copying it through this machine would take longer. False if the
+   * server refuses to write to it: it can still be replaced.
+   */
+  async #extend(final: string): Promise<boolean> {
     const { limits } = this.#settings;
-    const file = await this.#remote.file(final, { ...limits, read: true, write: true });
+    const open = { ...limits, read: true, write: true };
+    const file = await nullIfRefused(this.#remote.file(final, open));
+    if (file === null) return false;
     await drop(this.#remote, this.#file, this.#names.hidden, null, limits);
     this.#file = file;
     this.#names = { ...this.#names, hidden: final };
+    return true;
   }
 
   async start(offset: number): Promise<void> {

@@ -38,7 +38,7 @@ export interface SftpTransferOptions extends SftpOptions {
    * source's: the first, the last two, and 14 at random offsets between. Only `verify` detects a
    * difference elsewhere, and then transfers the whole file again. A shorter file with the final name
    * is used in the same way; it keeps its name and content until the new one is complete, or, on a
-   * server without copy-data, is extended in place.
+   * server without copy-data, is extended in place, unless `atomic` is true.
    */
   readonly resume?: boolean;
   /**
