@@ -1,0 +1,288 @@
+/** Files of a folder by the flags and modes of their system calls, and what their owners' names cost. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { PosixFiles } from "../../lib/runtime/files.ts";
+import { runtime } from "../../lib/runtime/runtime.ts";
+import {
+  localFiles,
+  type SftpBackend,
+  type SftpBackendOpen,
+  SftpError,
+  SftpStatus,
+} from "../../lib/sftp/mod.ts";
+import { Descriptors } from "../../lib/sftp/server/descriptors.ts";
+import { statusOf } from "../../lib/sftp/server/errno.ts";
+import { Jail, PathFolders } from "../../lib/sftp/server/jail.ts";
+import { filesOf } from "../../lib/sftp/server/local_files.ts";
+import { UnrestrictedTree } from "../../lib/sftp/server/unrestricted_tree.ts";
+import { replaced } from "../support/replaced.ts";
+import { folder } from "./world.ts";
+
+const ignore = Deno.build.os === "windows";
+
+const OPEN: SftpBackendOpen = {
+  read: true,
+  write: false,
+  append: false,
+  create: false,
+  createNew: false,
+  truncate: false,
+  mode: null,
+};
+
+/** System calls with some of them replaced. */
+function posix(changes: Record<string, unknown>): Disposable {
+  return replaced(runtime, "posix", { ...runtime.posix, ...changes } as PosixFiles);
+}
+
+/** What a served folder is, and what it opens: the names of the flags, and the mode. */
+interface World extends AsyncDisposable {
+  readonly backend: Required<SftpBackend>;
+  readonly root: string;
+  /** The flags and the mode of the last open(2) of `path`. */
+  opened(path: string, options: Partial<SftpBackendOpen>): Promise<[flags: string, mode: number]>;
+}
+
+const FLAGS = [
+  "O_RDWR",
+  "O_WRONLY",
+  "O_APPEND",
+  "O_CREAT",
+  "O_EXCL",
+  "O_TRUNC",
+  "O_NONBLOCK",
+  "O_NOFOLLOW",
+] as const;
+
+async function world(kind: "jail" | "open" | "blocking"): Promise<World> {
+  const { path: root, [Symbol.asyncDispose]: remove } = await folder();
+  const { openSync, constants } = runtime.posix;
+  let last: [number, number] = [0, 0];
+  const seam = posix({
+    openSync(path: string, flags: number, mode?: number) {
+      if (mode !== undefined) last = [flags, mode];
+      return openSync(path, flags, mode);
+    },
+  });
+  const backend =
+    (kind === "jail"
+      ? filesOf(new Jail(new PathFolders(root), "/"), "/")
+      : filesOf(new UnrestrictedTree(root), root, kind === "blocking")) as Required<SftpBackend>;
+  return {
+    backend,
+    root,
+    async opened(path, options) {
+      const file = await backend.open(path, { ...OPEN, ...options });
+      await file.close();
+      const [flags, mode] = last;
+      return [
+        FLAGS.filter((name) => (flags & constants[name]!) === constants[name]).join(" "),
+        mode,
+      ];
+    },
+    async [Symbol.asyncDispose]() {
+      seam[Symbol.dispose]();
+      await remove();
+    },
+  };
+}
+
+const create = { write: true, create: true };
+
+Deno.test({
+  name:
+    "a jail follows no link at the end, waits for no pipe, and makes files only where there are none",
+  ignore,
+  fn: async () => {
+    await using w = await world("jail");
+    await Deno.writeTextFile(`${w.root}/file`, "text");
+    const usual = "O_NONBLOCK O_NOFOLLOW";
+    assertEquals(await w.opened("file", {}), [usual, 0o666]);
+    assertEquals((await w.opened("file", { write: true }))[0], `O_RDWR ${usual}`);
+    assertEquals((await w.opened("file", { read: false, write: true }))[0], `O_WRONLY ${usual}`);
+    assertEquals(
+      (await w.opened("file", { read: false, append: true }))[0],
+      `O_WRONLY O_APPEND ${usual}`,
+    );
+    // An existing file is neither made nor truncated by the open.
+    assertEquals((await w.opened("file", { ...create, truncate: true }))[0], `O_RDWR ${usual}`);
+    const made = `O_RDWR O_CREAT O_EXCL ${usual}`;
+    assertEquals((await w.opened("a", create))[0], made);
+    assertEquals((await w.opened("b", { ...create, createNew: true }))[0], made);
+    assertEquals((await w.opened("c", { ...create, truncate: true }))[0], made);
+  },
+});
+
+Deno.test({
+  name:
+    "without a jail files are made through links, and only a process that may block opens devices",
+  ignore,
+  fn: async () => {
+    for (const [kind, waiting] of [["open", " O_NONBLOCK"], ["blocking", ""]] as const) {
+      await using w = await world(kind);
+      await Deno.symlink("target", `${w.root}/link`);
+      assertEquals((await w.opened("link", create))[0], `O_RDWR O_CREAT${waiting}`);
+      assert((await Deno.stat(`${w.root}/target`)).isFile);
+      assertEquals(
+        (await w.opened("new", { ...create, createNew: true }))[0],
+        `O_RDWR O_CREAT O_EXCL${waiting}`,
+      );
+      const truncated = await w.opened("target", { write: true, truncate: true });
+      assertEquals(truncated[0], kind === "blocking" ? "O_RDWR O_TRUNC" : "O_RDWR O_NONBLOCK");
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "a new file has the mode that is asked for, in a jail without setuid, setgid and sticky bits",
+  ignore,
+  fn: async () => {
+    for (const [kind, odd] of [["jail", 0o750], ["open", 0o7750]] as const) {
+      await using w = await world(kind);
+      assertEquals((await w.opened("a", { ...create, mode: 0o7750 }))[1], odd);
+      assertEquals((await w.opened("b", { ...create, mode: 0 }))[1], 0);
+      assertEquals((await w.opened("c", create))[1], 0o666);
+    }
+  },
+});
+
+Deno.test({
+  name: "a new folder has no setuid and setgid bits, and the usual mode if none is asked for",
+  ignore,
+  fn: async () => {
+    const modes: unknown[] = [];
+    using _ = posix({ mkdirSync: (_path: string, options: unknown) => void modes.push(options) });
+    await using here = await folder();
+    const backend = filesOf(new Jail(new PathFolders(here.path), "/"), "/");
+    await backend.mkdir("a", 0o7777);
+    await backend.mkdir("b", 0);
+    await backend.mkdir("c", null);
+    assertEquals(modes, [{ mode: 0o1777 }, { mode: 0 }, {}]);
+  },
+});
+
+Deno.test({
+  name: "a listing counts as two descriptors while it is open, a file as one",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await Deno.writeTextFile(`${here.path}/file`, "");
+    const tree = new UnrestrictedTree(here.path);
+    const backend = filesOf(tree, here.path, false, new Descriptors(8)); // six of them for files
+    const listings = [0, 1, 2].map(() => backend.readDir("."));
+    for (const listing of listings) await listing.next();
+    const refused = () => backend.open("file", OPEN);
+    await assertRejects(refused, SftpError, "Too many open files");
+    await listings[0]!.return!();
+    const files = await Promise.all([1, 2].map(() => backend.open("file", OPEN)));
+    await assertRejects(refused, SftpError, "Too many open files");
+    for (const listing of listings.slice(1)) await listing.return!();
+    for (let count = 0; count < 4; count++) files.push(await backend.open("file", OPEN));
+    await assertRejects(refused, SftpError, "Too many open files");
+    for (const file of files) await file.close();
+  },
+});
+
+Deno.test({
+  name: "a file whose truncation fails is closed, and no longer counted",
+  ignore,
+  fn: async () => {
+    const open = new Set<number>();
+    const { openSync, closeSync } = runtime.posix;
+    using _ = posix({
+      openSync(path: string, flags: number, mode?: number) {
+        const fd = openSync(path, flags, mode);
+        open.add(fd);
+        return fd;
+      },
+      closeSync(fd: number) {
+        assert(open.delete(fd), "closed twice, or never opened");
+        closeSync(fd);
+      },
+      ftruncateSync() {
+        throw Object.assign(new Error("disk"), { code: "EIO" });
+      },
+    });
+    await using here = await folder();
+    await Deno.writeTextFile(`${here.path}/file`, "text");
+    const tree = new UnrestrictedTree(here.path);
+    const backend = filesOf(tree, here.path, false, new Descriptors(2)); // one of them for files
+    for (let round = 0; round < 3; round++) {
+      const attempts: (() => Promise<unknown>)[] = [
+        () => backend.open("file", { ...OPEN, write: true, truncate: true }),
+        () => backend.setStat("file", { size: 1 }),
+        () => backend.lsetStat("file", { size: 1 }),
+      ];
+      for (const attempt of attempts) {
+        assertEquals(statusOf(await assertRejects(attempt)).message, "Input/output error");
+        assertEquals(open, new Set());
+      }
+    }
+    await (await backend.open("file", OPEN)).close();
+    assertEquals(open, new Set());
+  },
+});
+
+Deno.test({
+  name: "the names of groups are read again when their file changes, and not otherwise",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await Deno.mkdir(`${here.path}/etc`);
+    const put = async (name: string, text: string, time: number) => {
+      await Deno.writeTextFile(`${here.path}/etc/${name}`, text);
+      await Deno.utime(`${here.path}/etc/${name}`, 1, time);
+    };
+    await put("passwd", "ann:x:7:8::/home/ann:/bin/sh\n", 1);
+    await put("group", "staff:x:8:\n", 1);
+    const { readSync } = runtime.posix;
+    let reads = 0;
+    using _ = posix({
+      readSync(...args: Parameters<typeof readSync>) {
+        reads++;
+        return readSync(...args);
+      },
+    });
+    const backend = localFiles({ root: here.path }) as Required<SftpBackend>;
+    for (let round = 0; round < 3; round++) {
+      assertEquals(await backend.groupNames([8, 9]), ["staff", ""]);
+      assertEquals(await backend.userNames([7, 9]), ["ann", ""]);
+      await Array.fromAsync(backend.readDir("/"));
+    }
+    assertEquals(reads, 2);
+    await put("group", "crew:x:8:\n", 2);
+    assertEquals(await backend.groupNames([8]), ["crew"]);
+    assertEquals(reads, 4);
+  },
+});
+
+Deno.test({
+  name: 'a root that is not a folder is refused, and "/" takes no quota',
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await Deno.writeTextFile(`${here.path}/file`, "");
+    assertThrows(() => localFiles({ root: `${here.path}/file` }), Error, "not a directory");
+    assertThrows(() => localFiles({ root: `${here.path}/none` }), Deno.errors.NotFound);
+    assertThrows(() => localFiles({ root: "/", quota: { bytes: 1 } }), TypeError, "no quota");
+    localFiles({ root: here.path, quota: { bytes: 1 } });
+  },
+});
+
+Deno.test({
+  name: "a read-only folder refuses changes, and a relative path starts at its home",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await Deno.mkdir(`${here.path}/home`);
+    await Deno.writeTextFile(`${here.path}/home/file`, "text");
+    const fixed = localFiles({ root: here.path, home: "/home", readOnly: true });
+    assertEquals((await fixed.stat!("file")).size, 4);
+    const error = await assertRejects(() => fixed.remove!("file"));
+    assertEquals(statusOf(error).status, SftpStatus.PERMISSION_DENIED);
+    const free = localFiles({ root: here.path, home: "/home", quota: { bytes: 100 } });
+    await free.remove!("file");
+    assertEquals(await free.home!(""), "/home");
+    assertEquals(await Array.fromAsync(Deno.readDir(`${here.path}/home`)), []);
+  },
+});
