@@ -702,6 +702,7 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   fn: () => {
     assertThrows(() => Descriptors.ofProcess().take(2 ** 40), SftpError, "Too many open files");
+    assertEquals(Descriptors.ofProcess() === Descriptors.ofProcess(), true); // all count together
   },
 });
 
@@ -857,6 +858,24 @@ Deno.test("every errno has the status and the text of OpenSSH", () => {
       assertEquals([code, of(code).status], [code, status]);
       assert(!of(code).message.includes("/srv"));
     }
+  }
+  const texts: [message: string, codes: string][] = [
+    ["No such file", "ENOENT ENOTDIR"],
+    ["Too many symbolic links", "ELOOP"],
+    ["Permission denied", "EACCES EPERM"],
+    ["Read-only file system", "EROFS"],
+    ["File exists", "EEXIST"],
+    ["Directory not empty", "ENOTEMPTY"],
+    ["Is a directory", "EISDIR"],
+    ["Not on the same file system", "EXDEV"],
+    ["In use", "EBUSY ETXTBSY"],
+    ["No space left on device", "ENOSPC"],
+    ["Disk quota exceeded", "EDQUOT"],
+    ["File too large", "EFBIG"],
+    ["Too many open files", "EMFILE ENFILE"],
+  ];
+  for (const [message, codes] of texts) {
+    for (const code of codes.split(" ")) assertEquals([code, of(code).message], [code, message]);
   }
   assertEquals(statusOf(new SftpError(9, "x", null, "own words")), {
     status: 9,

@@ -13,6 +13,20 @@ import { Pipeline } from "../../lib/sftp/server/pipeline.ts";
 import { atOurServer, RawPeer } from "./raw.ts";
 import { channelPair, turn } from "./world.ts";
 
+Deno.test("requests that hold exactly the limit let the next one start, one byte more does not", async () => {
+  for (const [bytes, starts] of [[50, true], [51, false]] as const) {
+    const pipeline = new Pipeline<void>(() => 100, () => {});
+    const slow = Promise.withResolvers<void>();
+    pipeline.beside(FXP.READ, 50, () => slow.promise);
+    let isNext = false;
+    pipeline.beside(FXP.READ, bytes, () => slow.promise)!.then(() => isNext = true);
+    await turn();
+    assertEquals(isNext, starts);
+    slow.resolve();
+    await pipeline.idle();
+  }
+});
+
 Deno.test("answers are sent in the order of the requests", async () => {
   const sent: number[] = [];
   const pipeline = new Pipeline<number>(() => 100, (answer) => sent.push(answer));

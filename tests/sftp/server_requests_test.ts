@@ -1,5 +1,5 @@
 /** The backend call and the answer of each request. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SFTP_MAX_CHUNK, SFTP_MAX_MESSAGE } from "../../lib/defaults.ts";
 import {
   type ServeSftpOptions,
@@ -833,4 +833,32 @@ Deno.test("a backend with a start folder has the same methods, with relative pat
     ["readDir", "/srv/x"],
   ]);
   assertEquals(Object.keys(startingIn({}, "/srv")), []);
+});
+
+Deno.test("the methods of a backend with a start folder are called on the backend", async () => {
+  class Own implements SftpBackend {
+    readonly #name = "own";
+    realPath(path: string) {
+      return Promise.resolve(`${this.#name} ${path}`);
+    }
+    rename(from: string, to: string) {
+      return Promise.reject(new Error(`${this.#name} ${from} ${to}`));
+    }
+    symlink(target: string, path: string) {
+      return Promise.reject(new Error(`${this.#name} ${target} ${path}`));
+    }
+    home(user: string) {
+      return Promise.resolve(`${this.#name} ${user}`);
+    }
+  }
+  const inside = startingIn(new Own(), "srv") as Required<SftpBackend>;
+  assertEquals(await inside.realPath(""), "own srv/");
+  assertEquals(await inside.home("ann"), "own ann");
+  await assertRejects(
+    () => inside.rename("a", "b", { overwrite: false }),
+    Error,
+    "own srv/a srv/b",
+  );
+  await assertRejects(() => inside.symlink("a", "b"), Error, "own a srv/b");
+  assertEquals(Object.keys(inside).sort(), ["home", "realPath", "rename", "symlink"]);
 });

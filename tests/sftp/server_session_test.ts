@@ -17,6 +17,7 @@ import { FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { serveSession } from "../../lib/sftp/server/server.ts";
 import { ConnectionShare } from "../../lib/sftp/server/share.ts";
 import type { Turn } from "../../lib/turns.ts";
+import { FakeTime } from "../support/fake_time.ts";
 import { frame, RawPeer } from "./raw.ts";
 import { channelPair, type PairOptions, turn } from "./world.ts";
 
@@ -376,25 +377,43 @@ Deno.test("each request counts for the turn, by its bytes unless it is a WRITE",
 });
 
 Deno.test("a session that waits for its turn runs nothing, but sends the answers that it has", async () => {
+  using _ = new FakeTime();
   const fake = fakeTurn();
   const share = new ConnectionShare(fake as unknown as Turn);
   let calls = 0;
   const gate = Promise.withResolvers<void>();
   const backend = {
     stat() {
-      if (++calls === 1) fake.pause = gate.promise;
+      if (++calls === 3) fake.pause = gate.promise;
       return Promise.resolve(infoOf({ size: 1 }));
     },
   };
   await using w = await session(backend, {}, { share });
-  const both = [1, 2].flatMap((id) => [...msg.Stat.encode(id, { path: "/" })]);
-  await w.peer.send(new Uint8Array(both)); // one chunk
-  assertEquals((await w.peer.next())!.id, 1);
-  await turns();
-  assertEquals(calls, 1);
+  const all = [1, 2, 3, 4].flatMap((id) => [...msg.Stat.encode(id, { path: "/" })]);
+  await w.peer.send(new Uint8Array(all)); // one chunk
+  for (const id of [1, 2, 3]) assertEquals((await w.peer.next())!.id, id); // no timer has to run
+  for (let at = 0; at < 100; at++) await null;
+  assertEquals(calls, 3);
   fake.pause = null;
   gate.resolve();
-  assertEquals([(await w.peer.next())!.id, calls], [2, 2]);
+  assertEquals([(await w.peer.next())!.id, calls], [4, 4]);
+});
+
+Deno.test("no answer waits for a timer once there is nothing more to answer", async () => {
+  using _ = new FakeTime();
+  await using w = await session(stats);
+  for (let round = 0; round < 4; round++) {
+    const requests = Array.from({ length: round + 1 }, () => [...STAT]).flat();
+    await w.peer.send(new Uint8Array(requests)); // one chunk
+    for (let count = 0; count <= round; count++) {
+      assertEquals((await w.peer.next())!.type, FXP.ATTRS);
+    }
+  }
+  // The beginning of a request, which ends the chunk, delays no answer either.
+  await w.peer.send(new Uint8Array([...STAT, ...STAT, ...STAT.subarray(0, 3)]));
+  for (let count = 0; count < 2; count++) assertEquals((await w.peer.next())!.type, FXP.ATTRS);
+  await w.peer.send(STAT.subarray(3));
+  assertEquals((await w.peer.next())!.type, FXP.ATTRS);
 });
 
 /** A parallel file whose reads and writes do not end before `release`. */
