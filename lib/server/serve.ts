@@ -148,6 +148,8 @@ class Server implements SshServer {
   readonly #penalties: Penalties | null;
   readonly #metrics: ServerMetrics;
   readonly #startups: Startups;
+  /** What ends with the server. */
+  readonly #running = new DisposableStack();
 
   constructor(
     listener: Deno.TcpListener,
@@ -160,14 +162,14 @@ class Server implements SshServer {
     this.#handler = handler;
     this.#startups = new Startups(options);
     this.#penalties = options.penalties === false ? null : new Penalties(options.penalties);
-    this.#metrics = measure(this);
+    this.#metrics = this.#running.use(measure(this));
     this.addr = listener.addr as Deno.NetAddr;
-    onAbort(options.signal, () => this.#stop());
+    this.#running.use(onAbort(options.signal, () => this.#stop()));
     try {
       options.onListen?.(this.addr);
     } catch (error) {
       listener.close();
-      this.#metrics[Symbol.dispose]();
+      this.#running.dispose();
       throw error;
     }
     this.finished = this.#run(listener);
@@ -206,14 +208,11 @@ class Server implements SshServer {
       },
       (error) => tell(onError, error, null),
     );
-    while (this.#transports.size > 0) {
-      await Promise.all([...this.#transports].map((transport) => transport.finished));
-    }
-    this.#metrics[Symbol.dispose]();
+    await Promise.all([...this.#transports].map((transport) => transport.finished));
+    this.#running.dispose();
   }
 
   #stop(): void {
-    if (this.#stopping.signal.aborted) return;
     this.#stopping.abort();
     for (const transport of this.#transports) {
       transport.disconnect(DISCONNECT.BY_APPLICATION, "The server is shutting down");

@@ -1,5 +1,5 @@
 /** A server's metrics. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type AuthMethod, connect, none, password, SshError } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import type { ServeOptions } from "@denossh/ssh/server";
@@ -142,6 +142,17 @@ Deno.test("Metrics do not keep the process alive, and end with the server", () =
     assertEquals([unrefed.length, time.timers], [1, 1]);
   }
   assertEquals(time.timers, 0);
+});
+
+Deno.test("A server whose onListen throws is not measured", () => {
+  using provider = new Provider();
+  using time = new FakeTime();
+  const error = new Error("a mistake");
+  const onListen = () => {
+    throw error;
+  };
+  assertEquals(assertThrows(() => serveInMemory({ ...options, onListen })), error);
+  assertEquals([time.timers, provider.read("ssh.server.connections")], [0, []]);
 });
 
 Deno.test("Bytes are counted once they are written, and a socket that fails counts none", async () => {

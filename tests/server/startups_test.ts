@@ -1,5 +1,5 @@
 /** Limits on connections, on a server that listens in memory. */
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import {
   type AuthMethod,
   type Client,
@@ -13,6 +13,7 @@ import {
 import { generateKey } from "@denossh/ssh/keys";
 import type { ServeOptions } from "@denossh/ssh/server";
 import type { ByteStreams } from "@denossh/ssh/testing";
+import { CLOSE_LINGER_MS } from "../../lib/defaults.ts";
 import { Startups } from "../../lib/server/startups.ts";
 import { until } from "../connection/until.ts";
 import { type MemoryServer, serveInMemory } from "../support/fake_listener.ts";
@@ -242,6 +243,50 @@ Deno.test("A server that stops closes its listener, refuses new connections, and
   assertEquals(server.server.connections, 0);
   await assertRejects(() => host.closed, SshError, "The server is shutting down");
   await server.server.shutdown();
+});
+
+Deno.test("A server that has ended, or never began, leaves no listener on its signal", async () => {
+  const { signal } = new AbortController();
+  let listeners = 0;
+  using _add = replaced(signal, "addEventListener", () => void listeners++);
+  using _remove = replaced(signal, "removeEventListener", () => void listeners--);
+  {
+    await using _server = serveInMemory({ ...options, signal });
+    assertEquals(listeners, 1);
+  }
+  assertEquals(listeners, 0);
+  const onListen = () => {
+    throw new Error("a mistake");
+  };
+  assertThrows(() => serveInMemory({ ...options, signal, onListen }), Error, "a mistake");
+  assertEquals(listeners, 0);
+});
+
+Deno.test("A server that was stopped by its signal can be shut down, any number of times", async () => {
+  const controller = new AbortController();
+  await using server = serveInMemory({ ...options, signal: controller.signal });
+  const host = await logIn(server.dial("192.0.2.1"), "ann", none());
+  controller.abort();
+  await Promise.all([server.server.shutdown(), server.server.shutdown()]);
+  await server.server.shutdown();
+  await assertRejects(() => host.closed, DisconnectError, "The server is shutting down");
+});
+
+Deno.test("A shutdown waits until each client has been told, and its socket is closed", async () => {
+  using time = new FakeTime();
+  const server = serveInMemory({ ...options, loginGraceTime: 0 });
+  const streams = server.dial("192.0.2.1");
+  const writer = streams.writable.getWriter();
+  await writer.write(new TextEncoder().encode("SSH-2.0-client\r\n"));
+  await time.advance(0);
+  let ended = false;
+  const stopping = server.server.shutdown().then(() => ended = true);
+  await time.advance(CLOSE_LINGER_MS - 1); // the client does not read the message
+  assertEquals([ended, server.server.connections], [false, 1]);
+  await time.advance(1);
+  assertEquals([ended, server.server.connections, time.timers], [true, 0, 0]);
+  await stopping;
+  await Promise.allSettled([streams.readable.cancel(), writer.abort()]);
 });
 
 Deno.test("serve listens on port 22 of all addresses by default", async () => {

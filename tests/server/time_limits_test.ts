@@ -13,6 +13,51 @@ import { plainMessage } from "../../lib/error_messages.ts";
 const hostKey = await generateKey("ed25519");
 const echo: SessionHandler = ({ stdin, stdout }) => stdin.pipeTo(stdout);
 
+/** A connection that does nothing, what the limits ask of it, and why it was ended. */
+function idle(options: Parameters<typeof limitTime>[2]) {
+  const asked: unknown[][] = [];
+  const ended: string[] = [];
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  const connection = {
+    channelCount: 0,
+    carried: 0,
+    keepalive: (...given: unknown[]) => void asked.push(["keepalive", ...given]),
+    closeIdle: (...given: unknown[]) => void asked.push(["closeIdle", ...given]),
+  };
+  const transport = {
+    closed,
+    disconnect(_: number, why: string) {
+      ended.push(why);
+      resolve();
+    },
+  };
+  limitTime(transport as unknown as Transport, connection as unknown as Connection, options);
+  return { asked, ended };
+}
+
+Deno.test("A server sends keepalives every minute by default", () => {
+  const cases: [Parameters<typeof limitTime>[2], unknown[][]][] = [
+    [{}, [["keepalive", 60_000, undefined]]],
+    [{ keepaliveInterval: 5_000, keepaliveCount: 2 }, [["keepalive", 5_000, 2]]],
+    [{ keepaliveInterval: 1 }, [["keepalive", 1, undefined]]],
+    [{ keepaliveInterval: 0 }, []],
+    [{ keepaliveInterval: 0, channelTimeouts: { session: 7 } }, [["closeIdle", { session: 7 }]]],
+  ];
+  for (const [options, asked] of cases) assertEquals(idle(options).asked, asked);
+});
+
+Deno.test("A limit may be one millisecond, and there is none by default", async () => {
+  using time = new FakeTime();
+  const limits = ["idleTimeout", "unusedConnectionTimeout", "maxSessionTime"] as const;
+  for (const limit of limits) {
+    const { ended } = idle({ [limit]: 1 });
+    await time.advance(2);
+    assertEquals([limit, ended.length, time.timers], [limit, 1, 0]);
+  }
+  idle({});
+  assertEquals(time.timers, 0);
+});
+
 /** A client logged in to a server with these options, on a fake clock. */
 async function world(time: FakeTime, options: Partial<ServeOptions>) {
   const [near, far] = memoryPair();
@@ -119,49 +164,4 @@ Deno.test("Limits leave no timer after the connection", async () => {
   await end[Symbol.asyncDispose]();
   await time.advance(0);
   assert(time.timers === 0, `${time.timers} timers`);
-});
-
-/** A connection that does nothing, what the limits ask of it, and why it was ended. */
-function idle(options: Parameters<typeof limitTime>[2]) {
-  const asked: unknown[][] = [];
-  const ended: string[] = [];
-  const { promise: closed, resolve } = Promise.withResolvers<void>();
-  const connection = {
-    channelCount: 0,
-    carried: 0,
-    keepalive: (...given: unknown[]) => void asked.push(["keepalive", ...given]),
-    closeIdle: (...given: unknown[]) => void asked.push(["closeIdle", ...given]),
-  };
-  const transport = {
-    closed,
-    disconnect(_: number, why: string) {
-      ended.push(why);
-      resolve();
-    },
-  };
-  limitTime(transport as unknown as Transport, connection as unknown as Connection, options);
-  return { asked, ended };
-}
-
-Deno.test("A server sends keepalives every minute by default", () => {
-  const cases: [Parameters<typeof limitTime>[2], unknown[][]][] = [
-    [{}, [["keepalive", 60_000, undefined]]],
-    [{ keepaliveInterval: 5_000, keepaliveCount: 2 }, [["keepalive", 5_000, 2]]],
-    [{ keepaliveInterval: 1 }, [["keepalive", 1, undefined]]],
-    [{ keepaliveInterval: 0 }, []],
-    [{ keepaliveInterval: 0, channelTimeouts: { session: 7 } }, [["closeIdle", { session: 7 }]]],
-  ];
-  for (const [options, asked] of cases) assertEquals(idle(options).asked, asked);
-});
-
-Deno.test("A limit may be one millisecond, and there is none by default", async () => {
-  using time = new FakeTime();
-  const limits = ["idleTimeout", "unusedConnectionTimeout", "maxSessionTime"] as const;
-  for (const limit of limits) {
-    const { ended } = idle({ [limit]: 1 });
-    await time.advance(2);
-    assertEquals([limit, ended.length, time.timers], [limit, 1, 0]);
-  }
-  idle({});
-  assertEquals(time.timers, 0);
 });
