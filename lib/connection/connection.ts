@@ -60,10 +60,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   readonly #globals: GlobalRequests;
   readonly #budget: ConnectionBudget | null;
   readonly #channels: ChannelTable;
-  /**
-   * When channels were confirmed on which the peer has not sent a request yet, by their numbers; the next
-   * channel with the number replaces it.
-   */
+  /** When open channels were confirmed on which the peer has not sent a request yet, by their numbers. */
   readonly #confirmedAt = new Map<number, number>();
   readonly #adjust = new Uint8Array(WINDOW_ADJUST_LENGTH);
   #x11: X11Forwards | null = null;
@@ -333,6 +330,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
   /** Frees the number of a channel that both ends have closed. */
   released(channel: ChannelCore): void {
     this.#channels.release(channel);
+    this.#confirmedAt.delete(channel.opening.id);
     this.#lastClosed = channel;
   }
 

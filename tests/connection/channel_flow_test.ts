@@ -364,6 +364,21 @@ Deno.test("A server uses the time until a channel's first request as the round t
       await world.raw.next(MSG.CHANNEL_FAILURE);
     }
     assertEquals(seen, [30]);
+
+    // A channel that closes without a request leaves nothing for the next one with its number, which is ours.
+    world.raw.send(m.ChannelOpen.encode({ ...open, sender: 4 }));
+    const { sender: closing } = m.ChannelOpenConfirmation.decode(
+      await world.raw.next(MSG.CHANNEL_OPEN_CONFIRMATION),
+    );
+    world.raw.send(m.ChannelClose.encode({ recipient: closing }));
+    await world.raw.next(MSG.CHANNEL_CLOSE);
+    const ours = await openChannel(world);
+    assertEquals(ours.id, closing);
+    time.skip(50);
+    const ask = { recipient: closing, type: "env", wantReply: true, data: none };
+    world.raw.send(m.ChannelRequest.encode(ask));
+    await world.raw.next(MSG.CHANNEL_FAILURE);
+    assertEquals(seen, [30, 0]); // the second one is that of the confirmation
   } finally {
     ConnectionBudget.prototype.sawRoundTrip = sawRoundTrip;
   }
