@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SFTP_REPEATS } from "../../lib/defaults.ts";
 import { type SftpChannel, SftpClient, SftpError } from "../../lib/sftp/mod.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { LISTED, MemoryServer } from "./memory_server.ts";
 import { channelTo, type RawPeer } from "./raw.ts";
@@ -239,6 +240,56 @@ Deno.test("requests wait for the next channel, and can be aborted meanwhile", as
   assertEquals([(await first).size, (await late).size], [DATA.length, DATA.length]);
   assertEquals(world.channels, 2);
 });
+
+/**
+ * A client of channels that end after `life` bytes of requests and answers. As on a long path, answers arrive
+ * when the client waits for them.
+ */
+async function mortal(life: number, server: MemoryServer) {
+  let channels = 0;
+  const open = () => {
+    channels++;
+    let left = life;
+    let requests = 0;
+    let answers: Uint8Array[] = [];
+    const keep = { send: (...frames) => Promise.resolve(void answers.push(...frames)) } as RawPeer;
+    return channelTo(async (request, { channel }) => {
+      left -= msg.FRAME_HEADER + request.body.length;
+      if (left < 0) return await channel.close();
+      await server.answer(request, keep);
+      const count = ++requests;
+      turn().then(async () => {
+        if (count < requests) return; // the client was not waiting
+        for (const frame of answers.splice(0)) {
+          left -= frame.length;
+          if (left < 0) return await channel.close();
+          await channel.writeAll(frame);
+        }
+      }).catch(() => {});
+    }).channel;
+  };
+  const sftp = await SftpClient.open(open(), { reopen: () => Promise.resolve(open()) });
+  return { sftp, channels: () => channels };
+}
+
+for (const [life, size] of [[256, 4096], [24, 384]] as const) {
+  Deno.test(`${size} KiB are put and got over channels that end after ${life} KiB`, async () => {
+    const server = new MemoryServer();
+    const { sftp, channels } = await mortal(life * 1024, server);
+    const data = noise(size * 1024);
+    await sftp.put(data, "/large");
+    assert(same(server.data("/large")!, data));
+    assert(same(await sftp.readFile("/large"), data));
+    const file = await sftp.open("/large");
+    const bytes = new Uint8Array(30_000); // one READ
+    assertEquals(await file.readAt(bytes, 5), bytes.length);
+    assert(same(bytes, data.subarray(5, 5 + bytes.length)));
+    await file.close();
+    // The bytes alone take 32. Requests of full length take five times as many, or fail.
+    assert(channels() < 100, `${channels()} channels`);
+    await sftp.close();
+  });
+}
 
 Deno.test("a session ends if only its channel was lost, or if it is closed meanwhile", async () => {
   await using world = new Lossy();

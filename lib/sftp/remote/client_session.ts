@@ -17,6 +17,7 @@ import * as msg from "../protocol/messages.ts";
 import { FXP } from "../protocol/numbers.ts";
 import { answerLost, OpenHandle } from "./open_handle.ts";
 import { type Extensions, SessionChannel, type SessionChannelEvents } from "./session_channel.ts";
+import { SendWindow } from "./send_window.ts";
 import {
   type Call,
   isRefusal,
@@ -38,11 +39,14 @@ const MAX_ABANDONED = 4096;
  */
 export type ReopenChannel = (signal: AbortSignal) => Promise<SftpChannel | null>;
 
+/** Encodes a request; a READ or a WRITE for `length` bytes from the offset `from` of all of its bytes. */
+type Encode = (id: number, from: number, length: number) => Uint8Array[];
+
 /** A request that waits for its answer. */
 interface Pending {
   readonly call: Call;
   readonly reply: msg.Row<unknown>;
-  readonly encode: (id: number) => Uint8Array[];
+  readonly encode: Encode;
   /** The request, to decide whether it may be repeated; null for READ and WRITE. */
   readonly asked: Asked | null;
   /** The open file that it uses. */
@@ -60,8 +64,12 @@ interface Pending {
   readonly timeout: number;
   /** Whether no other request was in flight, so that its time is one round trip. */
   readonly alone: boolean;
-  /** Bytes that a READ asks for. */
+  /** Bytes that a READ asks for, or that a WRITE sends. */
   readonly length: number;
+  /** How many of them the server has answered: they are sent in parts while the window is small. */
+  done: number;
+  /** How many of them are in flight. */
+  part: number;
   /** Returns the memory for the data of a READ; null once the READ was cancelled. */
   into: (() => Uint8Array) | null;
   resolve(value: unknown): void;
@@ -100,6 +108,9 @@ export class ClientSession {
   );
   /** Lost channels since the last answered request. */
   #losses = 0;
+  readonly #window: SendWindow = new SendWindow();
+  /** The requests that wait for the window, in order. */
+  #queue: number[] = [];
   #nextId = 0;
   #closing: Promise<void> | null = null;
   #cause: Error | null = null;
@@ -276,7 +287,9 @@ export class ClientSession {
     into: () => Uint8Array,
     call: Call,
   ): Promise<number> {
-    const encode = (id: number) => [msg.Read.encode(id, { handle: file.handle, offset, length })];
+    const encode: Encode = (id, from, length) => [
+      msg.Read.encode(id, { handle: file.handle, offset: offset + from, length }),
+    ];
     const subject = { length, into, handle: file };
     return this.#send(call, msg.Data, encode, subject) as Promise<number>;
   }
@@ -292,9 +305,13 @@ export class ClientSession {
     call: Call,
     sent?: () => void,
   ): Promise<void> {
-    const encode = (id: number) => [msg.writeHeader(id, file.handle, offset, data.length), data];
+    const encode: Encode = (id, from, length) => [
+      msg.writeHeader(id, file.handle, offset + from, length),
+      length === data.length ? data : data.subarray(from, from + length),
+    ];
     const end = file.appends ? 0 : offset + data.length;
-    await this.#send(call, msg.Status, encode, { handle: file, end, sent });
+    const { length } = data;
+    await this.#send(call, msg.Status, encode, { handle: file, end, length, sent });
   }
 
   /** Ends the session; requests that are not answered within a moment are rejected. */
@@ -319,26 +336,29 @@ export class ClientSession {
   #send(
     call: Call,
     reply: msg.Row<unknown>,
-    encode: (id: number) => Uint8Array[],
-    { length = 0, into = null, asked = null, handle = null, end = 0, sent, renews = false }:
-      Subject,
+    encode: Encode,
+    subject: Subject,
   ): Promise<unknown> {
+    const { length = 0, into = null, asked = null, handle = null, end = 0 } = subject;
+    const { sent, renews = false } = subject;
     const { signal, timeout = this.#timeout } = call;
     if (this.#cause !== null || this.#closing) return Promise.reject(this.#cause ?? closed());
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (handle !== null && handle.gone !== null) return Promise.reject(handle.gone);
     const id = this.#id();
+    const part = this.#part(length, handle);
     let chunks: Uint8Array[];
     try {
-      chunks = encode(id);
+      chunks = encode(id, 0, part);
     } catch (cause) {
       return Promise.reject(cause);
     }
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const waits = this.#renewal !== null && !renews;
+    const waits = !renews &&
+      (this.#renewal !== null || this.#queue.length > 0 || !this.#window.isOpen);
     const sentAt = waits ? Infinity : performance.now();
     const alone = this.#pending.size === 0;
-    this.#pending.set(id, {
+    const pending: Pending = {
       call,
       reply,
       encode,
@@ -352,18 +372,29 @@ export class ClientSession {
       timeout,
       alone,
       length,
+      done: 0,
+      part: 0,
       into,
       resolve,
       reject,
-    });
+    };
+    this.#pending.set(id, pending);
     if (signal) this.#cancellable.add(signal, id);
     if (waits) {
+      if (this.#renewal === null) this.#queue.push(id); // otherwise with the others
       sent?.(); // the number that waits is limited by what may be in flight
       return promise;
     }
     if (sentAt + timeout < this.#due) this.#arm(timeout);
+    this.#window.sent(pending.part = part);
     this.#channel.push(chunks, sent);
     return promise;
+  }
+
+  /** How much of a READ or a WRITE to send now. */
+  #part(length: number, handle: OpenHandle | null): number {
+    // Parts of an appending WRITE could be mixed with other WRITEs.
+    return handle?.appends ? length : Math.min(length, this.#window.largest);
   }
 
   #id(): number {
@@ -390,7 +421,8 @@ export class ClientSession {
 
   #begun(type: number, id: number): PendingRead | null {
     const pending = this.#waiting(id);
-    return pending !== null && type === FXP.DATA && pending.reply === msg.Data ? pending : null;
+    if (pending === null || type !== FXP.DATA || pending.reply !== msg.Data) return null;
+    return pending.part === pending.length ? pending : partOf(pending);
   }
 
   /**
@@ -413,24 +445,39 @@ export class ClientSession {
   #settle(id: number, value: () => unknown): void {
     if (this.#cause !== null) return;
     const pending = this.#pending.get(id);
-    if (!pending) {
+    const { part } = pending ?? this.#abandoned.get(id)!;
+    this.#window.answered(part);
+    if (pending) this.#settlePending(id, pending, value);
+    else {
       const abandoned = this.#abandoned.get(id)!;
       this.#abandoned.delete(id);
       this.#release(abandoned, value);
-      return;
     }
+    this.#sendQueued();
+  }
+
+  #settlePending(id: number, pending: Pending, value: () => unknown): void {
     if (this.#pending.keys().next().value === id) this.#oldestSince = performance.now();
     if (pending.alone) {
       this.#roundTrip = Math.min(this.#roundTrip, this.#oldestSince - pending.sentAt);
     }
-    this.#forget(id, pending);
     if (pending.sends !== Infinity) this.#losses = 0;
     try {
-      const result = value();
+      let result = value();
+      const isRead = pending.reply === msg.Data;
+      const bytes = isRead ? result as number : pending.part;
+      pending.done += bytes;
+      if (bytes === pending.part && pending.done < pending.length) {
+        pending.sentAt = Infinity;
+        return void this.#queue.unshift(id);
+      }
+      if (isRead) result = pending.done;
+      this.#forget(id, pending);
       if (pending.handle !== null) this.#changed(pending, pending.handle, result);
       else if (this.isRenewable) this.#renamed(pending);
       pending.resolve(result);
     } catch (cause) {
+      this.#forget(id, pending);
       // A refusal or a malformed answer affects only this request: the start of the next message is known.
       const error = cause instanceof ProtocolError ? malformed(pending.call, cause) : cause;
       if (pending.loss === null) pending.reject(error);
@@ -532,6 +579,8 @@ export class ClientSession {
   /** Makes the pending requests wait for the next channel. */
   #suspend(loss: SftpError): void {
     this.#channel.close(loss);
+    this.#window.lost();
+    this.#queue = [];
     this.#abandoned.clear();
     if (this.#timer !== null) clearTimeout(this.#timer);
     [this.#timer, this.#due] = [null, Infinity];
@@ -603,18 +652,18 @@ export class ClientSession {
       const gone = handle.isClosed ? closed() : handle.gone;
       if (gone !== null) return this.#giveUp(id, pending, gone);
     }
-    if (sends === 0) return this.#sendAgain(id, pending);
+    if (sends === 0) return this.#sendAgain(id);
     const appends = handle !== null && handle.appends && reply === msg.Status;
     const policy = asked !== null ? policyOf(asked, handle) : appends ? "never" : "repeat";
     if (policy === "never") {
       return this.#giveUp(id, pending, answerLost(call, "it may or may not have been done", loss));
     }
-    if (policy === "repeat") return this.#sendAgain(id, pending);
+    if (policy === "repeat") return this.#sendAgain(id);
     pending.isLookedAt = true;
     lookAfter(this, asked!, call.signal).then((found) => {
       if (this.#pending.get(id) !== pending) return;
       [pending.loss, pending.isLookedAt] = [loss, false];
-      if (found === "again") return this.#sendAgain(id, pending);
+      if (found === "again") return this.#sendAgain(id);
       if (found !== "done") return this.#giveUp(id, pending, answerLost(call, found.unknown, loss));
       this.#forget(id, pending);
       this.#renamed(pending);
@@ -640,12 +689,25 @@ export class ClientSession {
     pending.reject(error);
   }
 
-  #sendAgain(id: number, pending: Pending): void {
+  #sendAgain(id: number): void {
     if (this.#renewal !== null) return; // it will be sent with the others
-    pending.sends++;
-    pending.sentAt = performance.now();
-    if (pending.sentAt + pending.timeout < this.#due) this.#arm(pending.timeout);
-    this.#channel.push(pending.encode(id));
+    this.#queue.push(id);
+    this.#sendQueued();
+  }
+
+  /** Sends requests that wait, as far as the window allows. */
+  #sendQueued(): void {
+    while (this.#queue.length > 0 && this.#window.isOpen) {
+      const id = this.#queue.shift()!;
+      const pending = this.#pending.get(id);
+      if (pending === undefined) continue; // cancelled
+      const { encode, length, done, handle, timeout } = pending;
+      pending.sends++;
+      pending.sentAt = performance.now();
+      if (pending.sentAt + timeout < this.#due) this.#arm(timeout);
+      this.#window.sent(pending.part = this.#part(length - done, handle));
+      this.#channel.push(encode(id, done, pending.part));
+    }
   }
 
   #fail(cause: Error): void {
@@ -666,6 +728,18 @@ function lazily(request: string, data: () => Uint8Array): { request: string; dat
     request,
     get data() {
       return data();
+    },
+  };
+}
+
+/** The memory for the part of a READ that is in flight. */
+function partOf(pending: Pending): PendingRead {
+  const { done, part } = pending;
+  return {
+    length: part,
+    get into() {
+      const { into } = pending; // null once cancelled
+      return into && (() => into().subarray(done, done + part));
     },
   };
 }
