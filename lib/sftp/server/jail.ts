@@ -157,7 +157,7 @@ export class PathFolders implements Folders<string> {
     const areFolders = this.#above(virtual);
     if (!areFolders() || !isFile()) return false;
     if (virtual.lastIndexOf("/") === 0) return true;
-    const [coins = 0] = crypto.getRandomValues(new Uint32Array(1));
+    const coins = crypto.getRandomValues(new Uint32Array(1))[0]!;
     for (let look = 0; look < SWAP_CHECKS; look++) {
       if (!(coins >>> look & 1 ? isFile() : areFolders())) return false;
     }
@@ -166,10 +166,8 @@ export class PathFolders implements Folders<string> {
 
   /** Tells whether the folders above a path are folders, and not links. */
   #above(virtual: string): () => boolean {
-    const folders: string[] = [];
-    for (let at = virtual.indexOf("/", 1); at !== -1; at = virtual.indexOf("/", at + 1)) {
-      folders.push(this.#root + virtual.slice(0, at));
-    }
+    let path = this.#root;
+    const folders = virtual.split("/").slice(1, -1).map((name) => path = this.path(path, name));
     return () => folders.every((path) => runtime.files.lstatSync(path).isDirectory);
   }
 }

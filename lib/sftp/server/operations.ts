@@ -60,7 +60,7 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operat
   answers("open", msg.Open, msg.Handle, async (context, { path, flags, attributes }) => {
     const { backend, handles, readOnly, umask } = context;
     const options = openOptions(flags, attributes.mode, umask);
-    if (options.write || options.create || options.truncate) mayWrite(readOnly);
+    if (options.write) mayWrite(readOnly);
     const open = has(backend.open);
     const handle = await handles.open(async () => {
       const file = await open.call(backend, path, options);
