@@ -1,6 +1,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { SFTP_CHANNELS } from "../../lib/defaults.ts";
-import { ChannelNeed, type ChannelSample } from "../../lib/sftp/remote/channel_need.ts";
+import {
+  ChannelNeed,
+  type ChannelSample,
+  mayNeedMore,
+} from "../../lib/sftp/remote/channel_need.ts";
 
 const MIB = 1024 ** 2;
 const START: ChannelSample = {
@@ -50,6 +54,38 @@ Deno.test("a long path is measured for one round trip, and gets the maximum of c
   slow.count(first, Infinity);
   assertEquals(slow.count(later(first, 70, { bytes: 5.9 * MIB }), Infinity), 1);
   assertMatch(slow.whyNot!, /^13 MB\/s are less than the window allows$/);
+});
+
+Deno.test("a measurement begins with the first write, whose window shows nothing", () => {
+  const first = { ...START, bytes: 0, waited: 0, roundTrip: 200 };
+  const filled = { ...first, at: first.at + 200, bytes: 2 * MIB, waited: 190 };
+  const half = { ...first, at: first.at + 210, bytes: 3.1 * MIB, waited: 195 };
+  const need = new ChannelNeed();
+  need.begin(first);
+  need.begin({ ...first, at: 5000 }); // of another file
+  assertEquals(need.count(filled, Infinity), 1);
+  assertMatch(need.whyNot!, /^0\.0 MB\/s are less/);
+  assertEquals(need.count(half, Infinity), SFTP_CHANNELS);
+});
+
+Deno.test("one channel is enough once eight measurements in turn show no need", () => {
+  const need = new ChannelNeed();
+  let sample: ChannelSample = { ...START, roundTrip: 100 };
+  need.begin(sample);
+  for (let i = 0; i < 16; i++) {
+    assertEquals([need.isEnough, need.count(sample, Infinity)], [false, 1]);
+    sample = later(sample, 101, { bytes: sample.bytes });
+  }
+  need.count(sample, Infinity);
+  assertEquals(need.isEnough, true);
+});
+
+Deno.test("channels are opened in advance for a large file over a long path", () => {
+  assertEquals(mayNeedMore(32 * MIB, 2 * MIB, 70), true);
+  assertEquals(mayNeedMore(32 * MIB - 1, 2 * MIB, 70), false);
+  assertEquals(mayNeedMore(32 * MIB, 2 * MIB, 69), false);
+  assertEquals(mayNeedMore(32 * MIB, 2 * MIB, Infinity), false);
+  assertEquals(mayNeedMore(Infinity, 2 * MIB, 70), false);
 });
 
 Deno.test("no more channels are needed if the window is not the limit", () => {

@@ -1,5 +1,5 @@
 /** Further sessions of a transfer: when they are opened, in which of them a file is, and how they end. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import type { Lane } from "../../lib/sftp/remote/lane.ts";
 import { FurtherSession, FurtherSessions } from "../../lib/sftp/remote/further_sessions.ts";
 import type { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
@@ -34,7 +34,7 @@ class FakeRemote {
   };
   closing: Promise<void> = Promise.resolve();
   fileClosing: Promise<void> = Promise.resolve();
-  info: Info | Error = INFO;
+  info: Info | Error | Promise<Info> = INFO;
   readonly log: string[] = [];
   /** The further sessions that were asked for. */
   readonly asked: {
@@ -64,6 +64,7 @@ class FakeRemote {
     this.log.push(`open ${path} ${JSON.stringify(options)} ${about}`);
     return Promise.resolve({
       stat: () => this.info instanceof Error ? Promise.reject(this.info) : this.info,
+      writePiece: () => Promise.resolve(),
       close: () => {
         this.log.push("close file");
         return this.fileClosing;
@@ -100,11 +101,41 @@ function world(
   return { remote, further, notes };
 }
 
-Deno.test("a file is opened for writing only in a session that sees the written data", async () => {
-  const remote = new FakeRemote();
-  const session = new FurtherSession(real(remote));
-  assertEquals((await lane(session, 100))?.usable, true);
-  assertEquals(remote.log, ['open /part {"timeout":7,"write":true} /file']);
+Deno.test("a file is opened for writing, and used only if its session sees the written data", async () => {
+  for (
+    const [info, isUsed] of [
+      [INFO, true],
+      [{ ...INFO, size: 99 }, false],
+      [{ ...INFO, isFile: false }, false],
+      [REFUSED, false],
+    ] as const
+  ) {
+    const remote = new FakeRemote();
+    remote.info = info;
+    remote.fileClosing = Promise.reject(new Error("The answer never came"));
+    remote.fileClosing.catch(() => {});
+    const opened = await lane(new FurtherSession(real(remote)), 100);
+    await turn();
+    const log = ['open /part {"timeout":7,"write":true} /file', ...isUsed ? [] : ["close file"]];
+    assertEquals([opened!.usable, remote.log], [isUsed, log]);
+    if (!isUsed) await opened!.close({}); // nothing here was needed
+  }
+});
+
+Deno.test("what was written before a session is known to see the file counts only if it does", async () => {
+  for (const size of [100, 99]) {
+    const remote = new FakeRemote();
+    const info = Promise.withResolvers<Info>();
+    remote.info = info.promise;
+    const opened = await lane(new FurtherSession(real(remote)), 100);
+    const writing = opened!.write(new Uint8Array(5), 0, {}, () => {});
+    await turn();
+    assertEquals([opened!.usable, opened!.written, opened!.unanswered], [true, 0, 5]);
+    info.resolve({ ...INFO, size });
+    if (size === 100) await writing;
+    else await assertRejects(() => writing, SftpError, "does not see what was written");
+    assertEquals([opened!.written, opened!.unanswered], [size === 100 ? 5 : 0, 0]);
+  }
 });
 
 Deno.test("a file is opened for reading in a session where it has the same length and time", async () => {
@@ -118,9 +149,6 @@ Deno.test("a session that shows another file, none, or is over, is not used", as
   const [longer, shorter] = [{ ...INFO, size: 101 }, { ...INFO, size: 99 }];
   const later = { ...INFO, mtime: new Date(6000) };
   const cases: [(session: FurtherSession) => Promise<unknown>, Info | Error, cause?: Error][] = [
-    [(session: FurtherSession) => lane(session, 100), shorter],
-    [lane, { ...INFO, isFile: false }],
-    [lane, REFUSED],
     [lane, INFO, new Error("lost")],
     [same, shorter],
     [same, longer],

@@ -6,7 +6,7 @@ const SHORT_ROUND_TRIP_MS = 5;
 /** The shortest time to measure over. */
 const LEAST_MS = 20;
 
-/** Round trips to measure over; only one if they are long. */
+/** Round trips to measure over; if they are long, one may be enough. */
 const ROUND_TRIPS = 2;
 
 /**
@@ -14,6 +14,9 @@ const ROUND_TRIPS = 2;
  * then.
  */
 const WORTH_ROUND_TRIPS = 8;
+
+/** Windows of the shortest file for which channels are opened before they are known to be needed. */
+const WORTH_WINDOWS = 16;
 
 /** The share of the time that writes wait, above which the window counts as too small. */
 const WAITING_SHARE = 0.5;
@@ -29,9 +32,12 @@ const FIRST_STEP = 4;
 
 /**
  * From this round trip on there is only one step, after one round trip: four of sshd's windows carry less
- * than 1 Gbit/s, and each step takes long.
+ * than 1 Gbit/s, and each step takes long. Its channels are opened in advance.
  */
 const LONG_ROUND_TRIP_MS = 70;
+
+/** Measurements without a need that show the limit of the path: TCP takes several round trips to reach it. */
+const ENOUGH_MEASUREMENTS = 8;
 
 /** The total that the channels of one transfer have sent so far. */
 export interface ChannelSample {
@@ -60,10 +66,25 @@ export class ChannelNeed {
   why = "";
   /** Why no more were needed at the last measurement; null before the first. */
   whyNot: string | null = null;
+  /** The measurements that have found no need. */
+  #without = 0;
 
   /** @param most The most channels that there may be */
   constructor(most: number = SFTP_CHANNELS) {
     this.#most = most;
+  }
+
+  /** Whether so many measurements have found no need that there will probably be none. */
+  get isEnough(): boolean {
+    return this.#without >= ENOUGH_MEASUREMENTS;
+  }
+
+  /**
+   * Starts to measure before the first write, while the windows are unused. Filling them shows nothing, so
+   * they count as filled.
+   */
+  begin(first: ChannelSample): void {
+    this.#last ??= { ...first, bytes: first.bytes + first.window * first.channels };
   }
 
   /**
@@ -80,7 +101,6 @@ export class ChannelNeed {
     const elapsed = now.at - since.at;
     const isLong = roundTrip >= LONG_ROUND_TRIP_MS;
     if (elapsed < Math.max((isLong ? 1 : ROUND_TRIPS) * roundTrip, LEAST_MS)) return channels;
-    this.#last = now;
     const rate = (now.bytes - since.bytes) / elapsed;
     const waiting = (now.waited - since.waited) / elapsed / channels;
     this.whyNot = waiting < WAITING_SHARE
@@ -89,10 +109,16 @@ export class ChannelNeed {
       ? `${megabytes(rate)} MB/s are less than the window allows`
       : rate < GAIN * this.#before
       ? `the last ones raised the rate only to ${megabytes(rate)} MB/s`
-      : left < WORTH_ROUND_TRIPS * rate * roundTrip
+      : left < WORTH_ROUND_TRIPS * window * channels
       ? "the rest is short"
       : null;
-    if (this.whyNot !== null) return channels;
+    if (this.whyNot !== null) {
+      if (elapsed < ROUND_TRIPS * roundTrip) return channels;
+      this.#without++;
+      this.#last = now;
+      return channels;
+    }
+    this.#last = now;
     this.#before = rate;
     this.why = `writes wait for a window of ${window / 1024} KiB, at a round trip of ` +
       `${roundTrip.toFixed(0)} ms and ${megabytes(rate)} MB/s`;
@@ -103,6 +129,15 @@ export class ChannelNeed {
   changed(): void {
     this.#last = null;
   }
+}
+
+/**
+ * Whether channels will probably be needed for a file of `size` bytes, so that they are opened while the
+ * path is measured.
+ */
+export function mayNeedMore(size: number, window: number, roundTrip: number): boolean {
+  if (roundTrip < LONG_ROUND_TRIP_MS || roundTrip === Infinity) return false;
+  return size >= WORTH_WINDOWS * window && size < Infinity;
 }
 
 function megabytes(rate: number): string {

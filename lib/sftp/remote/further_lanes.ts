@@ -29,6 +29,7 @@ export function furtherLanes(further: FurtherSessions, file: WrittenFile): Furth
     get opening() {
       return further.opening;
     },
+    begin: () => further.begin(),
     more(sent) {
       const sessions = further.for((file.size ?? Infinity) - sent)
         .filter((session) => !seen.has(session));

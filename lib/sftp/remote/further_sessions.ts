@@ -1,8 +1,8 @@
 import { SFTP_CHANNELS } from "../../defaults.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpOptions } from "../protocol/options.ts";
-import { nullIfRefused } from "../protocol/status.ts";
-import { ChannelNeed, type ChannelSample } from "./channel_need.ts";
+import { nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
+import { ChannelNeed, type ChannelSample, mayNeedMore } from "./channel_need.ts";
 import { Lane } from "./lane.ts";
 import type { RemoteFile } from "./remote_file.ts";
 import type { RemoteFileSystem } from "./remote_file_system.ts";
@@ -33,8 +33,8 @@ export class FurtherSession {
   }
 
   /**
-   * Opens a file that is being written; null if this session does not see the bytes written so far, as with
-   * a server that buffers them per handle.
+   * Opens a file that is being written; null if the session ends meanwhile. Writes fail if this session does
+   * not see the bytes written so far, as with a server that buffers them per handle.
    */
   async lane(
     path: string,
@@ -43,12 +43,11 @@ export class FurtherSession {
     limits: SftpOptions,
   ): Promise<Lane | null> {
     const file = await this.remote.file(path, { ...limits, write: true }, about);
-    const info = await nullIfRefused(file.stat(limits));
-    if (!this.usable || info === null || !info.isFile || info.size < written) {
+    if (!this.usable) {
       file.close().catch(() => {}); // nothing was written
       return null;
     }
-    const lane = new Lane(file);
+    const lane = new Lane(file, sees(file, written, about, limits));
     this.#lanes.add(lane);
     return lane;
   }
@@ -78,6 +77,19 @@ export class FurtherSession {
   }
 }
 
+/** Resolves if the open file has the bytes written in another session. */
+async function sees(
+  file: RemoteFile,
+  written: number,
+  about: string,
+  limits: SftpOptions,
+): Promise<void> {
+  const { isFile, size } = await file.stat(limits);
+  if (isFile && size >= written) return;
+  const call = { operation: "write", path: about };
+  throw sftpError(SftpStatus.FAILURE, call, "another session does not see what was written");
+}
+
 /**
  * The further sessions over which one transfer spreads its large files. They are opened only if the window
  * of the channel limits the transfer or the caller asked for several channels, and the server may refuse
@@ -104,6 +116,8 @@ export class FurtherSessions {
   /** Cancels opening. */
   readonly #stop: AbortController = new AbortController();
   #isInPlace = false;
+  /** Whether the sessions were opened in advance, and are not used yet. */
+  #isReserve = false;
   #state: "looking" | "opening" | "complete" | "closed";
 
   constructor(
@@ -131,10 +145,30 @@ export class FurtherSessions {
     this.#state = this.#channels === 1 ? "complete" : "looking";
   }
 
-  /** Opens the sessions that the caller asked for, before a file of this size begins. */
+  /**
+   * Opens the sessions that the caller asked for, or that will probably be needed, before a file of this
+   * size begins.
+   */
   expect(size: number): void {
-    const isAsked = this.#channels !== "auto" || this.#remote.connections > 1;
-    if (isAsked && this.#state === "looking" && size > this.#least) this.#look(size);
+    if (this.#state !== "looking" || size <= this.#least) return;
+    const { connections, channels: { useful, isEnough }, session } = this.#remote;
+    if (this.#channels !== "auto" || connections > 1) return this.#look(size);
+    const { flow, pathEstimates: { write: { roundTrip } } } = session;
+    if (flow === undefined || !mayNeedMore(size, flow.largestSendWindow, roundTrip)) return;
+    if (useful > 1) return this.#look(size);
+    if (isEnough) return;
+    this.#isReserve = true;
+    this.#note(
+      `Opening ${this.#most} channels while one is measured: the round trip takes ` +
+        `${roundTrip.toFixed(0)} ms`,
+    );
+    this.#openMissing(this.#most);
+  }
+
+  /** Starts to measure, before the first write. */
+  begin(): void {
+    const sample = this.#channels === "auto" ? this.#sample() : null;
+    if (sample !== null) this.#need.begin(sample);
   }
 
   /**
@@ -144,8 +178,9 @@ export class FurtherSessions {
   for(left: number): readonly FurtherSession[] {
     if (left < this.#least) return [];
     this.#replaceLost();
-    if (this.#state === "looking") this.#look(left);
-    return this.#usable;
+    if (this.#isReserve) this.#lookAtReserve(left);
+    else if (this.#state === "looking") this.#look(left);
+    return this.#used;
   }
 
   /** The session for a file of this size: with several connections, small files go to each in turn. */
@@ -163,7 +198,7 @@ export class FurtherSessions {
    * opened.
    */
   get opening(): Promise<void> | null {
-    return this.#state === "opening" ? this.#news.wait() : null;
+    return this.#state === "opening" && !this.#isReserve ? this.#news.wait() : null;
   }
 
   /** How many have ended without being closed here. */
@@ -173,6 +208,10 @@ export class FurtherSessions {
 
   get #usable(): readonly FurtherSession[] {
     return this.#sessions.filter((session) => session.usable);
+  }
+
+  get #used(): readonly FurtherSession[] {
+    return this.#isReserve ? [] : this.#usable;
   }
 
   /**
@@ -206,6 +245,23 @@ export class FurtherSessions {
     if (count > sample.channels) this.#open(count, this.#need.why);
   }
 
+  /** Uses the sessions that were opened in advance if they are needed, and ends them if they are not. */
+  #lookAtReserve(left: number): void {
+    const sample = this.#sample();
+    if (sample === null) return;
+    if (this.#need.count(sample, left) > sample.channels) {
+      this.#isReserve = false;
+      this.#need.changed();
+      if (this.#state === "looking") this.#state = "complete";
+      const count = this.#state === "opening" ? this.#most : 1 + this.#usable.length;
+      if (count > 1) this.#noteSpread(count, this.#need.why);
+    } else if (this.#need.isEnough && this.#state !== "opening") {
+      this.#isReserve = false;
+      this.#remote.channels.isEnough = true;
+      for (const session of this.#sessions.splice(0)) this.#track(session.leave());
+    }
+  }
+
   /** The total window of this many channels, in bytes. */
   windows(channels: number): number {
     return channels * (this.#remote.session.flow?.largestSendWindow ?? 0);
@@ -221,7 +277,7 @@ export class FurtherSessions {
     this.#state = "closed";
     this.#stop.abort();
     this.#news.notify();
-    const count = 1 + this.#usable.length;
+    const count = 1 + this.#used.length;
     if (this.#channels === "auto") {
       if (this.#sessions.length > 0) this.#remote.channels.useful = count;
       const whyNot = this.#isInPlace ? "the file is written in place" : this.#need.whyNot;
@@ -233,7 +289,7 @@ export class FurtherSessions {
   /** The total that all channels have sent; null if they do not report it. */
   #sample(): ChannelSample | null {
     let [channels, bytes, waited] = [0, 0, 0];
-    for (const { session } of [this.#remote, ...this.#usable.map(({ remote }) => remote)]) {
+    for (const { session } of [this.#remote, ...this.#used.map(({ remote }) => remote)]) {
       if (session.flow === undefined) return null;
       channels++;
       bytes += session.flow.bytesSent;
@@ -246,9 +302,17 @@ export class FurtherSessions {
 
   /** Opens the missing ones in the background; `then` is the state afterwards, unless all are open. */
   #open(channels: number, why: string, then: "looking" | "complete" = "looking"): void {
+    this.#noteSpread(channels, why);
+    this.#openMissing(channels, then);
+  }
+
+  #noteSpread(channels: number, why: string): void {
+    this.#note(`Spreading over ${channels} channels: ${why}`);
+  }
+
+  #openMissing(channels: number, then: "looking" | "complete" = "looking"): void {
     this.#state = "opening";
     const missing = channels - 1 - this.#usable.length;
-    this.#note(`Spreading over ${channels} channels: ${why}`);
     this.#track(this.#openAll(missing, channels, then));
   }
 
@@ -258,12 +322,13 @@ export class FurtherSessions {
     then: "looking" | "complete",
   ): Promise<void> {
     const opened = await Promise.all(Array.from({ length: missing }, () => this.#openOne()));
-    this.#need.changed();
+    if (!this.#isReserve) this.#need.changed();
     if (this.#state === "closed") return;
     const refusal = opened.find((reason) => reason !== null);
     if (refusal) this.#note(`${channelCount(1 + this.#usable.length)}: ${refusal}`);
     if (this.#state !== "opening") return;
-    this.#state = refusal || channels >= this.#most ? "complete" : then;
+    const isAll = refusal || (channels >= this.#most && !this.#isReserve);
+    this.#state = isAll ? "complete" : then;
     this.#news.notify();
   }
 

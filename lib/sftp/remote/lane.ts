@@ -14,9 +14,18 @@ export class Lane {
   /** Bytes that the server has not acknowledged. */
   unanswered = 0;
   #closing: Promise<void> | null = null;
+  /** Resolves if the file may be written here; null once it has. */
+  #check: Promise<void> | null;
 
-  constructor(file: RemoteFile) {
+  /** @param check The result of a request that precedes the WRITEs, which count only if it resolves */
+  constructor(file: RemoteFile, check: Promise<void> | null = null) {
     this.file = file;
+    this.#check = check;
+    check?.then(() => this.#check = null, () => {
+      this.usable = false;
+      // At once: a server may publish what it has buffered for a handle, and the last one must be complete.
+      this.#closing ??= this.file.close().catch(() => {});
+    });
   }
 
   /** Sends a WRITE. `news` is called when the channel has taken all WRITEs of this lane, and at the answer. */
@@ -28,9 +37,11 @@ export class Lane {
   ): Promise<void> {
     this.unsent++;
     this.unanswered += bytes.length;
-    const written = this.file.writePiece(bytes, offset, limits, () => {
+    const sending = this.file.writePiece(bytes, offset, limits, () => {
       if (--this.unsent === 0) news();
     });
+    const check = this.#check;
+    const written = check === null ? sending : sending.then(() => check);
     const answered = () => {
       this.unanswered -= bytes.length;
       news();

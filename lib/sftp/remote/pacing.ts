@@ -73,11 +73,12 @@ export class RequestPacing {
 
   /**
    * Allows more bytes in flight, for several channels whose windows total `held` bytes. The round trip is
-   * not used then: full queues, as on a rate-limited link, make it long.
+   * not used then: full queues, as on a rate-limited link, make it long. A request of which a part waits
+   * for its window is answered a round trip later than its neighbours, so half as many again are allowed.
    */
   widen(inFlight: number, held: number): void {
     this.#most = Math.max(this.#most, this.#blocks(inFlight));
-    const blocks = Math.ceil(held / this.block) + MIN_DEPTH;
+    const blocks = Math.ceil(1.5 * held / this.block) + MIN_DEPTH;
     this.#least = Math.min(Math.max(this.#least, blocks), this.#most);
     this.#depth = Math.max(this.#depth, this.#least);
   }

@@ -67,6 +67,8 @@ export type FurtherChannel = (
 interface ChannelEstimate {
   /** How many channels the last large file used. */
   useful: number;
+  /** Whether one was enough for a large file for which others were opened in advance. */
+  isEnough?: boolean;
   /** Sessions that are ending. */
   readonly closing: Set<Promise<void>>;
 }

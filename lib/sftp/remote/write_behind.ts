@@ -41,6 +41,8 @@ export interface WriteBehindOptions extends SftpOptions {
 
 /** The further sessions that a file can be written in. */
 export interface FurtherLanes {
+  /** Called before the first write. */
+  begin(): void;
   /**
    * Opens the file in sessions where it is not open yet; null if there are none, nor needed. The file has
    * been sent up to the offset `sent`.
@@ -216,6 +218,7 @@ export class WriteBehind {
 
   #send(bytes: Uint8Array, release: (() => void) | null): void {
     const offset = this.#offset;
+    if (offset === this.#start) this.#further?.begin();
     const lane = this.#lane;
     const written = lane.write(bytes, offset, this.#limits, this.#wake);
     this.#sent.push({ bytes, offset, lane, written, release });
