@@ -6,7 +6,6 @@ import { lazyError } from "../../lib/connection/lazy_error.ts";
 import { ConnectionBudget } from "../../lib/connection/window_budget.ts";
 import { X11Forwards } from "../../lib/connection/x11_forwards.ts";
 import { ClosedError, ProtocolError, RequestDeniedError } from "../../lib/errors.ts";
-import * as m from "../../lib/wire/messages.ts";
 import { MSG, STDERR } from "../../lib/wire/numbers.ts";
 import { FakeTime } from "../support/fake_time.ts";
 

@@ -14,7 +14,7 @@ import * as m from "../../lib/wire/messages.ts";
 import { DISCONNECT, MSG, OPEN_FAILURE } from "../../lib/wire/numbers.ts";
 import { X11Open } from "../../lib/wire/requests.ts";
 import { FakeTime } from "../support/fake_time.ts";
-import { bareConnection, type BareOptions, type BarePeer } from "./bare_connection.ts";
+import { bareConnection, type BareOptions } from "./bare_connection.ts";
 import { adjust, data, none } from "./raw_channel.ts";
 
 const TOO_MANY = OPEN_FAILURE.RESOURCE_SHORTAGE;
@@ -36,9 +36,13 @@ function openBy(sender: number, options: { type?: string; maxPacket?: number } =
 /** A connection that accepts channels of type "x". */
 function accepting(role: "client" | "server", options: BareOptions = {}) {
   const accepted: Channel[] = [];
-  const accept = (open: IncomingOpen) => void accepted.push(open.accept(Uint8Array.of(5, 6)));
+  let asked = 0;
+  const accept = (open: IncomingOpen) => {
+    asked++;
+    accepted.push(open.accept(Uint8Array.of(5, 6)));
+  };
   const peer = bareConnection(role, { opens: new Map([["x", accept]]), ...options });
-  return { peer, accepted };
+  return { peer, accepted, asked: () => asked };
 }
 
 const handled = () => new Promise<void>((resolve) => setTimeout(resolve));
@@ -293,7 +297,7 @@ Deno.test("An open that is too large to send takes neither a number nor a window
 });
 
 Deno.test("Channels are opened up to MAX_CHANNELS, by either end", async () => {
-  const { peer, accepted } = accepting("server");
+  const { peer, accepted, asked } = accepting("server");
   const half = MAX_CHANNELS / 2;
   for (let i = 0; i < half; i++) await peer.open();
   for (let i = 0; i < half; i++) peer.receive(openBy(i));
@@ -301,7 +305,7 @@ Deno.test("Channels are opened up to MAX_CHANNELS, by either end", async () => {
   peer.numbers();
   peer.receive(openBy(9));
   const { recipient, reason } = m.ChannelOpenFailure.decode(peer.take(MSG.CHANNEL_OPEN_FAILURE));
-  assertEquals([recipient, reason, accepted.length], [9, TOO_MANY, half]);
+  assertEquals([recipient, reason, asked()], [9, TOO_MANY, half]); // the handler is not asked
   await assertRejects(() => peer.connection.open("x"), ChannelOpenError, "at most");
   peer.receive(CLOSE_BY(accepted[0]!.id));
   peer.receive(openBy(9));
@@ -562,6 +566,25 @@ Deno.test("A write that waits for the peer's window is traced, and one for the s
   assertEquals([peer.stalled, peer.numbers()], [[5], [MSG.CHANNEL_DATA]]);
   peer.receive(adjust(channel.id, 1));
   await writing;
+});
+
+Deno.test("What is read is credited to the peer's channel", async () => {
+  const peer = bareConnection("client", { window: 1024 });
+  const channel = await peer.open({ sender: 0x01020304 });
+  peer.receive(data(channel.id, 0x203));
+  await channel.readChunk();
+  assertEquals(peer.sent, [Uint8Array.of(93, 1, 2, 3, 4, 0, 0, 2, 3)]);
+});
+
+Deno.test("A message before keepalives are set does not count as an answer to them", async () => {
+  using time = new FakeTime();
+  const peer = bareConnection("client");
+  peer.receive(m.RequestFailure.encode({}));
+  peer.connection.keepalive(1000, 1);
+  await time.advance(1000);
+  assertEquals([peer.numbers(), peer.failures], [[MSG.GLOBAL_REQUEST], []]);
+  await time.advance(1000);
+  assertEquals([peer.numbers(), peer.failures.length], [[], 1]);
 });
 
 Deno.test("Keepalives are sent to a silent peer, and any message is a sign of life", async () => {
