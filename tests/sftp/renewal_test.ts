@@ -251,7 +251,7 @@ async function mortal(life: number, server: MemoryServer) {
     channels++;
     let left = life;
     let requests = 0;
-    let answers: Uint8Array[] = [];
+    const answers: Uint8Array[] = [];
     const keep = { send: (...frames) => Promise.resolve(void answers.push(...frames)) } as RawPeer;
     return channelTo(async (request, { channel }) => {
       left -= msg.FRAME_HEADER + request.body.length;
