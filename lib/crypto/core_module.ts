@@ -46,7 +46,8 @@ if (globals.navigator?.userAgent === "Cloudflare-Workers") {
 /**
  * The core, compiled.
  *
- * @throws {Error} If the platform forbids compiling bytes and the program has not provided a module
+ * @throws {Error} If the platform forbids compiling bytes and the program has not provided a module, or if
+ *   it has no WebAssembly, or not enough memory
  */
 export function coreModule(): WebAssembly.Module {
   return compiled ??= globals[GIVEN] ?? compile();
@@ -61,9 +62,22 @@ function compile(): WebAssembly.Module {
   try {
     return new WebAssembly.Module(coreBytes(wasmBuild()));
   } catch (cause) {
-    const todo = 'provide the module "@denossh/ssh/core.wasm", as docs/edge.md shows';
-    throw new Error(`This platform forbids compiling WebAssembly from bytes: ${todo}`, { cause });
+    const problem = isForbidden(cause)
+      ? 'This platform forbids compiling WebAssembly from bytes: provide the module "@denossh/ssh/core.wasm", ' +
+        "as docs/edge.md shows"
+      : `Cannot compile the WebAssembly core: ${cause instanceof Error ? cause.message : cause}`;
+    throw new Error(problem, { cause });
   }
+}
+
+/**
+ * Whether the platform, or a page's Content Security Policy, forbids it. V8 and Firefox throw a CompileError,
+ * as for bytes that they do not understand, and Safari an EvalError.
+ */
+function isForbidden(cause: unknown): boolean {
+  if (cause instanceof EvalError) return true;
+  return cause instanceof Error &&
+    /disallowed|refused to|content security policy|blocked by CSP/i.test(cause.message);
 }
 
 /** The content of the core's `.wasm` file. */

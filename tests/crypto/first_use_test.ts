@@ -22,19 +22,62 @@ Deno.test("The core is compiled by the import in Workers, which allow it only th
   assertEquals(compiled.count, before + 1);
 });
 
-Deno.test("Where no bytes are compiled the program gives the core, or learns how", async () => {
+const FORBIDDING = [
+  // workerd, Chromium, Firefox, Safari
+  new WebAssembly.CompileError(
+    "WebAssembly.Module(): Wasm code generation disallowed by embedder",
+  ),
+  new WebAssembly.CompileError(
+    "WebAssembly.Module(): Refused to compile or instantiate WebAssembly module because 'unsafe-eval' is " +
+      "not an allowed source of script",
+  ),
+  new WebAssembly.CompileError("call to WebAssembly.Module() blocked by CSP"),
+  new EvalError("not here"),
+];
+
+Deno.test("Where compiling bytes is forbidden the program gives the core, or learns how", async () => {
   const { coreBytes } = await import("../../lib/crypto/core_module.ts");
   const given = new WebAssembly.Module(coreBytes("simd128"));
-  const { Module } = WebAssembly;
-  WebAssembly.Module = function () {
-    throw new WebAssembly.CompileError("not here");
-  } as unknown as typeof Module;
-  const { coreModule } = await import(String("../../lib/crypto/core_module.ts?given"));
-  assertThrows(coreModule, Error, 'provide the module "@denossh/ssh/core.wasm"');
-  WebAssembly.Module = Module;
+  const coreModule = await unused("given");
+  for (const cause of FORBIDDING) {
+    using _failing = failing(cause);
+    const error = assertThrows(coreModule, Error, 'provide the module "@denossh/ssh/core.wasm"');
+    assertStrictEquals(error.cause, cause);
+  }
   Reflect.set(globalThis, Symbol.for("@denossh/ssh wasm module"), given);
   assertStrictEquals(coreModule(), given);
 });
+
+Deno.test("A core that cannot be compiled for another reason is reported with that reason", async () => {
+  const coreModule = await unused("broken");
+  Reflect.deleteProperty(globalThis, Symbol.for("@denossh/ssh wasm module"));
+  for (
+    const cause of [
+      new WebAssembly.CompileError("WebAssembly.Module(): SIMD unsupported @+123"),
+      new RangeError("WebAssembly.Instance(): Out of memory"),
+    ]
+  ) {
+    using _failing = failing(cause);
+    const error = assertThrows(coreModule, Error);
+    assertEquals(error.message, `Cannot compile the WebAssembly core: ${cause.message}`);
+    assertStrictEquals(error.cause, cause);
+  }
+});
+
+/** The core of a fresh copy of the file, which has compiled nothing. */
+async function unused(copy: string): Promise<() => WebAssembly.Module> {
+  using _failing = failing(new Error("not while it is loaded"));
+  return (await import(String(`../../lib/crypto/core_module.ts?${copy}`))).coreModule;
+}
+
+/** Lets compiling fail. */
+function failing(cause: Error): Disposable {
+  const { Module } = WebAssembly;
+  WebAssembly.Module = function () {
+    throw cause;
+  } as unknown as typeof Module;
+  return { [Symbol.dispose]: () => void (WebAssembly.Module = Module) };
+}
 
 /** Counts the modules that are compiled from now on, except small ones such as the one that unpacks. */
 function counted(): { readonly count: number } {
