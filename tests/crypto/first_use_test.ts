@@ -49,8 +49,8 @@ Deno.test("Where compiling bytes is forbidden the program gives the core, or lea
 });
 
 Deno.test("A core that cannot be compiled for another reason is reported with that reason", async () => {
-  const coreModule = await unused("broken");
   Reflect.deleteProperty(globalThis, Symbol.for("@denossh/ssh wasm module"));
+  const coreModule = await unused("broken");
   for (
     const cause of [
       new WebAssembly.CompileError("WebAssembly.Module(): SIMD unsupported @+123"),
