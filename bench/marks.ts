@@ -118,6 +118,7 @@ const MARKS: readonly Mark[] = [
   most("1,000 channels open", "channels.open1000", 5, "s"),
   most("keystroke echo during bulk, median", "keystroke.median", 5, "ms"),
   scaled(least("500 connections at once: logins a second", "connections.logins500", 150, "/s")),
+  least("2 processes of serve, of 1: logins a second", "connections.parallel2", 1.6, "x"),
   most("500 connections at once: failures", "connections.failures500", 0, ""),
   most("bundle of the client, gzip", "size.client", 350, "KB"),
   most("bundle of /keys, gzip", "size.keys", 200, "KB"),

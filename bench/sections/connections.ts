@@ -1,5 +1,9 @@
+import { startServe } from "../../tests/cli/world.ts";
+import { type KeyFile, keyStore } from "../../tests/support/keys.ts";
+import { generateKey } from "../../lib/keys/mod.ts";
 import type { Client } from "../../mod.ts";
-import { login, startOwnServer, type Target, timed } from "../lab.ts";
+import { inTurns, login, startOwnServer, type Target, timed } from "../lab.ts";
+import { median } from "../peers/table.ts";
 import type { BenchOptions, Report } from "../report.ts";
 
 const MIB = 1024 ** 2;
@@ -22,6 +26,48 @@ export async function connections(report: Report, { quick }: BenchOptions): Prom
     ["connections", "logins/s", "failures", "MB/s in all"],
     rows,
   );
+  await processes(report, quick);
+}
+
+/** Connections at once to `serve`, which shares them between its processes. */
+const AT_ONCE = 40;
+
+/**
+ * Logins with one and with two processes of `serve`, in turns. The clients run on the same cores, and an
+ * ordinary login costs them more than the server. Signing with an RSA host key of 4096 bits makes the
+ * server's part the larger one.
+ */
+async function processes(report: Report, quick: boolean): Promise<void> {
+  const hostKey = await keyFile4096();
+  const flags = ["--exec", "-o", "MaxStartups=200"];
+  await using one = await startServe([...flags, "--parallel", "1"], hostKey);
+  await using two = await startServe([...flags, "--parallel", "2"], hostKey);
+  const logIn = async (target: Target) => {
+    await using _host = await login(target);
+  };
+  const many = (target: Target) => () =>
+    Promise.all(Array.from({ length: AT_ONCE }, () => logIn(target)));
+  for (const target of [one, two]) await many(target)(); // warms up both ends
+  const times = await inTurns(quick ? 3 : 9, { one: many(one), two: many(two) });
+  const gain = median(times.one!.map((ms, at) => ms / times.two![at]!));
+  report.table(
+    `${AT_ONCE} logins at once to serve, RSA host key of 4096 bits, medians`,
+    ["processes", "logins/s"],
+    [times.one!, times.two!].map((values, at) => [
+      `${at + 1}`,
+      (AT_ONCE / median(values) * 1000).toFixed(0),
+    ]),
+  );
+  report.figure("connections.parallel2", gain);
+}
+
+async function keyFile4096(): Promise<KeyFile> {
+  const store = keyStore(async (_kind, comment, path) => {
+    using key = await generateKey("rsa", { bits: 4096, comment });
+    await Deno.writeTextFile(path, key.export(), { mode: 0o600 });
+    await Deno.writeTextFile(`${path}.pub`, `${key.publicKey}\n`);
+  });
+  return await store("rsa", "host of 4096 bits");
 }
 
 async function tryMany(

@@ -2,7 +2,7 @@
 import { main } from "../../lib/cli/main.ts";
 import { type Endpoint, writeKnownHosts } from "../support/endpoint.ts";
 import { freePort } from "../support/free_port.ts";
-import { keyFile, type KeyKind } from "../support/keys.ts";
+import { type KeyFile, keyFile, type KeyKind } from "../support/keys.ts";
 import { configFlags } from "../support/ssh_flags.ts";
 import { Program } from "../support/program.ts";
 import { type Ran, run, type RunOptions } from "../support/run.ts";
@@ -112,11 +112,11 @@ export interface CliServer extends Endpoint, AsyncDisposable {
 /** Starts `serve` on a free port with an accepted key and further flags. */
 export async function startServe(
   flags: readonly string[] = ["--exec"],
-  hostKind: KeyKind = "ed25519",
+  hostKey: KeyKind | KeyFile = "ed25519",
 ): Promise<CliServer> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await tempFolder());
-  const host = await keyFile(hostKind, "host");
+  const host = typeof hostKey === "string" ? await keyFile(hostKey, "host") : hostKey;
   const user = await keyFile("ed25519", "user");
   const authorized = await folder.write("authorized_keys", `${user.publicKey}\n`);
   const root = folder.join("root");
