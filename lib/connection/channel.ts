@@ -235,7 +235,6 @@ export class Channel implements Deno.Conn, AsyncDisposable {
     }
     const core = this.#core;
     const run = (limit: Limit | null) => (core.readable(), core[stream].readAll(maxBytes, limit));
-    if (options.signal === undefined) return await run(null);
     return await core.within(options, run, null); // a timeout is for a read that waits, not for all of them
   }
 

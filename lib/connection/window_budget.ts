@@ -30,7 +30,7 @@ export function windowsOf(
     : options;
   checkWindow(initial);
   if (max <= initial) return { initial, budget: null };
-  const least = Math.min(initial, MIN_CHANNEL_WINDOW[role]);
+  const least = MIN_CHANNEL_WINDOW[role];
   return {
     initial,
     budget: new ConnectionBudget({ least, initial, max: checkWindow(max) }, roundTrip),

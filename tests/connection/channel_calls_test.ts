@@ -53,6 +53,7 @@ Deno.test("A channel is called by its type and number, until it gets another nam
   const { peer } = await openPair();
   const channel = await peer.open({ type: "x" });
   assertEquals([channel.name, channel.id, channel.type], ["x 1", 1, "x"]);
+  assertEquals([channel.connection === peer.connection, channel.extra], [true, none]);
   channel.name = "mine";
   const inspect = (symbol: string) =>
     (channel as unknown as Record<symbol, () => string>)[Symbol.for(symbol)]!();
@@ -158,6 +159,43 @@ Deno.test("A timeout limits reads and writes, not what waits for a whole stream 
   peer.receive(eof(channel));
   await Promise.all(running);
   assertEquals([ended.length, time.timers], [12, 0]);
+});
+
+Deno.test("ready waits for its own direction and stream", async () => {
+  const { peer, channel } = await openPair({ sendWindow: 0 });
+  const ready: string[] = [];
+  for (const what of ["read", "stderr", "write"] as const) {
+    channel.ready(what).then(() => ready.push(what));
+  }
+  await turn();
+  assertEquals(ready, []);
+  peer.receive(data(channel.id, 1, 1));
+  await turn();
+  assertEquals(ready, ["stderr"]);
+  peer.receive(adjust(channel.id, 1));
+  await turn();
+  assertEquals(ready, ["stderr", "write"]);
+  peer.receive(data(channel.id, 1));
+  await turn();
+  assertEquals(ready, ["stderr", "write", "read"]);
+});
+
+Deno.test("readAll, consume and waiting for readiness can be aborted, and the data stays", async () => {
+  const { peer, channel } = await openPair({ sendWindow: 0 });
+  const calls: ((options: { signal: AbortSignal }) => Promise<unknown>)[] = [
+    (options) => channel.readAll(options),
+    (options) => channel.readAll({ ...options, stream: "stderr" }),
+    (options) => channel.consume(() => {}, options),
+    (options) => channel.ready("read", options),
+  ];
+  for (const call of calls) {
+    const aborter = new AbortController();
+    const calling = call({ signal: aborter.signal });
+    aborter.abort("enough");
+    assertEquals(await calling.catch((reason) => reason), "enough");
+  }
+  peer.receive(data(channel.id, 3));
+  assertEquals((await channel.readChunk())!.length, 3);
 });
 
 Deno.test("tryRead and tryWrite do not wait, and fail like the calls that do", async () => {
@@ -294,6 +332,7 @@ Deno.test("The chunks and lines of a channel end at its EOF", async () => {
   assertEquals([sizes, channel.isOpen, channel.readableBytes], [[1, 2], true, 3]);
   peer.receive(eof(channel));
   assertEquals(await Array.fromAsync(channel.lines()), ["AAA"]);
+  for await (const chunk of channel) assertEquals(chunk, none);
 });
 
 Deno.test("A file reads and writes the stream that it names, and EOF follows stdin alone", async () => {
@@ -336,6 +375,18 @@ for (const [how, read, write] of shutdowns) {
   });
 }
 
+Deno.test("shutdown for writing resolves after pending writes", async () => {
+  const { peer, channel } = await openPair({ sendWindow: 1 });
+  const writing = channel.writeAll(bytes(2));
+  let isOver = false;
+  const ending = channel.shutdown("write").then(() => isOver = true);
+  await turn();
+  assertEquals([isOver, peer.numbers()], [false, [MSG.CHANNEL_DATA]]);
+  peer.receive(adjust(channel.id, 1));
+  await Promise.all([writing, ending]);
+  assertEquals(peer.numbers(), [MSG.CHANNEL_DATA, MSG.CHANNEL_EOF]);
+});
+
 Deno.test("shutdown of anything else is a TypeError", async () => {
   const { channel } = await openPair();
   for (const how of ["all", 3, ""]) {
@@ -361,8 +412,10 @@ Deno.test("Disposing closes at once, and waits only for a program that has ended
   assertEquals([peer.numbers(), isDisposed], [[MSG.CHANNEL_CLOSE], false]);
   peer.receive(close(finished));
   await disposing;
-  const plain = await peer.open();
+  const plain = await peer.open({ window: 0 });
+  const pending = plain.writeAll(bytes(1));
   plain[Symbol.dispose]();
+  await assertRejects(() => pending, ClosedError, "aborted");
   assertEquals(peer.numbers(), [MSG.CHANNEL_CLOSE]);
   assertThrows(() => plain.tryRead(bytes(1)), ClosedError, "The channel is closed");
   plain.ref();
@@ -455,6 +508,32 @@ Deno.test("Requests of a session have their layout, and those that need an answe
   });
 });
 
+Deno.test("A refused terminal or break is an error of its call", async () => {
+  const { peer, channel } = await openPair();
+  for (
+    const [name, asking] of [
+      ["pty-req", channel.requestPty()],
+      ["break", channel.sendBreak(500)],
+      ["x", channel.request("x")],
+    ] as const
+  ) {
+    peer.receive(failure(channel));
+    await assertRejects(() => asking, RequestDeniedError, `"${name}"`);
+  }
+  assertEquals(Break.decode(m.ChannelRequest.decode(peer.sent[1]!).data).milliseconds, 500);
+});
+
+Deno.test("A channel's requests go to its handler", async () => {
+  const { peer, channel } = await openPair();
+  channel.handleRequests(({ type }) => type === "yes");
+  for (const type of ["yes", "no"]) {
+    peer.receive(
+      m.ChannelRequest.encode({ recipient: channel.id, type, wantReply: true, data: none }),
+    );
+  }
+  assertEquals(peer.numbers(), [MSG.CHANNEL_SUCCESS, MSG.CHANNEL_FAILURE]);
+});
+
 Deno.test("Terminals, signals and breaks that do not exist are refused before they are sent", async () => {
   const { peer, channel } = await openPair();
   const wrong: [call: () => unknown, name: string][] = [
@@ -509,7 +588,7 @@ Deno.test("The exit status is a code, or -1 without one", async () => {
   const other = await peer.open();
   peer.receive(close(other));
   assertEquals([await other.recvExitStatus(), other.exitStatusReady], [-1, true]);
-  await other.closed;
+  assertEquals(await other.closed.then(() => "closed"), "closed");
 });
 
 Deno.test("The streams of a channel are made once; closing writable sends EOF, aborting it CLOSE", async () => {

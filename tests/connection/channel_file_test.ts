@@ -1,6 +1,6 @@
 /** Buffered files on a scripted channel: the buffers that they read into, and when they write. */
-import { assertEquals, assertRejects } from "@std/assert";
-import { ClosedError } from "../../lib/errors.ts";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { ClosedError, SshError } from "../../lib/errors.ts";
 import { ChannelFile, type ChannelFileOptions } from "../../lib/connection/channel_file.ts";
 
 /** A file whose channel returns these pieces, and records the calls. */
@@ -90,4 +90,123 @@ Deno.test("A closed ChannelFile neither reads nor writes", async () => {
     await assertRejects(() => fileOf({ mode }).file.readLine(), TypeError, "for reading");
   }
   assertEquals(reading.calls, []);
+});
+
+const LINE_BYTES = 1024 * 1024;
+
+/** A file whose channel returns pieces of these lengths, and then throws; a length of 0 is LF. */
+function longFile(...lengths: number[]): ChannelFile {
+  return new ChannelFile({
+    read: (into) => {
+      const length = lengths.shift();
+      if (length === undefined) return Promise.reject(new Error("It reads too far"));
+      if (length === 0) into[0] = 10;
+      else into.fill(120, 0, Math.min(length, into.length));
+      if (length > into.length) lengths.unshift(length - into.length);
+      return Promise.resolve(Math.min(length || 1, into.length));
+    },
+    write: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  });
+}
+
+Deno.test("A line has 1 MiB at most, and no more is read than shows that it is longer", async () => {
+  assertEquals((await longFile(LINE_BYTES, 0).readLine())?.length, LINE_BYTES);
+  const long = () => longFile(LINE_BYTES, 1).readLine();
+  const error = await assertRejects(long, SshError, "A line of over 1048576 bytes");
+  assertEquals(error.code, "command");
+});
+
+Deno.test("A file's buffer is a whole number of bytes, and reads are at least as large", async () => {
+  for (const bufferSize of [-1, 0.5, NaN, Infinity, 2 ** 53]) {
+    assertThrows(() => fileOf({ bufferSize }), RangeError, "Buffer size");
+  }
+  for (const [bufferSize, read] of [[undefined, 8192], [0, 8192], [9000, 9000]] as const) {
+    const { file, memory } = fileOf({ ...(bufferSize !== undefined && { bufferSize }) }, "a\n");
+    assertEquals(await file.readLine(), "a");
+    assertEquals([...memory].map(({ byteLength }) => byteLength), [read]);
+  }
+});
+
+Deno.test("The default buffer of a file has 8192 bytes", async () => {
+  const { file, calls } = fileOf({ mode: "w" });
+  await file.write("x".repeat(8191));
+  assertEquals(calls, []);
+  await file.write("y");
+  assertEquals(calls.map(({ length }) => length), [8192]);
+});
+
+Deno.test("What is written may be changed afterwards, and an empty line is one", async () => {
+  const { file, calls } = fileOf({ mode: "r+" }, "\n\r\na\r\r\n", "\n");
+  const bytes = new TextEncoder().encode("abc");
+  await file.write(bytes);
+  bytes.fill(0);
+  await file.flush();
+  assertEquals(calls, ["abc"]);
+  assertEquals(await Array.fromAsync(file.lines()), ["", "", "a\r", ""]);
+});
+
+Deno.test("A character may be cut anywhere between reads of a line", async () => {
+  const text = new TextEncoder().encode("äöü€\n");
+  const pieces = [...text].map((byte) => Uint8Array.of(byte));
+  const file = new ChannelFile({
+    read: (into) => {
+      const piece = pieces.shift();
+      if (piece === undefined) return Promise.resolve(null);
+      into.set(piece);
+      return Promise.resolve(1);
+    },
+    write: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  });
+  assertEquals([await file.readLine(), await file.readLine()], ["äöü€", null]);
+});
+
+Deno.test("A failed write is an error of the call that caused it, and is not written again", async () => {
+  const calls: string[] = [];
+  let broken = true;
+  const write = async (data: Uint8Array) => {
+    await new Promise((resolve) => setTimeout(resolve));
+    if (broken) throw new Error("lost");
+    calls.push(new TextDecoder().decode(data));
+  };
+  const file = new ChannelFile({
+    read: () => Promise.resolve(null),
+    write,
+    close: () => Promise.resolve(void calls.push("closed")),
+  }, { mode: "a", bufferSize: 2 });
+  await assertRejects(() => file.write("ab"), Error, "lost");
+  await file.write("c");
+  await assertRejects(() => file.flush(), Error, "lost");
+  broken = false;
+  await file.write("d");
+  await file.close();
+  assertEquals(calls, ["d", "closed"]); // in this order, though writing takes time
+  const direct = new ChannelFile({
+    read: () => Promise.resolve(null),
+    write: () => Promise.reject(new Error("lost")),
+    close: () => Promise.resolve(),
+  }, { mode: "w", bufferSize: 0 });
+  await assertRejects(() => direct.write("a"), Error, "lost");
+});
+
+Deno.test("Calls of a file pass their options on", async () => {
+  const { signal } = new AbortController();
+  const seen: unknown[] = [];
+  const file = new ChannelFile({
+    read: (_into, options) => {
+      seen.push(options?.signal);
+      return Promise.resolve(null);
+    },
+    write: (_data, options) => Promise.resolve(void seen.push(options?.signal)),
+    close: () => Promise.resolve(),
+  }, { mode: "r+", bufferSize: 1 });
+  const options = { signal };
+  await file.read(new Uint8Array(1), options);
+  await file.readLine(options);
+  await Array.fromAsync(file.lines(options));
+  await file.write("a\n", options);
+  await file.write("b");
+  await file.flush(options);
+  assertEquals(seen.map((one) => one === signal), [true, true, true, true, true]);
 });

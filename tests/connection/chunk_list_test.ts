@@ -97,11 +97,17 @@ Deno.test("A chunk that is read in part stays the one that data is joined to", (
   list.append(new Uint8Array(9000).fill(1), 9000);
   assertEquals(list.copyTo(new Uint8Array(8998)), 8998);
   list.append(new Uint8Array(2).fill(2), 0);
-  assertEquals([list.bytes, list.takeAll()], [4, [Uint8Array.of(1, 1, 2, 2)]]);
+  assertEquals([list.copyTo(new Uint8Array(1)), list.bytes], [1, 3]);
+  assertEquals(list.copyTo(new Uint8Array(2)), 2);
+  list.append(Uint8Array.of(3), 0);
+  assertEquals(list.shift(), Uint8Array.of(2, 3)); // as the last chunk still has room
+  list.append(Uint8Array.of(4), 0);
+  assertEquals([list.copyTo(new Uint8Array(9)), list.bytes, list.takeAll()], [1, 0, []]);
 });
 
 Deno.test("ChunkList takes memory for reuse only while its reader copies, and if the data fits", () => {
-  const list = new ChunkList(new ChunkMemory());
+  const spares = new ChunkMemory();
+  const list = new ChunkList(spares);
   const bulk = new Uint8Array(9000);
   const memory = (bytes = 9000) => {
     list.append(new Uint8Array(bytes), 0);
@@ -112,8 +118,11 @@ Deno.test("ChunkList takes memory for reuse only while its reader copies, and if
   list.copyTo(bulk);
   assertEquals(memory(), CHUNK_BYTES);
   assertEquals(memory(), 9000); // a chunk was given away
+  const spare = spares.take().buffer;
+  spares.give(spare);
   list.copiedOut = true;
-  assertEquals(memory(CHUNK_BYTES), CHUNK_BYTES);
+  list.append(new Uint8Array(CHUNK_BYTES), 0);
+  assertEquals(list.shift().buffer === spare, true);
   list.copiedOut = true;
   assertEquals(memory(CHUNK_BYTES + 1), CHUNK_BYTES + 1);
 });
