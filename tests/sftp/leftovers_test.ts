@@ -12,9 +12,13 @@ import { turn } from "./world.ts";
 
 const FOLDER = infoOf({ mode: 0o040755 });
 const FILE = infoOf({ mode: 0o100644 });
+const LINK = infoOf({ mode: 0o120777 });
 
 interface Tree {
-  /** Paths below `/to`: a final slash makes a folder, `name -> path` a link to a folder. */
+  /**
+   * Paths below `/to`: a final slash makes a folder, a final `@` a link, `name -> path` a link that looks like
+   * a folder.
+   */
   readonly entries: readonly string[];
   readonly trusted?: boolean;
   readonly options?: SftpTransferOptions;
@@ -58,7 +62,8 @@ function leftovers(tree: Tree) {
     },
     async *list(folder) {
       for (const [name, isFolder] of folders.get(folder)!) {
-        yield { name, info: isFolder ? FOLDER : FILE };
+        const info = isFolder ? FOLDER : name.endsWith("@") ? LINK : FILE;
+        yield { name, info };
       }
     },
     async remove(path) {
@@ -196,12 +201,15 @@ Deno.test("with a selection a link is removed itself, and what it leads to is no
   await w.remove();
   assertEquals(w.removed, ["/to/old"]);
   const kept = leftovers({
-    entries: ["old/", "old/link -> /elsewhere", "old/link/precious", "old/x.log"],
+    entries: [
+      ...["old/", "old/link -> /elsewhere", "old/link/precious", "old/link/x.log"],
+      ...["old/other@", "old/x.log"],
+    ],
     options: { exclude: ["*.log"] },
   });
   await kept.found.find("/to", "", new Set());
   await kept.remove();
-  assertEquals(kept.removed, ["/to/old/link"]);
+  assertEquals(kept.removed.sort(), ["/to/old/link", "/to/old/other@"]);
 });
 
 Deno.test("folders of the target that are nested too deeply are an error", async () => {

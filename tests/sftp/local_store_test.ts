@@ -82,10 +82,20 @@ Deno.test({
       false,
     ], []]);
     assertEquals(looked.splice(0).sort(), ["dir", "link"]);
-    const all = await list({ update: true });
-    assertEquals(all.map(([name]) => name), ["dir", "file", "link"]);
-    assertEquals(all[1], ["file", true, false, true]);
-    assertEquals(looked.length, 3);
+    const exact: SftpTransferOptions[] = [
+      { update: true },
+      { update: "checksum" },
+      { filter: () => true },
+      { dryRun: true },
+    ];
+    for (const options of exact) {
+      const all = await list(options);
+      assertEquals(all.map(([name]) => name), ["dir", "file", "link"]);
+      assertEquals(all[1], ["file", true, false, true]);
+      assertEquals(looked.splice(0).length, 3);
+    }
+    await list({ exclude: ["x"], preserve: true, resume: true });
+    assertEquals(looked.sort(), ["dir", "link"]);
   },
 });
 
@@ -225,6 +235,30 @@ Deno.test({
     await Deno.remove(`${here.path}/root2/deep`).catch(() => {}); // an empty folder may remain
     assertEquals(await Array.fromAsync(Deno.readDir(`${here.path}/root2`)), []);
     assert((await Deno.stat(`${here.path}/root2`)).mtime!.getTime() !== 1e12);
+  },
+});
+
+Deno.test({
+  name: "a file, a link or a folder with its content is removed, but nothing outside",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    const root = `${here.path}/root`;
+    const store = storeOf();
+    await Deno.mkdir(`${here.path}/outside`);
+    await Deno.writeTextFile(`${here.path}/outside/precious`, "");
+    await Deno.mkdir(`${root}/folder/deep`, { recursive: true });
+    await Deno.writeTextFile(`${root}/folder/deep/file`, "");
+    await Deno.writeTextFile(`${root}/file`, "");
+    await Deno.symlink("../outside", `${root}/link`);
+    await store.makeFolder(root, null, "root");
+    await assertRejects(() => store.remove(`${root}/link/precious`), Deno.errors.InvalidData);
+    await assertRejects(() => store.remove(`${here.path}/outside`), Deno.errors.InvalidData);
+    for (const name of ["folder", "file", "link"]) await store.remove(`${root}/${name}`);
+    assertEquals(await Array.fromAsync(Deno.readDir(root)), []);
+    assertEquals((await Deno.stat(`${here.path}/outside/precious`)).isFile, true);
+    const { message } = await assertRejects(() => store.remove(`${root}/none`), Error);
+    assert(message.startsWith(`Cannot remove "${root}/none" on this machine: `), message);
   },
 });
 

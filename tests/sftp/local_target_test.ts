@@ -7,6 +7,7 @@ import type { SftpFileInfo, SftpTransferOptions } from "../../lib/sftp/mod.ts";
 import type { TransferTarget } from "../../lib/sftp/transfer/file_store.ts";
 import { deviceTarget, fileTarget } from "../../lib/sftp/transfer/local_target.ts";
 import { replacedFiles, replacedOpenFiles } from "./local_files.ts";
+import { replaced } from "../support/replaced.ts";
 import { folder, noise, same, turn } from "./world.ts";
 import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
 
@@ -410,6 +411,173 @@ Deno.test("holes are skipped, also at the end", async () => {
   expected.set([1], 1);
   expected.set([2, 3], 10);
   assertEquals(await Deno.readFile(path), expected);
+});
+
+/** Open files whose calls in other threads take some time. */
+function slowFiles(): Disposable {
+  return replacedOpenFiles((file) => {
+    const slowly =
+      <A extends unknown[], R>(run: (...args: A) => Promise<R>) => async (...args: A) => {
+        for (let turns = 0; turns < 3; turns++) await turn();
+        return await run.apply(file, args);
+      };
+    const { seek, truncate, write } = file;
+    return { seek: slowly(seek), truncate: slowly(truncate), write: slowly(write) };
+  });
+}
+
+Deno.test("a position is set before the next write, and after a resumed start, however long it takes", async () => {
+  await using here = await folder();
+  const path = `${here.path}/file`;
+  using _ = slowFiles();
+  const file = await target(path, { part: PART });
+  await write(file, data.subarray(0, 100));
+  await file.start!(50);
+  await write(file, new Uint8Array([1]));
+  await file.skip!(10);
+  await write(file, new Uint8Array([2]));
+  const last = new Uint8Array(1);
+  assertEquals([await file.readAt!(last, 61), last[0]], [1, 2]);
+  await file.skip!(3);
+  await file.flush();
+  assertEquals((await Deno.stat(`${here.path}/${PART}`)).size, 65);
+  await file.commit(null);
+  const expected = new Uint8Array(65);
+  expected.set(data.subarray(0, 50));
+  expected[50] = 1;
+  expected[61] = 2;
+  assertEquals(await Deno.readFile(path), expected);
+});
+
+Deno.test("without a hole no position and no size is set", async () => {
+  await using here = await folder();
+  const never = () => Promise.reject(new Error("It is not needed"));
+  using _ = replacedOpenFiles(() => ({ seek: never, truncate: never }));
+  const file = await target(`${here.path}/file`);
+  await write(file, data.subarray(0, 10), data.subarray(10));
+  await file.flush();
+  await file.commit(null);
+});
+
+Deno.test("a file opened in another thread is written like others", async () => {
+  await using here = await folder();
+  const io = new AdaptiveIo(-1);
+  for (const name of ["a", "b"]) {
+    const file = await target(`${here.path}/${name}`, { io });
+    await write(file, data);
+    await file.commit(null);
+    assert(same(await Deno.readFile(`${here.path}/${name}`), data));
+  }
+});
+
+Deno.test("a part that cannot be made is an error, unless it exists", async () => {
+  await using here = await folder();
+  const denied = () => Promise.reject(new Deno.errors.PermissionDenied("no"));
+  using _ = replacedFiles({ open: denied });
+  await assertRejects(
+    () => target(`${here.path}/file`, { part: PART }),
+    Deno.errors.PermissionDenied,
+  );
+});
+
+Deno.test("a part is used on file systems that count no links", async () => {
+  await using here = await folder();
+  await Deno.writeFile(`${here.path}/${PART}`, data);
+  using _ = replacedOpenFiles((file) => ({
+    statSync: () => ({ ...file.statSync(), nlink: null }),
+  }));
+  const file = await target(`${here.path}/file`, { part: PART });
+  assertEquals(file.held, data.length);
+  await file.discard(new Error("enough"));
+});
+
+Deno.test("a part whose owner cannot be compared is closed", async () => {
+  await using here = await folder();
+  await Deno.writeFile(`${here.path}/${PART}`, data);
+  let opened: OpenFile | null = null;
+  using _ = replacedFiles({
+    async open(path, options) {
+      if (options?.createNew) {
+        if (String(path).endsWith(PART)) throw new Deno.errors.AlreadyExists();
+        throw new Deno.errors.PermissionDenied("no"); // of a file to see its owner
+      }
+      return opened = await Deno.open(path, options);
+    },
+  });
+  await assertRejects(
+    () => target(`${here.path}/file`, { part: PART }),
+    Deno.errors.PermissionDenied,
+  );
+  assert(opened !== null);
+  assertEquals((await Deno.stat(`${here.path}/${PART}`)).size, data.length);
+});
+
+Deno.test("nothing is left of the file that shows who owns new files", async () => {
+  await using here = await folder();
+  await Deno.writeFile(`${here.path}/${PART}`, data);
+  using _ = replacedFiles({
+    async remove(path) {
+      for (let turns = 0; turns < 3; turns++) await turn();
+      await Deno.remove(path);
+    },
+  });
+  const file = await target(`${here.path}/file`, { part: PART });
+  assertEquals(await names(here.path), [PART]);
+  await file.discard(new Error("enough"));
+  const other = await target(`${here.path}/other`);
+  await other.discard(new Error("enough"));
+  assertEquals(await names(here.path), [PART]);
+});
+
+Deno.test({
+  name: "owner and mode are set before the file gets its name, however long it takes",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    const log: string[] = [];
+    const slowly = (name: string) => async (path: string) => {
+      for (let turns = 0; turns < 3; turns++) await turn();
+      log.push(`${name} ${path === `${here.path}/file` ? "file" : "hidden"}`);
+    };
+    using _ = replacedFiles({
+      chown: slowly("chown"),
+      chmod: slowly("chmod"),
+      async rename(from, to) {
+        log.push("rename");
+        await Deno.rename(from, to);
+      },
+    });
+    const options = { preserve: true, owners: true };
+    const file = await target(`${here.path}/file`, { options, info: { mode: 0o100640 } });
+    await file.commit({ ...INFO, uid: 1, gid: 2 });
+    assertEquals(log, ["chown hidden", "chmod hidden", "rename"]);
+  },
+});
+
+Deno.test("on Windows a file is closed before its rename, once, and has no mode", async () => {
+  await using here = await folder();
+  let closes = 0;
+  const log: string[] = [];
+  using _os = replaced(runtime, "os", "windows");
+  using _ = replacedOpenFiles((file) => ({
+    close() {
+      closes++;
+      log.push("close");
+      file.close();
+    },
+  }));
+  Object.assign(runtime.files, {
+    chmod: () => Promise.resolve(void log.push("chmod")),
+    rename(from: string, to: string) {
+      log.push("rename");
+      return Deno.rename(from, to);
+    },
+  });
+  const options = { preserve: true };
+  const file = await target(`${here.path}/file`, { options, info: { mode: 0o100400 } });
+  await write(file, data);
+  await file.commit(null);
+  assertEquals([log, closes], [["close", "rename"], 1]);
 });
 
 Deno.test("errors of an open file name the file, not its part", async () => {

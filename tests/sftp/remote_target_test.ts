@@ -180,6 +180,10 @@ Deno.test("a replaced file keeps its mode, unless another is requested", async (
     ]);
     assertEquals(w.server.files.get("/dir/file")!.mode & 0o7777, mode);
   }
+  await using w = await world(EXTENSION.POSIX_RENAME);
+  w.server.add("/dir/file", new Uint8Array(3), 0o2750);
+  await write(await w.target());
+  assert(w.log().includes("FSETSTAT /dir/.part mode=2750"));
 });
 
 Deno.test("a put in place opens the file itself, and an abort does not remove it", async () => {
@@ -256,6 +260,10 @@ Deno.test("a device, a pipe or a folder is not replaced: it is opened itself", a
     "OPEN /dir/file write+creat+trunc 640",
   ]);
   await target.discard(new Error("enough"));
+  // A part would never be used.
+  await (await w.target({ resume: true })).discard(new Error("enough"));
+  assertEquals(hidden(w), []);
+  w.log();
   w.server.files.delete("/dir/file");
   w.server.folders.set("/dir/file", 0o755);
   const error = await assertRejects(() => w.target(), SftpError);
@@ -485,6 +493,25 @@ Deno.test("a copy in place that fails is an error, and closes both files", async
   }
 });
 
+Deno.test("after a copy in place the temporary file is closed before it is removed", async () => {
+  await using w = await world();
+  const gate = Promise.withResolvers<undefined>();
+  const target = await w.target();
+  let closes = 0;
+  w.server.refuse = (line) => {
+    if (line.startsWith("RENAME")) return FAILURE;
+    return line.startsWith("CLOSE /dir/.") && ++closes === 2 ? gate.promise : undefined;
+  };
+  let written = false;
+  const writing = write(target).then(() => written = true);
+  while (closes < 2) await turn();
+  for (let turns = 0; turns < 5; turns++) await turn();
+  assertEquals([written, w.log().some((line) => line.startsWith("REMOVE"))], [false, false]);
+  gate.resolve(undefined);
+  await writing;
+  assertEquals(hidden(w), []);
+});
+
 Deno.test("a copy in place of another length is an error", async () => {
   await using w = await world();
   w.server.refuse = (line) => {
@@ -667,6 +694,9 @@ Deno.test("another user's part, or a link, is neither written nor removed", asyn
     w.log();
     const target = await w.target({ resume: true });
     assertEquals(target.held, 0, what);
+    // Nor is the content of an older file put into a new part that no later attempt would find.
+    w.server.add("/dir/file", data.slice(0, 190_000));
+    await target.adopt!(data.length, () => assert(false) as never);
     await write(target);
     assert(same(w.server.data("/dir/file")!, data), what);
     const log = w.log();
@@ -698,6 +728,8 @@ Deno.test("a part that is swapped with another file while it is opened is not us
       w.server.files.delete(path);
       w.server.links.set(path, "/elsewhere");
     },
+    "a device of that size": (w, path) =>
+      w.server.add(path, data.slice(0, 100_000)).mode = 0o020600,
   };
   for (const [what, swap] of Object.entries(swaps)) {
     await using w = await withPart();
@@ -989,6 +1021,180 @@ Deno.test("an older file that is longer than needed is truncated", async () => {
   assertEquals(w.server.data("/dir/file")!.length, 100);
 });
 
+Deno.test("an older file is cut if the source ends within its last window", async () => {
+  await using w = await world(EXTENSION.COPY_DATA);
+  w.server.add("/dir/file", data.slice(0, 150_000));
+  const target = await w.target({ resume: true, inFlight: 1000 });
+  await target.adopt!(data.length, () => Promise.resolve(true));
+  await target.start!(target.held);
+  await target.write(data.subarray(target.held, target.held + 10), () => {});
+  assertEquals(target.flushesLast, false);
+  await target.flush();
+  assertEquals(w.log().at(-1), `FSETSTAT /dir/.kept size=${target.held + 10}`);
+  await target.discard(new Error("enough"));
+});
+
+Deno.test("the last writes wait for a flush only after a hole, or if the size must change", async () => {
+  await using w = await world();
+  const target = await w.target();
+  assertEquals(target.flushesLast, true);
+  await target.skip!(10);
+  assertEquals(target.flushesLast, false);
+  await target.write(data.subarray(0, 10), () => {});
+  assertEquals(target.flushesLast, true);
+  await target.discard(new Error("enough"));
+  const old = await w.target({ resume: true, inFlight: 1000 });
+  await old.write(data, () => {});
+  await old.flush();
+  await old.discard(new Error("enough"));
+  const part = await w.target({ resume: true, inFlight: 1000 });
+  await part.start!(100_000);
+  assertEquals(part.flushesLast, false);
+  await part.write(data.subarray(100_000, 199_999), () => {});
+  assertEquals(part.flushesLast, false);
+  await part.write(data.subarray(199_999), () => {});
+  assertEquals(part.flushesLast, true);
+  await part.discard(new Error("enough"));
+});
+
+/** A target that may be spread over one further session, in which its file is not opened. */
+async function spread(
+  w: World,
+  part: string | null,
+  wide: string | null,
+): Promise<{ target: TransferTarget; opened: string[] }> {
+  const opened: string[] = [];
+  const session = {
+    lane(path: string) {
+      opened.push(plain(path));
+      return Promise.resolve(null);
+    },
+  };
+  const further = { for: () => [session], opening: null, windows: () => 0 };
+  const settings = { options: { resume: true }, limits: {}, inFlight: 1000, warn() {} };
+  const request = { path: "/dir/file", name: "/source", info: INFO, inside: false };
+  const target = await remoteTarget(w.remote, request, part, settings, {
+    further: further as unknown as FurtherSessions,
+    inFlight: 1000,
+    part: wide,
+  });
+  return { target, opened };
+}
+
+/** Writes in blocks, each answered before the next. */
+async function writeSlowly(target: TransferTarget, bytes = data): Promise<void> {
+  for (let at = 0; at < bytes.length; at += 50_000) {
+    await target.write(bytes.subarray(at, at + 50_000), () => {});
+    for (let turns = 0; turns < 5; turns++) await turn();
+  }
+}
+
+const [PART, WIDE] = ["a", "b"].map((digit) => `/dir/.${digit.repeat(32)}.part`) as [
+  string,
+  string,
+];
+
+Deno.test("a part gets its wide name before it is opened in further sessions", async () => {
+  await using w = await world();
+  const { target, opened } = await spread(w, PART, WIDE);
+  await writeSlowly(target);
+  assertEquals(opened, ["/dir/.kept"]);
+  assertEquals(w.server.log.filter((line) => line.startsWith("RENAME")), [
+    `RENAME ${PART} ${WIDE}`,
+  ]);
+  assertEquals(target.flushesLast, false); // the renaming must end before
+  await target.flush();
+  await target.commit(INFO);
+  assertEquals(w.server.log.at(-1), `RENAME ${WIDE} /dir/file`);
+  assert(same(w.server.data("/dir/file")!, data));
+});
+
+Deno.test("a part whose renaming is refused is not opened in further sessions", async () => {
+  await using w = await world();
+  w.server.refuse = (line) => line.startsWith(`RENAME ${PART} ${WIDE}`) ? FAILURE : undefined;
+  const { target, opened } = await spread(w, PART, WIDE);
+  await writeSlowly(target);
+  await target.flush();
+  await target.commit(INFO);
+  assertEquals(opened, []);
+  assert(w.server.log.includes(`RENAME ${PART} /dir/file`));
+  assert(same(w.server.data("/dir/file")!, data));
+});
+
+Deno.test("a flush waits until a part has its wide name", async () => {
+  await using w = await world();
+  const gate = Promise.withResolvers<undefined>();
+  w.server.refuse = (line) => line.startsWith("RENAME") ? gate.promise : undefined;
+  const { target } = await spread(w, PART, WIDE);
+  await writeSlowly(target);
+  let flushed = false;
+  const flushing = target.flush().then(() => flushed = true);
+  for (let turns = 0; turns < 5; turns++) await turn();
+  assertEquals(flushed, false);
+  gate.resolve(undefined);
+  await flushing;
+  await target.commit(INFO);
+  assertEquals(w.server.log.at(-1), `RENAME ${WIDE} /dir/file`);
+});
+
+Deno.test("a file without a part, or with its wide name already, is not renamed to be spread", async () => {
+  for (const [part, wide] of [[null, null], [WIDE, WIDE]]) {
+    await using w = await world();
+    const { target, opened } = await spread(w, part!, wide!);
+    await writeSlowly(target);
+    assertEquals(opened.length, 1);
+    await target.flush();
+    await target.commit(INFO);
+    const renames = w.server.log.filter((line) => line.startsWith("RENAME"));
+    assertEquals([renames.length, w.server.data("/dir/file")!.length], [1, data.length]);
+  }
+});
+
+Deno.test("instead of another user's part a file is spread under its own name", async () => {
+  await using w = await world();
+  w.server.folders.set(PART, 0o755);
+  const { target, opened } = await spread(w, PART, WIDE);
+  await writeSlowly(target);
+  assertEquals(opened, ["/dir/.part"]);
+  await target.flush();
+  await target.commit(INFO);
+  assertEquals(w.server.log.some((line) => line.includes(WIDE)), false);
+  assert(same(w.server.data("/dir/file")!, data));
+});
+
+Deno.test("an older file that is extended in place is not spread", async () => {
+  await using w = await world();
+  w.server.add("/dir/file", data.slice(0, 100_000));
+  const { target, opened } = await spread(w, PART, WIDE);
+  await target.adopt!(data.length, () => Promise.resolve(true));
+  await target.start!(target.held);
+  await writeSlowly(target, data.subarray(target.held));
+  assertEquals(opened, []);
+  await target.flush();
+  await target.commit(INFO);
+  assert(same(w.server.data("/dir/file")!, data));
+});
+
+Deno.test("a refusal of the final file gets a reason, and another error stays as it is", async () => {
+  await using w = await world();
+  const target = await w.target();
+  w.server.folders.set("/dir/file", 0o755);
+  const refused = (path: string) => new SftpError(FAILURE, "write", path, "Failure");
+  const errors = [new Error("the source failed"), refused("/dir/other"), refused("/source")];
+  w.log();
+  for (const error of errors) assertEquals(await target.explain!(error), error);
+  assertEquals(w.log(), []);
+  const explained = await target.explain!(
+    new SftpError(FAILURE, "write", "/dir/file", 'Cannot write "/dir/file" on the server: Failure'),
+  );
+  assert(explained instanceof SftpError);
+  assertEquals(
+    plainMessage(explained),
+    'Cannot write "/dir/file" on the server: it is a directory',
+  );
+  await target.discard(new Error("enough"));
+});
+
 Deno.test("the last writes, attributes and the CLOSE take one round trip, and the rename follows", async () => {
   for (const resume of [false, true]) {
     await using w = await world();
@@ -1086,6 +1292,52 @@ Deno.test("a server that refuses requests during a write gets the CLOSE again", 
       assertEquals([...w.server.files.keys()], []);
     }
   }
+});
+
+Deno.test("attributes refused during a write are set once, on the open file", async () => {
+  await using w = await world();
+  let writing = true;
+  w.server.refuse = (line) => {
+    if (!line.startsWith("WRITE")) {
+      return writing && /CLOSE|FSETSTAT/.test(line) ? FAILURE : undefined;
+    }
+    return turn().then(() => {
+      writing = false;
+      return undefined;
+    });
+  };
+  const target = await w.target({ preserve: true });
+  await target.write(data.subarray(0, 100), () => {});
+  w.log();
+  await target.commit(INFO);
+  assertEquals(w.log().slice(-3), [
+    "FSETSTAT /dir/.part mode=640 times=2000:2000",
+    "CLOSE /dir/.part",
+    "RENAME /dir/.part /dir/file",
+  ]);
+  assertEquals(w.warnings, []);
+});
+
+Deno.test("a CLOSE that is not answered in time is not repeated", async () => {
+  await using w = await world();
+  const target = await w.target();
+  const gate = Promise.withResolvers<undefined>();
+  const late = Promise.withResolvers<undefined>();
+  w.server.refuse = (line) =>
+    line.startsWith("WRITE") ? late.promise : line.startsWith("CLOSE") ? gate.promise : undefined;
+  await target.write(data.subarray(0, 100), () => {});
+  w.log();
+  {
+    using time = new FakeTime();
+    const committing = target.commit(null);
+    committing.catch(() => {});
+    await time.advance(1000);
+    late.resolve(undefined);
+    await assertRejects(() => time.settle(committing), SftpError);
+  }
+  assertEquals(w.log(), ["WRITE /dir/.part 0 100", "CLOSE /dir/.part"]);
+  gate.resolve(undefined);
+  await target.discard(new Error("enough"));
 });
 
 Deno.test("a server that accepts one request at a time also gets the last ones that way", async () => {

@@ -81,7 +81,7 @@ export async function remoteTarget(
   try {
     const [final, old] = await resolved(remote, path, there, limits);
     if (old !== null && !old.isFile && old.mode !== null) {
-      await drop(remote, file, hidden, part, limits);
+      await drop(remote, file, hidden, null, limits);
       // A device, a pipe, or an error. Not awaited here, because the catch below must not handle its
       // refusal.
       return inPlace(remote, path, bits, settings);
@@ -167,7 +167,7 @@ async function isOwn(
   ]);
   if (named === null || opened === null) return true;
   const isSame = named.isFile && named.size === opened.size && named.uid === opened.uid;
-  return isSame && (own === null || opened.uid === null || own === opened.uid);
+  return isSame && (own === null || own === opened.uid);
 }
 
 /** The owner of new files in the folder of a path; null if the server does not tell. */
