@@ -726,6 +726,21 @@ Deno.test("a source returns views if possible, and otherwise collects into the g
   await assertRejects(() => source.take(1), ProtocolError, "ends inside a message");
 });
 
+Deno.test("a source that reuses its memory takes more of it while reads fill it, from 4 to 256 KiB", async () => {
+  const memories: Uint8Array[] = [];
+  const read = (into: Uint8Array) => Promise.resolve((memories.push(into), into.length - spare));
+  let spare = 1;
+  const source = new ByteSource({ ...gated().channel, read }, { reuses: true });
+  const take = async () => source.takeNow((await source.more(), source.arrived))!;
+  const kept = [await take(), await take()];
+  source.keep(kept[1]!);
+  spare = 0;
+  for (let times = 0; times < 5; times++) await take();
+  assertEquals(memories.map(({ length }) => length / 1024), [4, 4, 4, 16, 64, 256, 256]);
+  const buffers = memories.map(({ buffer }) => buffer);
+  assertEquals(buffers.map((buffer) => buffers.indexOf(buffer)), [0, 0, 2, 3, 4, 5, 5]);
+});
+
 Deno.test("a channel is read to its end, by its own consume() if it has one", async () => {
   const left = [bytes("a"), bytes("b")];
   const plain = { ...gated().channel, readChunk: () => Promise.resolve(left.shift() ?? null) };

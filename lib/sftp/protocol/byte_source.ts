@@ -1,11 +1,10 @@
 import { ProtocolError } from "../../errors.ts";
+import { roomFor } from "../../runtime/read_buffer.ts";
 import { peek32 } from "../../wire/hot.ts";
 import type { SftpChannel } from "./channel.ts";
 
-/** Bytes to read at a time into memory that is reused: a few for idle sessions, many for busy ones. */
+/** The first bytes to read into memory that is reused: few, for idle sessions. */
 const FIRST_READ_BYTES = 4 * 1024;
-const MAX_READ_BYTES = 256 * 1024;
-const GROWTH = 4;
 
 /** Reads exact numbers of bytes from a channel whose chunks have any size, with at most one copy. */
 export class ByteSource {
@@ -46,16 +45,12 @@ export class ByteSource {
 
   async #next(): Promise<Uint8Array | null> {
     if (!this.#reuses || !this.#channel.read) return await this.#channel.readChunk();
-    this.#buffer ??= new Uint8Array(this.#readBytes);
-    const { length } = this.#buffer;
-    const n = await this.#channel.read(this.#buffer);
+    const buffer = this.#buffer ??= new Uint8Array(this.#readBytes);
+    const n = await this.#channel.read(buffer);
     if (n === null) return null;
-    const chunk = this.#buffer.subarray(0, n);
-    if (n === length && n < MAX_READ_BYTES) {
-      this.#readBytes = n * GROWTH;
-      this.#buffer = null;
-    }
-    return chunk;
+    this.#buffer = roomFor(n, buffer);
+    this.#readBytes = this.#buffer.length;
+    return buffer.subarray(0, n);
   }
 
   /** The number in the next four bytes, which must have arrived and are not taken. */
