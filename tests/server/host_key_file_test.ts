@@ -1,9 +1,10 @@
 /** A server's key file: generated once, private to its owner, also if servers start in parallel. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { KeyFormatError, PassphraseError } from "@denossh/ssh";
-import { generateKey } from "@denossh/ssh/keys";
+import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
 import { hostKeyFile } from "@denossh/ssh/server";
 import { runtime } from "../../lib/runtime/runtime.ts";
+import { replaced } from "../support/replaced.ts";
 import { tempFolder } from "../support/temp.ts";
 
 Deno.test("hostKeyFile generates a key that only its owner may read, and later loads it", async () => {
@@ -36,15 +37,100 @@ Deno.test("hostKeyFile does not replace an unusable file", async () => {
   await assertRejects(() => hostKeyFile(path), PassphraseError);
 });
 
+type Open = Parameters<typeof runtime.files.open>;
+
+/** Opens files on which calls of one method go to `instead`. */
+function opening(
+  name: "write" | "sync",
+  instead: (file: { sync(): Promise<void> }) => Promise<never> | Promise<void>,
+): typeof runtime.files.open {
+  const { open } = runtime.files;
+  return async (...args: Open) => {
+    const file = await open.apply(runtime.files, args);
+    const { sync } = file;
+    return Object.assign(file, { [name]: () => instead({ sync: () => sync.call(file) }) });
+  };
+}
+
 Deno.test("hostKeyFile leaves no file if a key cannot be written", async () => {
+  const full = new Error("the disk is full");
+  const fails = () => Promise.reject(full);
+  const failures: [keyof typeof runtime.files, unknown][] = [
+    ["link", fails],
+    ["open", opening("write", fails)],
+    ["open", opening("sync", fails)],
+  ];
+  for (const [name, failing] of failures) {
+    await using folder = await tempFolder();
+    using _files = replaced(runtime.files, name, failing as never);
+    assertEquals(await assertRejects(() => hostKeyFile(folder.join("key"))), full);
+    assertEquals([...Deno.readDirSync(folder.path)].length, 0);
+  }
+});
+
+Deno.test("A key file has its name only once it is complete, and on the disk", async () => {
   await using folder = await tempFolder();
   const { files } = runtime;
   const { link } = files;
-  try {
-    Object.assign(files, { link: () => Promise.reject(new Error("cannot link")) });
-    await assertRejects(() => hostKeyFile(folder.join("key")), Error, "cannot link");
-  } finally {
-    Object.assign(files, { link });
-  }
+  const steps: string[] = [];
+  using _open = replaced(
+    files,
+    "open",
+    opening("sync", async ({ sync }) => {
+      steps.push("sync");
+      await sync();
+    }),
+  );
+  using _link = replaced(files, "link", async (from, to) => {
+    const names = [...Deno.readDirSync(folder.path)].map(({ name }) => folder.join(name));
+    assertEquals([names, to], [[from], folder.join("key")]);
+    importPrivateKey(await Deno.readTextFile(from)); // it is complete
+    assertEquals((await Deno.stat(from)).mode! & 0o777, 0o600);
+    steps.push("link");
+    await link(from, to);
+  });
+  (await hostKeyFile(folder.join("key")))[Symbol.dispose]();
+  assertEquals(steps, ["sync", "link"]);
+});
+
+Deno.test("hostKeyFile takes the key that another server has made in the meantime", async () => {
+  await using folder = await tempFolder();
+  const { files } = runtime;
+  const { link } = files;
+  using other = await generateKey();
+  using _link = replaced(files, "link", async (from, to) => {
+    await Deno.writeTextFile(to, other.export());
+    await link(from, to);
+  });
+  using key = await hostKeyFile(folder.join("key"));
+  assert(key.publicKey.equals(other.publicKey));
+  assertEquals([...Deno.readDirSync(folder.path)].length, 1);
+});
+
+Deno.test("hostKeyFile gives the new key even if its file is removed immediately", async () => {
+  await using folder = await tempFolder();
+  let written = "";
+  using _link = replaced(runtime.files, "link", async (from) => {
+    written = await Deno.readTextFile(from);
+  });
+  using key = await hostKeyFile(folder.join("key"), { comment: "mine" });
+  using expected = importPrivateKey(written);
+  assert(key.publicKey.equals(expected.publicKey));
+  assertEquals(key.comment, "mine");
+  const signature = await key.sign("ssh-ed25519", Uint8Array.of(1));
+  assert(expected.publicKey.verify("ssh-ed25519", Uint8Array.of(1), signature));
+});
+
+Deno.test("A new key is of ed25519 without a comment by default", async () => {
+  await using folder = await tempFolder();
+  using key = await hostKeyFile(folder.join("key"));
+  assertEquals([key.publicKey.type, key.comment], ["ssh-ed25519", ""]);
+});
+
+Deno.test("hostKeyFile makes no key if the file cannot be read", async () => {
+  await using folder = await tempFolder();
+  const error = new Deno.errors.PermissionDenied("no");
+  using _read = replaced(runtime.files, "readTextFile", () => Promise.reject(error));
+  assertEquals(await assertRejects(() => hostKeyFile(folder.join("key"))), error);
   assertEquals([...Deno.readDirSync(folder.path)].length, 0);
 });

@@ -2,9 +2,16 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AuthError, publicKey, RequestDeniedError } from "@denossh/ssh";
 import { generateKey, issueCertificate, withCertificate } from "@denossh/ssh/keys";
-import { authorizedKeys, Grant, localFiles, type ServeOptions } from "@denossh/ssh/server";
+import {
+  authorizedKeys,
+  Grant,
+  localFiles,
+  type ServeOptions,
+  type SftpService,
+} from "@denossh/ssh/server";
 import { type SftpClient, SftpError, SftpStatus } from "@denossh/ssh/sftp";
 import { connectedPair } from "@denossh/ssh/testing";
+import { isInternalSftp, isNotUnderstood, restricted } from "../../lib/server/internal_sftp.ts";
 import { tempFolder } from "../support/temp.ts";
 
 /** Runs with a client whose command is forced, at a folder with `home/tester/file`. */
@@ -184,5 +191,100 @@ Deno.test("A user name that is not a folder name is refused in -d", async () => 
       },
     });
     await assertRejects(() => pair.host.sftp());
+  }
+});
+
+const backend = { start: null } as unknown as SftpService["backend"];
+
+/** The restrictions of flags, added to those of a service; null if they are refused. */
+function restrictedBy(flags: string, service: Partial<SftpService> = {}, user = "ann") {
+  return restricted({ backend, ...service }, `internal-sftp ${flags}`, user);
+}
+
+Deno.test("internal-sftp is a command of its own, with or without flags", () => {
+  for (const command of ["internal-sftp", "internal-sftp -R", "internal-sftp\t-R"]) {
+    assert(isInternalSftp(command) && !isNotUnderstood(command), command);
+  }
+  for (const command of [undefined, "", "internal-sftp2", " internal-sftp", "/internal-sftp"]) {
+    assert(!isInternalSftp(command) && !isNotUnderstood(command), command);
+  }
+  assert(isNotUnderstood("internal-sftp -X"));
+});
+
+Deno.test("The umask of internal-sftp has one to four octal digits, and adds to the server's", () => {
+  const umasks: [flags: string, own: number | undefined, both: number | null][] = [
+    ["", undefined, 0],
+    ["", 0o22, 0o22],
+    ["-u 0", 0o22, 0o22],
+    ["-u 70", 0o7, 0o77],
+    ["-u 0027", undefined, 0o27],
+    ["-u 7777", undefined, 0o7777],
+    ["-u 00000", undefined, null],
+    ["-u 08", undefined, null],
+    ["-u -1", undefined, null],
+    ['-u ""', undefined, null],
+  ];
+  for (const [flags, umask, both] of umasks) {
+    const service = umask === undefined ? {} : { umask };
+    assertEquals(restrictedBy(flags, service)?.umask ?? null, both, flags);
+  }
+});
+
+Deno.test("internal-sftp is read-only by -R or by the server", () => {
+  const cases = [["-R", true], ["-R", false], ["-e", true], ["-e", false], [
+    "-e",
+    undefined,
+  ]] as const;
+  const found = cases.map(([flags, readOnly]) =>
+    restrictedBy(flags, readOnly === undefined ? {} : { readOnly })!.readOnly
+  );
+  assertEquals(found, [true, true, true, false, false]);
+});
+
+Deno.test("A request is permitted if no flag and not the server denies it", () => {
+  const names = ["open", "read", "stat", "posix-rename"];
+  const cases: [flags: string, permitted: string[]][] = [
+    ["", ["open", "read", "stat", "posix-rename"]],
+    ["-P open", ["read", "stat", "posix-rename"]],
+    ["-P open,posix-rename", ["read", "stat"]],
+    ["-p open,stat", ["open", "stat"]],
+    ["-p open,stat -P stat", ["open"]],
+    ["-P open -P stat", ["open", "read", "posix-rename"]],
+    ["-p unknown", []],
+    ['-p ""', []],
+  ];
+  for (const [flags, permitted] of cases) {
+    const { permits } = restrictedBy(flags)!;
+    assertEquals(names.filter((name) => permits!(name)), permitted, flags);
+    const asked: string[] = [];
+    const own = (name: string) => (asked.push(name), name !== "read");
+    const both = restrictedBy(flags, { permits: own })!.permits!;
+    assertEquals(names.filter((name) => both(name)), permitted.filter((name) => name !== "read"));
+    assertEquals(asked, permitted);
+  }
+  for (const flags of ["-P", "-P unknown", "-P stat,", '-P ""', "-P constructor"]) {
+    assertEquals(restrictedBy(flags), null, flags);
+  }
+});
+
+Deno.test("The options of the service remain, and its backend unless -d changes its start", () => {
+  const onRequest = () => {};
+  const service = restrictedBy("-R", { onRequest })!;
+  assertEquals([service.onRequest, service.backend], [onRequest, backend]);
+  assert(restrictedBy("-d /home")!.backend !== backend);
+});
+
+Deno.test("The start folder of internal-sftp has the user's name, if that is the name of a folder", () => {
+  const isRefused = (flags: string, user: string) => restrictedBy(flags, {}, user) === null;
+  for (const user of ["", ".", "..", "a/b", "a\\b", "a\0b", "/"]) {
+    assert(isRefused("-d /home/%u", user), user);
+    assert(!isRefused("-d /home", user), user);
+  }
+  for (const user of ["ann", "...", ".ann", "a b", "%d"]) assert(!isRefused("-d %u", user), user);
+  for (const directory of ["%", "%h", "%U", "/%x/%u", "x%"]) {
+    assert(isRefused(`-d ${directory}`, "ann"), directory);
+  }
+  for (const directory of ["%%", "%%h", "%d", "%u%u"]) {
+    assert(!isRefused(`-d ${directory}`, "ann"), directory);
   }
 });

@@ -1,9 +1,18 @@
 /** Sessions that a bastion relays to another server. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { RequestDeniedError } from "@denossh/ssh";
-import { localFiles, relay, type RelayOptions, type SessionHandler } from "@denossh/ssh/server";
+import {
+  type Channel,
+  type ExitStatus,
+  localFiles,
+  relay,
+  type RelayOptions,
+  type Session,
+  type SessionHandler,
+} from "@denossh/ssh/server";
 import { type ConnectedPair, connectedPair } from "@denossh/ssh/testing";
 import { until } from "../connection/until.ts";
+import { turn } from "../sftp/world.ts";
 import { noise } from "../support/random.ts";
 import { tempFolder } from "../support/temp.ts";
 
@@ -209,4 +218,181 @@ Deno.test("A session whose recording fails ends, and its program with it", async
   assertEquals([code, text((await bastion.host.command("x").output()).stdout)], [1, ""]);
   await gone.promise;
   assert(bastion.errors.some((error) => `${error}`.includes("the disk is full")));
+});
+
+/** A channel to the other server that records calls, and a session before it. */
+function recorded(session: Partial<Session> = {}, answers: Partial<Record<string, Error>> = {}) {
+  const calls: unknown[][] = [];
+  const over = Promise.withResolvers<ExitStatus>();
+  const gone = new AbortController();
+  const handlers: Record<string, (value: never) => void> = {};
+  const state = { isOpen: true };
+  const call = (name: string) => (...given: unknown[]) => {
+    calls.push([name, ...given]);
+    return answers[name] === undefined ? Promise.resolve() : Promise.reject(answers[name]);
+  };
+  const names = ["updateEnv", "requestPty", "subsystem", "exec", "shell", "closeWrite", "writeAll"];
+  const far = {
+    ...Object.fromEntries(
+      [...names, "sendSignal", "sendBreak", "resizePty"].map((name) => [name, call(name)] as const),
+    ),
+    get isOpen() {
+      return state.isOpen;
+    },
+    exitStatus: over.promise,
+    readChunk: () => over.promise.then(() => null),
+    readStderrChunk: () => over.promise.then(() => null),
+    abort: (reason?: unknown) => void calls.push(["abort", reason]),
+  };
+  const target = {
+    openSession: (options: { signal?: AbortSignal }) => {
+      calls.push(["openSession", options.signal]);
+      return Promise.resolve(far as unknown as Channel);
+    },
+  };
+  const on = (name: string) => (handler: (value: never) => void) => void (handlers[name] = handler);
+  const near = {
+    signal: gone.signal,
+    env: { LANG: "C" },
+    pty: null,
+    command: null,
+    subsystem: null,
+    user: "ann",
+    channel: {
+      readChunk: () => Promise.resolve(null),
+      discard: call("discard"),
+      writeAll: call("out"),
+      writeAllStderr: call("err"),
+    },
+    onSignal: on("signal"),
+    onBreak: on("break"),
+    onResize: on("resize"),
+    exit: call("exit"),
+    exitSignal: call("exitSignal"),
+    ...session,
+  };
+  const end = (status: Partial<ExitStatus>) =>
+    over.resolve({ code: null, signal: null, ...status } as ExitStatus);
+  return { near: near as unknown as Session, target, calls, handlers, state, gone, end };
+}
+
+Deno.test("relay asks the other server for the program with its variables, and may be aborted", async () => {
+  const pty = { term: "vt100", columns: 1, rows: 2, width: 3, height: 4, modes: {} };
+  const cases: [session: Partial<Session>, command: string | undefined, started: string[]][] = [
+    [{}, undefined, ["shell"]],
+    [{ command: "ls" }, undefined, ["exec", "ls"]],
+    [{ command: "" }, undefined, ["exec", ""]],
+    [{ command: "ls" }, "backup", ["exec", "backup"]],
+    [{}, "backup", ["exec", "backup"]],
+    [{ subsystem: "sftp" }, undefined, ["subsystem", "sftp"]],
+    [{ subsystem: "sftp" }, "backup", ["subsystem", "sftp"]],
+  ];
+  for (const terminal of [null, pty]) {
+    for (const [session, command, started] of cases) {
+      const { near, target, calls, gone: { signal }, end } = recorded({
+        ...session,
+        pty: terminal,
+      });
+      end({ code: 0 });
+      await relay(near, target, command === undefined ? {} : { command });
+      assertEquals(calls, [
+        ["openSession", signal],
+        ["updateEnv", { LANG: "C" }],
+        ...terminal ? [["requestPty", { ...pty, signal }]] : [],
+        [...started, { signal }],
+        ["closeWrite"],
+        ["exit", 0],
+        ["abort", undefined],
+      ]);
+    }
+  }
+});
+
+Deno.test("relay reports the end of the program, with 255 for one without a status", async () => {
+  const ends: [Partial<ExitStatus>, unknown[]][] = [
+    [{ code: 0 }, ["exit", 0]],
+    [{ code: 7 }, ["exit", 7]],
+    [{}, ["exit", 255]],
+    [{ signal: "KILL", coreDumped: true, message: "m" }, ["exitSignal", "KILL", {
+      coreDumped: true,
+      message: "m",
+    }]],
+  ];
+  for (const [status, told] of ends) {
+    const { near, target, calls, end } = recorded();
+    end(status);
+    await relay(near, target);
+    assertEquals(calls.filter(([name]) => `${name}`.startsWith("exit")), [told]);
+  }
+});
+
+Deno.test("relay sends signals, breaks and sizes while the program runs, and drops later ones", async () => {
+  const { near, target, calls, handlers, state, end } = recorded();
+  const relaying = relay(near, target);
+  await turn();
+  const size = { columns: 1, rows: 2, width: 3, height: 4 };
+  const send = () => {
+    handlers.signal!("INT" as never);
+    handlers.break!(5 as never);
+    handlers.resize!(size as never);
+  };
+  const before = calls.length;
+  send();
+  const sent = [["sendSignal", "INT"], ["sendBreak", 5], ["resizePty", size]];
+  assertEquals(calls.slice(before), sent);
+  state.isOpen = false;
+  send();
+  assertEquals(calls.slice(before), sent);
+  end({ code: 0 });
+  await relaying;
+});
+
+Deno.test("relay closes the other channel when the client leaves, and listens no longer at its end", async () => {
+  const { near, target, calls, gone, end } = recorded();
+  const relaying = relay(near, target);
+  await turn();
+  const reason = new Error("gone");
+  gone.abort(reason);
+  assertEquals(calls.at(-1), ["abort", reason]);
+  end({});
+  await relaying;
+  const after = recorded();
+  after.end({ code: 0 });
+  await relay(after.near, after.target);
+  const length = after.calls.length;
+  after.gone.abort();
+  assertEquals(after.calls.length, length);
+});
+
+Deno.test("relay that fails closes the other channel and aborts the recording with the error", async () => {
+  const error = new RequestDeniedError("no");
+  for (const failing of ["updateEnv", "requestPty", "exec"]) {
+    const pty = { term: "x", columns: 1, rows: 1, width: 0, height: 0, modes: {} };
+    const { near, target, calls } = recorded({ pty, command: "x" }, { [failing]: error });
+    const reasons: unknown[] = [];
+    const record = new WritableStream<string>({ abort: (reason) => void reasons.push(reason) });
+    assertEquals(await assertRejects(() => relay(near, target, { record })), error);
+    assertEquals([reasons, calls.at(-1)], [[error], ["abort", undefined]]);
+    assert(!calls.some(([name]) => name === "exit"), "the session's failure tells the client");
+  }
+});
+
+Deno.test("relay discards the client's input when the program reads no more", async () => {
+  const chunks = [Uint8Array.of(1), Uint8Array.of(2)];
+  const readChunk = () => Promise.resolve(chunks.shift() ?? null);
+  for (const failing of ["writeAll", "closeWrite", "none"]) {
+    chunks.splice(0, 2, Uint8Array.of(1), Uint8Array.of(2));
+    const { near, target, calls, end } = recorded({}, { [failing]: new Error("EPIPE") });
+    Object.assign(near.channel, { readChunk });
+    const relaying = relay(near, target);
+    await turn();
+    end({ code: 3 });
+    await relaying;
+    const seen = calls.map(([name]) => name).filter((name) =>
+      /^(writeAll|close|disc)/.test(`${name}`)
+    );
+    const writes = failing === "writeAll" ? ["writeAll"] : ["writeAll", "writeAll", "closeWrite"];
+    assertEquals(seen, failing === "none" ? writes : [...writes, "discard"]);
+    assert(calls.some(([name, code]) => name === "exit" && code === 3));
+  }
 });

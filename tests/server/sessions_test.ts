@@ -479,3 +479,45 @@ Deno.test("The order of SYMLINK's paths depends on the client's identification",
     await transport.finished;
   }
 });
+
+Deno.test("A handler's error is reported with the client's address, and the session ends with code 1", async () => {
+  const told: unknown[] = [];
+  const error = new Error("a mistake");
+  await using server = serveInMemory(
+    { ...options, onError: (...given) => told.push(given) },
+    () => Promise.reject(error),
+  );
+  await using host = await logIn(server.dial("192.0.2.7"));
+  assertEquals((await host.command("x").output()).code, 1);
+  assertEquals(told, [[error, { transport: "tcp", hostname: "192.0.2.7", port: 50_000 }]]);
+});
+
+Deno.test("A session whose channel the handler aborts frees its slot", async () => {
+  await using pair = await connectedPair({
+    serve: { maxSessions: 1, onError: () => {} },
+    handler: ({ channel }) => channel.abort(new Error("enough")),
+  });
+  for (let i = 0; i < 3; i++) {
+    const channel = await session(pair.host);
+    await channel.exec("x");
+    await channel.closed.catch(() => {});
+    await pair.host.request("keepalive@openssh.com");
+  }
+});
+
+Deno.test("A connection's tunnels and sessions end with it", async () => {
+  const ended = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  await using server = serveInMemory(options, async ({ signal }) => {
+    started.resolve();
+    await new Promise<void>((end) => signal.addEventListener("abort", () => end()));
+    ended.resolve();
+  });
+  const host = await logIn(server.dial("192.0.2.7"));
+  const process = await host.command("x").spawn();
+  await started.promise;
+  await server.server.shutdown();
+  await ended.promise;
+  await process.status.catch(() => {});
+  await host.close();
+});

@@ -8,6 +8,7 @@ import {
   HostKeyError,
   none,
   password,
+  publicKey,
   SshError,
 } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
@@ -442,6 +443,26 @@ for (const [offence, ways] of Object.entries(offences)) {
     });
   }
 }
+
+Deno.test("A client that leaves after its first factor has not failed to log in", async () => {
+  using key = await generateKey();
+  const auth = {
+    publicKey: () => true,
+    password: () => false,
+    required: [["publickey", "password"]],
+  };
+  const first = publicKey(key);
+  const leave = (server: MemoryServer) =>
+    assertRejects(() => logIn(server.dial("192.0.2.1"), "ann", first), SshError);
+  const guess = (server: MemoryServer) =>
+    assertRejects(() => logIn(server.dial("192.0.2.1"), "ann", first, password("x")), SshError);
+  for (const [offend, offence] of [[leave, "noAuth"], [guess, "authFail"]] as const) {
+    for (const kind of ["authFail", "noAuth"]) {
+      const refused = await isRefusedAfter(offend, { [kind]: 100_000 }, { auth });
+      assertEquals(refused, kind === offence, `${offence} ${kind}`);
+    }
+  }
+});
 
 Deno.test("A connection beyond LoginGraceTime is an offence, regardless of attempts", async () => {
   const wait = async (server: MemoryServer) => {

@@ -5,8 +5,12 @@ import { systemShell } from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
 import type { ProgramOutput, Programs } from "../../lib/runtime/parts.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
+import { hasTerminals, startAtTerminal } from "../../lib/server/terminal.ts";
+import type { Pty } from "../../lib/session/pty.ts";
 import { until } from "../connection/until.ts";
+import { turn } from "../sftp/world.ts";
 import { type FakeProgram, FakePrograms } from "../support/fake_programs.ts";
+import { replaced } from "../support/replaced.ts";
 
 const bytes = (text: string) => new Uint8Array(new TextEncoder().encode(text));
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -183,4 +187,160 @@ Deno.test("The end of the session ends the terminal, also before its name is kno
     await program.stderr.abort().catch(() => {});
     await closing;
   }
+});
+
+/** Starts a program at a terminal, whose first output is `said`. */
+async function started(
+  { pty = {}, options = {}, said = "/dev/pts/7\r\n", command = null }: {
+    pty?: Partial<Pty>;
+    options?: Parameters<typeof startAtTerminal>[3];
+    said?: string;
+    command?: string | null;
+  },
+) {
+  using programs = new FakePrograms();
+  const next = programs.next();
+  const full: Pty = {
+    term: "xterm",
+    columns: 80,
+    rows: 24,
+    width: 0,
+    height: 0,
+    modes: {},
+    ...pty,
+  };
+  const starting = startAtTerminal("/opt/a shell", command, full, options);
+  const program = await next;
+  const writing = write(program, said).catch(() => {});
+  const { child, early, resize } = await starting;
+  await child.stdout.cancel();
+  await writing;
+  return {
+    early: text(early),
+    resize,
+    options: program.options,
+    script: program.options.args![1]!,
+  };
+}
+
+Deno.test("A terminal needs the permission to run both programs", async () => {
+  for (const missing of ["script", "stty", "none"]) {
+    using _granted = replaced(
+      runtime,
+      "isGranted",
+      (it) => it.name !== "run" || it.command !== missing,
+    );
+    const asked: string[] = [];
+    using _output = replaced(runtime.programs, "output", (program, { args, stdin }) => {
+      asked.push([program, ...args ?? [], stdin].join(" "));
+      const stdout = bytes(VERSIONS[program as keyof typeof VERSIONS]);
+      return Promise.resolve({ success: true, code: 0, signal: null, stdout, stderr: bytes("") });
+    });
+    assertEquals(await hasTerminals(), missing === "none");
+    const both = ["script --version null", "stty --version null"];
+    assertEquals(asked, missing === "none" ? both : []);
+  }
+});
+
+Deno.test("The name of a terminal is a line of at most 64 bytes, without CR", async () => {
+  const calls: string[] = [];
+  using _output = replaced(runtime.programs, "output", (program, { args, stdin }) => {
+    calls.push([program, ...args ?? [], stdin].join(" "));
+    return Promise.reject(new Error("no stty"));
+  });
+  const size = { columns: 1, rows: 2, width: 0, height: 0 };
+  const long = "d".repeat(64);
+  const cases: [said: string, early: string, device: string | null][] = [
+    [`${long}\nrest`, "rest", long],
+    [`${long}d\nrest`, `${long}d\nrest`, null],
+    ["\nrest", "rest", null],
+    ["/dev/pts/1\r\n\r\n$ ", "\r\n$ ", "/dev/pts/1"],
+  ];
+  for (const [said, early, device] of cases) {
+    calls.length = 0;
+    const program = await started({ said });
+    assertEquals(program.early, early);
+    program.resize(size);
+    await turn();
+    // A size that could not be set does not prevent the next one.
+    program.resize({ ...size, rows: 3 });
+    await turn();
+    const call = (rows: number) => `stty -F ${device} rows ${rows} cols 1 null`;
+    assertEquals(calls, device === null ? [] : [call(2), call(3)]);
+  }
+});
+
+Deno.test("A terminal's program runs in the shell of the server, quoted, with its variables", async () => {
+  const { signal } = new AbortController();
+  const given = { cwd: "/home", clearEnv: true, signal, env: { TERM: "evil", A: "1" } };
+  const { options, script } = await started({ pty: { term: "vt100" }, options: given });
+  const { args, ...others } = options;
+  assertEquals([args![0], args![2]], ["-qec", "/dev/null"]);
+  const env = { TERM: "vt100", A: "1", SHELL: "/bin/sh" };
+  const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+  assertEquals(others, { ...pipes, cwd: "/home", clearEnv: true, signal, env });
+  assertEquals(script.split("\n"), [
+    "SSH_TTY=$(tty)",
+    "SHELL='/opt/a shell'",
+    "export SSH_TTY SHELL",
+    "stty rows 24 cols 80 2>/dev/null",
+    ":",
+    `printf '%s\\n' "$SSH_TTY"`,
+    "exec '/opt/a shell'",
+  ]);
+  const other = await started({ options: { env: { SHELL: "/bin/b sh" } }, command: "a 'b'" });
+  assertEquals(other.script.split("\n")[1], "SHELL='/bin/b sh'");
+  assert(other.script.endsWith(`\nexec '/opt/a shell' -c 'a '\\''b'\\'''`), other.script);
+});
+
+Deno.test("A client's modes are words of stty, and nothing else", async () => {
+  const cases: [modes: Record<string, number>, words: string | null][] = [
+    [{}, null],
+    [{ ECHO: 1 }, "echo"],
+    [{ ECHO: 0 }, "-echo"],
+    [{ ONLCR: 7 }, "onlcr"],
+    [{ CS7: 1, CS8: 0 }, "cs7"],
+    [{ VINTR: 0 }, "intr 0x00"],
+    [{ VEOF: 4, VERASE: 127 }, "eof 0x04; stty erase 0x7f"],
+    [{ VSUSP: 255 }, "susp undef"],
+    [{ VKILL: 0x1ff }, "kill 0xff"],
+    [{ VSTART: 256 }, "start 0x00"],
+    [{ TTY_OP_OSPEED: 38_400, "X; reboot": 1, CS9: 1, XCS8: 1, CS8X: 1 }, null],
+  ];
+  for (const [modes, words] of cases) {
+    const { script } = await started({ pty: { modes: modes as Pty["modes"] } });
+    const all = words?.replaceAll("; stty", "");
+    const line = `{ stty ${all} || { stty ${words}; }; } 2>/dev/null`;
+    assertEquals(script.split("\n")[4], words === null ? ":" : line);
+  }
+});
+
+Deno.test("Each control character and switch of a terminal has its name in stty", async () => {
+  const characters = {
+    VINTR: "intr",
+    VQUIT: "quit",
+    VERASE: "erase",
+    VKILL: "kill",
+    VEOF: "eof",
+    VEOL: "eol",
+    VEOL2: "eol2",
+    VSTART: "start",
+    VSTOP: "stop",
+    VSUSP: "susp",
+    VREPRINT: "rprnt",
+    VWERASE: "werase",
+    VLNEXT: "lnext",
+    VDISCARD: "discard",
+  };
+  const switches = "IGNPAR PARMRK INPCK ISTRIP INLCR IGNCR ICRNL IUCLC IXON IXANY IXOFF IMAXBEL " +
+    "IUTF8 ISIG ICANON XCASE ECHO ECHOE ECHOK ECHONL NOFLSH TOSTOP IEXTEN ECHOCTL ECHOKE OPOST " +
+    "OLCUC ONLCR OCRNL ONOCR ONLRET PARENB PARODD";
+  const names = [...Object.keys(characters), ...switches.split(" ")];
+  const modes = Object.fromEntries(names.map((name) => [name, 1])) as Pty["modes"];
+  const { script } = await started({ pty: { modes } });
+  const words = [
+    ...Object.values(characters).map((name) => `${name} 0x01`),
+    ...switches.toLowerCase().split(" "),
+  ];
+  assert(script.split("\n")[4]!.startsWith(`{ stty ${words.join(" ")} || `), script);
 });
