@@ -256,6 +256,30 @@ Deno.test("a flood is read into the same memory again and again", async () => {
   assert(memories.size > 0 && memories.size <= 4, `${memories.size}`);
 });
 
+Deno.test("only writes that run keep the memory that they arrived in", async () => {
+  for (const [kind, most] of [["stat", 4], ["write", Infinity]] as const) {
+    const memories = new Set<ArrayBufferLike>();
+    const file: Partial<SftpBackendFile> = { write: turn, close: () => Promise.resolve() };
+    const backend: SftpBackend = {
+      open: () => Promise.resolve(file as SftpBackendFile),
+      stat: () => turn().then(() => infoOfFile),
+    };
+    const { peer, served } = await atOurServer(backend, { memories });
+    const handle = await opened(peer);
+    for (let round = 0; round < 20; round++) {
+      await peer.send(
+        kind === "stat"
+          ? msg.Stat.encode(1, { path: "/x" })
+          : msg.Write.encode(1, { handle, offset: 0, data: new Uint8Array(9) }),
+      );
+      await peer.next();
+    }
+    await peer.channel.closeWrite();
+    assertEquals(await served, null);
+    assert(memories.size <= most && (most === 4 || memories.size >= 20), `${memories.size}`);
+  }
+});
+
 Deno.test("a write waits only for the writes that it overlaps", async () => {
   const { backend, started, release } = held();
   const { peer, served } = await atOurServer(backend);

@@ -310,6 +310,20 @@ for (const parallel of [false, true]) {
   }
 }
 
+Deno.test("the log counts bytes of reads and writes only", async () => {
+  const { heard, onRequest } = log();
+  const setStat = () => Promise.resolve();
+  await using w = await session(filesLike({ setStat, stat: stats.stat as () => never }), {
+    onRequest,
+  });
+  const handle = await w.open();
+  // Its body could be read as that of a WRITE of 5000 bytes.
+  await w.ask(msg.Fsetstat.encode(1, { handle, attributes: { size: 5000 } }));
+  await w.ask(msg.Fstat.encode(1, { handle }));
+  await w.ask(msg.Close.encode(1, { handle }));
+  assertEquals(heard, ["fsetstat /f 0 0", "fstat /f 0 0", "close /f 0 0 (0, 0)"]);
+});
+
 Deno.test("a log that throws or rejects changes no answer", async () => {
   for (
     const fail of [() => Promise.reject(new Error("log")), () => {
@@ -498,6 +512,39 @@ Deno.test("writes to the same place of two files run in parallel, of one file on
   for (const id of [1, 2, 3]) assertEquals((await w.peer.next())!.id, id);
 });
 
+Deno.test("after any other request writes to an earlier place run in parallel again", async () => {
+  const { file, started, release } = pending();
+  let gated = false;
+  const write = (data: Uint8Array, offset: number) => gated ? file.write!(data, offset) : undefined;
+  await using w = await session({ ...filesLike({ ...file, write }), ...stats });
+  const handle = await w.open();
+  const at = (offset: number) => msg.Write.encode(1, { handle, offset, data: new Uint8Array(10) });
+  await w.ask(at(1000));
+  await w.ask(STAT);
+  gated = true;
+  await w.peer.send(at(0), at(10), at(20));
+  await turns();
+  assertEquals(started(), 3);
+  release();
+  for (let answers = 0; answers < 3; answers++) await w.peer.next();
+});
+
+Deno.test("changes of the attributes of a file run one by one", async () => {
+  const gates = Array.from({ length: 2 }, () => Promise.withResolvers<void>());
+  const sizes: unknown[] = [];
+  const setStat: SftpBackendFile["setStat"] = ({ size }) => gates[sizes.push(size) - 1]!.promise;
+  await using w = await session(filesLike({ parallel: true, setStat }));
+  const handle = await w.open();
+  // Their bodies could be read as those of two WRITEs that touch.
+  const change = (id: number) => msg.Fsetstat.encode(id, { handle, attributes: { size: 0 } });
+  await w.peer.send(change(1), change(2));
+  await turns();
+  assertEquals(sizes, [0]);
+  for (const gate of gates) gate.resolve();
+  for (const id of [1, 2]) assertEquals((await w.peer.next())!.id, id);
+  assertEquals(sizes, [0, 0]);
+});
+
 Deno.test("a WRITE or READ that is cut short is refused, beside others", async () => {
   const { file, release } = pending();
   await using w = await session(filesLike(file));
@@ -572,6 +619,36 @@ Deno.test("a client that sends EOF gets the answers to everything that it asked"
   gate.resolve(infoOf({ size: 1 }));
   for (const id of [1, 2, 3]) assertEquals((await w.peer.next())!.id, id);
   assertEquals([await w.peer.next(), await w.served], [null, null]);
+});
+
+Deno.test("the last answer is sent before the EOF, and before the session is over", async () => {
+  const events: string[] = [];
+  let gate: Promise<void> | null = null;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const w = await session(stats, {}, {
+    change: (far) => ({
+      ...far,
+      async writeAll(...chunks) {
+        await gate;
+        events.push("answers");
+        await far.writeAll(...chunks);
+      },
+      closeWrite() {
+        events.push("EOF");
+        return far.closeWrite();
+      },
+    }),
+  });
+  w.served.then(() => events.push("over"));
+  events.length = 0;
+  gate = promise;
+  await w.peer.send(STAT);
+  await w.peer.channel.closeWrite();
+  await turns();
+  assertEquals(events, []);
+  resolve();
+  assertEquals(await w.served, null);
+  assertEquals(events, ["answers", "EOF", "over"]);
 });
 
 Deno.test("only a channel that blocks is read after the answers are sent", async () => {

@@ -312,12 +312,11 @@ class ServerSession {
     return permits === undefined || permits(name) === true;
   }
 
-  /** Counts the bytes of a read or a write once it is answered; null for other requests. */
+  /** Counts the bytes of a read or a write that was begun, once it is answered; null for other requests. */
   #trafficOf(type: number, body: Uint8Array): ((frame: Frame) => number) | null {
     if (type !== FXP.READ && type !== FXP.WRITE) return null;
-    const transfer = transferOf(body);
-    const traffic = transfer && this.#handles.traffic(transfer.handle);
-    if (!traffic) return null;
+    const { handle, length } = transferOf(body)!;
+    const traffic = this.#handles.traffic(handle)!;
     if (type === FXP.READ) {
       return (frame) => {
         const bytes = frame[4] === FXP.DATA ? peek32(frame, msg.FRAME_HEADER) : 0;
@@ -325,7 +324,6 @@ class ServerSession {
         return bytes;
       };
     }
-    const { length } = transfer;
     return (frame) => {
       const bytes = statusOfFrame(frame) === SftpStatus.OK ? length : 0;
       traffic.written += bytes;
