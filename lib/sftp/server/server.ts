@@ -312,7 +312,7 @@ class ServerSession {
     return permits === undefined || permits(name) === true;
   }
 
-  /** Counts the bytes of a read or a write that was begun, once it is answered; null for other requests. */
+  /** Counts the bytes of a read or a write that did not fail; null for other requests. */
   #trafficOf(type: number, body: Uint8Array): ((frame: Frame) => number) | null {
     if (type !== FXP.READ && type !== FXP.WRITE) return null;
     const { handle, length } = transferOf(body)!;
@@ -324,10 +324,9 @@ class ServerSession {
         return bytes;
       };
     }
-    return (frame) => {
-      const bytes = statusOfFrame(frame) === SftpStatus.OK ? length : 0;
-      traffic.written += bytes;
-      return bytes;
+    return () => {
+      traffic.written += length;
+      return length;
     };
   }
 
@@ -347,11 +346,9 @@ class ServerSession {
 
   /** Reports the files that the client has left open. */
   #reportAbandoned(): void {
-    const { onRequest } = this.#options;
-    if (onRequest === undefined) return;
     for (const { path, traffic: transferred } of this.#handles.files()) {
       const rest = { target: null, bytes: 0, transferred, status: SftpStatus.CONNECTION_LOST };
-      tell(onRequest, { request: "abandoned", path, ...rest });
+      tell(this.#options.onRequest, { request: "abandoned", path, ...rest });
     }
   }
 
