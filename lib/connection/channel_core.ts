@@ -101,11 +101,8 @@ export class ChannelCore {
     return this.#bothClosed.promise;
   }
 
+  /** Whether neither end has closed it: the peer's CLOSE is answered at once. */
   get isOpen(): boolean {
-    return !this.#sentClose && !this.#gotClose && this.#error === null;
-  }
-
-  get canAnswer(): boolean {
     return !this.#sentClose && this.#error === null;
   }
 
@@ -178,7 +175,7 @@ export class ChannelCore {
     if (this.#error) {
       throw connectionClosed(this.#error.error);
     }
-    if (this.#sentClose || this.#gotClose) throw new ClosedError(CLOSED);
+    if (this.#sentClose) throw new ClosedError(CLOSED);
   }
 
   /** Whether standard error is merged into standard output. */

@@ -10,7 +10,7 @@ import { abortable, type CallOptions, Condition, limitOf } from "../waiting.ts";
 export interface RequestHost {
   readonly remoteId: number;
   /** Whether an answer can still be sent. */
-  readonly canAnswer: boolean;
+  readonly isOpen: boolean;
   send(payload: Uint8Array): void;
   /** @throws {ClosedError} If the channel is closed */
   usable(): void;
@@ -139,7 +139,7 @@ export class ChannelRequests {
   }
 
   #reply(answer: RequestAnswer, wantReply: boolean): void {
-    if (wantReply && this.#host.canAnswer) {
+    if (wantReply && this.#host.isOpen) {
       const accepted = answer === true || typeof answer === "function";
       const reply = accepted ? ChannelSuccess : ChannelFailure;
       this.#host.send(reply.encode({ recipient: this.#host.remoteId }));

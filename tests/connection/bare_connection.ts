@@ -24,6 +24,8 @@ export interface BarePeer {
   readonly sent: Uint8Array[];
   /** The errors with which the connection ended its transport. */
   readonly failures: unknown[];
+  /** Bytes that have arrived after the message being handled. */
+  ahead: number;
   /** How many messages were answered as unknown. */
   unimplemented: number;
   /** The numbers of the peer's channels for which writes waited. */
@@ -72,7 +74,9 @@ export function bareConnection(
     sink,
     identification: identification ?? { client: "", server: "" },
     shared,
-    ahead: 0,
+    get ahead() {
+      return peer.ahead;
+    },
     unimplemented: () => void peer.unimplemented++,
     fail: (error) => {
       peer.failures.push(error);
@@ -84,6 +88,7 @@ export function bareConnection(
     connection,
     sent,
     failures: [],
+    ahead: 0,
     unimplemented: 0,
     stalled,
     get congested() {

@@ -68,7 +68,10 @@ Deno.test("A channel in one line shows what is not usual", async () => {
   const { peer, channel } = await openPair({ window: 1024 });
   const shown = () =>
     (channel as unknown as Record<symbol, () => string>)[Symbol.for("Deno.customInspect")]!();
-  peer.receive(data(channel.id, 1000));
+  peer.receive(data(channel.id, 1));
+  const one = 'Channel 0 "session 0" (1 bytes unread, window 1023 in, 100000 out)';
+  assertEquals(shown(), one);
+  peer.receive(data(channel.id, 999));
   peer.receive(data(channel.id, 24, 1));
   assertEquals(
     shown(),

@@ -62,7 +62,7 @@ function coreWith(options: CoreOptions = {}) {
 
 Deno.test("A new channel is open in every direction, and nothing is known of its peer", () => {
   const { core, x11 } = coreWith();
-  assertEquals([core.isOpen, core.canAnswer, core.finished, core.carried], [true, true, false, 0]);
+  assertEquals([core.isOpen, core.finished, core.carried], [true, false, 0]);
   assertEquals(core.state, {
     phase: "open",
     reading: "open",
@@ -133,11 +133,11 @@ Deno.test("Data of any type after EOF is refused, and a second EOF is not", asyn
 });
 
 Deno.test("What is read after the peer's EOF is not credited, nor after a CLOSE of either end", async () => {
-  for (const end of ["receiveEof", "receiveClose", "close"] as const) {
+  for (const end of ["receiveEof", "receiveClose", "close", "abort"] as const) {
     const { core, sent } = coreWith();
     core.receiveData(0, bytes(4000));
     core.receiveData(0, bytes(4000));
-    if (end !== "close") core[end]();
+    if (end !== "close") core[end](ABORTED);
     else core.close();
     while (core.stdout.size > 0) await core.stdout.readChunk();
     const adjusts = sent.filter(([number]) => number === MSG.CHANNEL_WINDOW_ADJUST);
@@ -186,7 +186,7 @@ Deno.test("After our CLOSE the channel is closing: it has its number until the p
   let isOver = false;
   const closing = core.close().then(() => isOver = true);
   assertEquals([numbers(), released()], [[MSG.CHANNEL_CLOSE], 0]);
-  assertEquals([core.isOpen, core.canAnswer, core.state.phase], [false, false, "closing"]);
+  assertEquals([core.isOpen, core.state.phase], [false, "closing"]);
   assertThrows(() => core.usable(), ClosedError, "The channel is closed");
   // Data in flight is counted and dropped, without credit.
   core.receiveData(0, bytes(4000));
@@ -328,6 +328,10 @@ Deno.test("After stopReading() both streams are discarded and credited, and read
   assertThrows(() => core.readable(), ClosedError, "closed for reading");
   core.close();
   assertThrows(() => core.readable(), ClosedError, "closed for reading"); // the first reason
+  const closed = coreWith();
+  closed.core.close();
+  closed.core.stopReading();
+  assertThrows(() => closed.core.readable(), ClosedError, "The channel is closed [");
 });
 
 Deno.test("After the peer's eow writes fail, and EOF can be sent", async () => {
@@ -361,7 +365,7 @@ Deno.test("The failure of a connection fails its channels with the first reason,
   for (const result of await Promise.allSettled(waiting)) {
     assert(result.status === "rejected" && result.reason.message.includes("lost"));
   }
-  assertEquals([core.isOpen, core.canAnswer, core.state.phase], [false, false, "failed"]);
+  assertEquals([core.isOpen, core.state.phase], [false, "failed"]);
   assertEquals((await core.stdout.readChunk())?.length, 1);
   await assertRejects(() => core.stdout.readChunk(), Error, "lost");
   const unusable = assertThrows(() => core.usable(), ClosedError, "The connection is closed: lost");

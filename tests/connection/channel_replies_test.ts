@@ -14,7 +14,7 @@ function requestsOf() {
   const sent: Uint8Array[] = [];
   const host = {
     remoteId: 3,
-    canAnswer: true,
+    isOpen: true,
     isUsable: true,
     send: (payload: Uint8Array) => void sent.push(payload),
     usable() {
@@ -99,7 +99,7 @@ Deno.test("A handler gets the request's type and data, and no reply is sent once
   const seen: unknown[] = [];
   requests.handle((request) => seen.push(request) > 0);
   requests.receive("x", true, Uint8Array.of(4));
-  host.canAnswer = false;
+  host.isOpen = false;
   requests.receive("y", true, none);
   assertEquals(seen, [{ type: "x", data: Uint8Array.of(4) }, { type: "y", data: none }]);
   assertEquals(sent.length, 1);
@@ -191,7 +191,7 @@ Deno.test("A handler that is still running when the channel fails sends no answe
   requests.handle(() => gate.promise);
   requests.receive("x", true, none);
   requests.fail(LOST);
-  host.canAnswer = false;
+  host.isOpen = false;
   gate.resolve(true);
   await turn();
   assertEquals(sent, []);

@@ -1,5 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelWriter } from "../../lib/connection/channel_writer.ts";
+import { bytesWritten } from "../../lib/connection/partial_write.ts";
+import { ClosedError } from "../../lib/errors.ts";
 import { limitOf } from "../../lib/waiting.ts";
 import { FakeTime } from "../support/fake_time.ts";
 
@@ -10,10 +12,12 @@ function writerWith(options: { room: number; window: number }) {
   let { room } = options;
   let waiting: (() => void)[] = [];
   const sent: number[] = [];
+  const types: number[] = [];
   const writer = new ChannelWriter({
     send: () => {},
-    sendData(_recipient, _type, data) {
+    sendData(_recipient, type, data) {
       sent.push(data.length);
+      types.push(type);
       room -= data.length;
     },
     get congested() {
@@ -28,7 +32,7 @@ function writerWith(options: { room: number; window: number }) {
     waiting = [];
     for (const send of callbacks) send();
   };
-  return { writer, sent, drain, waiting: () => waiting.length };
+  return { writer, sent, types, drain, waiting: () => waiting.length };
 }
 
 Deno.test("A write waiting for the socket sends as soon as the socket has room", async () => {
@@ -211,4 +215,105 @@ Deno.test("Data that fits is sent before write returns, and an empty write does 
   const full = writerWith({ room: 0, window: 0 });
   assertEquals(await full.writer.write(new Uint8Array(0), 0, null), 0);
   assertEquals(full.waiting(), 0);
+});
+
+Deno.test("A write keeps the type of its data, also when it has waited", async () => {
+  const { writer, types, drain } = writerWith({ room: 0, window: 100 });
+  const writing = writer.write(new Uint8Array(1), 7, null);
+  drain(1);
+  await writing;
+  const other = writer.writeAll([new Uint8Array(1)], 8, null);
+  drain(20);
+  await other;
+  writer.tryWrite(new Uint8Array(1), 9);
+  await writer.write(new Uint8Array(1), 1, null);
+  assertEquals(types, [7, 8, 9, 1]);
+});
+
+Deno.test("Room that is offered twice is used once by a write, which sends the rest later", async () => {
+  const { writer, sent, drain } = writerWith({ room: 0, window: 100 });
+  const writing = writer.write(new Uint8Array(20), 0, null);
+  drain(5);
+  const ready = writer.ready(null); // also waits for room
+  drain(5);
+  assertEquals(sent, [8]);
+  assertEquals(await writing, 8);
+  await ready;
+});
+
+Deno.test("Nothing can be written after the end, or after shutting down, and ready() tells of it", async () => {
+  for (const end of ["end", "finish"] as const) {
+    const { writer, waiting } = writerWith({ room: 0, window: 0 });
+    let isReady = false;
+    const ready = writer.ready(null).then(() => isReady = true);
+    await null;
+    assertEquals([isReady, writer.ended, writer.phase, waiting()], [false, false, "open", 1]);
+    if (end === "end") writer.end(() => REASON, "over");
+    else await writer.finish("over", () => {});
+    await ready;
+    assertEquals([writer.ended, writer.phase], [true, end === "end" ? "ended" : "shut"]);
+    const open = writerWith({ room: 100, window: 100 });
+    if (end === "end") open.writer.end(() => REASON, "over");
+    else await open.writer.finish("over", () => {});
+    assertEquals([open.writer.writableBytes, open.writer.window], [0, 100]);
+    assertThrows(() => open.writer.tryWrite(new Uint8Array(0), 0), ClosedError, "over");
+    await assertRejects(() => open.writer.writeAll([], 0, null), ClosedError, "over");
+    await assertRejects(() => open.writer.write(new Uint8Array(1), 0, null), ClosedError, "over");
+    assertEquals(open.sent, []);
+  }
+});
+
+Deno.test("The first reason to end or to shut down counts, and an end before a shutdown", async () => {
+  const { writer } = writerWith({ room: 1, window: 1 });
+  const failing = async (message: string) => {
+    const write = () => writer.write(new Uint8Array(1), 0, null);
+    return (await assertRejects(write, ClosedError, message)).cause;
+  };
+  await writer.finish("shut", () => {});
+  await writer.finish("shut again", () => {});
+  assertEquals(await failing("shut ["), undefined);
+  writer.end(() => REASON, "ended");
+  writer.end(() => new Error("another"), "ended again");
+  assertEquals([await failing("ended ["), writer.phase], [REASON, "ended"]);
+});
+
+Deno.test("A failed writeAll tells what was sent, and a caller's reason stays as it is", async () => {
+  const lost = writerWith({ room: 100, window: 12 });
+  const writing = lost.writer.writeAll([new Uint8Array(5), new Uint8Array(9)], 0, null);
+  await null;
+  await null;
+  assertEquals(lost.sent, [5, 7]);
+  await new Promise((resolve) => setTimeout(resolve));
+  lost.writer.end(() => new ClosedError("lost"), "over");
+  assertEquals(bytesWritten(await writing.catch((error) => error)), 12);
+  const { writer } = writerWith({ room: 100, window: 3 });
+  const controller = new AbortController();
+  using limit = limitOf({ signal: controller.signal });
+  const given = writer.writeAll([new Uint8Array(4)], 0, limit);
+  await new Promise((resolve) => setTimeout(resolve));
+  const reason = new ClosedError("the caller's");
+  controller.abort(reason);
+  assertEquals(await given.catch((error) => error) === reason, true);
+  assertEquals([writer.sent, writer.window], [3, 0]);
+  writer.grow(1);
+  await writer.writeAll([new Uint8Array(1)], 0, null); // the turn was given back
+});
+
+Deno.test("The chunks of two writes do not mix, and each gets its turn", async () => {
+  const { writer, types } = writerWith({ room: 1000, window: 0 });
+  const first = writer.writeAll([new Uint8Array(1), new Uint8Array(2)], 1, null);
+  const second = writer.writeAll([new Uint8Array(3), new Uint8Array(4)], 2, null);
+  const third = writer.write(new Uint8Array(5), 3, null);
+  for (let i = 0; i < 10; i++) {
+    writer.grow(1);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  writer.grow(100);
+  await Promise.all([first, second, third]);
+  assertEquals([types, writer.sent], [[1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 3], 15]);
+});
+
+Deno.test("An empty tryWrite never has to wait", () => {
+  const { writer } = writerWith({ room: 0, window: 0 });
+  assertEquals(writer.tryWrite(new Uint8Array(0), 0), 0);
 });

@@ -568,6 +568,19 @@ Deno.test("A write that waits for the peer's window is traced, and one for the s
   await writing;
 });
 
+Deno.test("Bulk data that arrived together is one chunk", async () => {
+  const peer = bareConnection("client");
+  const channel = await peer.open();
+  for (const type of [0, 1]) {
+    for (const ahead of [20_000, 10_000, 0]) {
+      peer.ahead = ahead;
+      peer.receive(data(channel.id, 10_000, type));
+    }
+    const chunk = type === 0 ? await channel.readChunk() : await channel.readStderrChunk();
+    assertEquals(chunk!.length, 30_000);
+  }
+});
+
 Deno.test("What is read is credited to the peer's channel", async () => {
   const peer = bareConnection("client", { window: 1024 });
   const channel = await peer.open({ sender: 0x01020304 });
