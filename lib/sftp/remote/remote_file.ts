@@ -121,6 +121,7 @@ export class RemoteFile {
       const count = await this.#session.read(this.handle, offset + at, to - at, into, call);
       if (count === 0) break;
       at += count;
+      if (this.#closed) break; // its handle may belong to another file now
     }
     return at - from;
   }

@@ -65,9 +65,10 @@ export class LocalStore implements FileStore {
         const { name, isFile } = step.value;
         // Files are not looked up here, but when they are opened: a look-up costs as much as an open.
         if (isFile && !this.#looksAtFiles) yield { name, info: FILE_NOT_LOOKED_AT };
-        else {folders.push(
-            this.lstat(runtime.paths.join(path, name)).then((info) => info && { name, info }),
-          );}
+        else {
+          const looking = this.lstat(runtime.paths.join(path, name));
+          folders.push(looking.then((info) => info && { name, info }));
+        }
         if (folders.length < LOOKED_AT_ONCE) continue;
         for (const entry of await Promise.all(folders.splice(0))) if (entry !== null) yield entry;
       }
@@ -140,7 +141,6 @@ export class LocalStore implements FileStore {
 
   async finishFolder(path: string, { mode, mtime, atime, uid, gid }: SftpFileInfo): Promise<void> {
     const { preserve = false, owners = false } = this.#settings.options;
-    if (!preserve && !owners) return;
     this.#check(path);
     if (owners && uid !== null && gid !== null) await runtime.files.chown(path, uid, gid);
     if (!preserve) return;
