@@ -94,6 +94,30 @@ Deno.test("ByteQueue.read whose buffer was transferred loses no data", async () 
   assertEquals([await reading, await queue.read(other), other[1]], [0, 2, 2]);
 });
 
+Deno.test("ByteQueue.read whose buffer was transferred after it was filled in part loses no later data", async () => {
+  const queue = new ByteQueue(() => {});
+  const into = new Uint8Array(4);
+  const reading = queue.read(into);
+  queue.append(Uint8Array.of(1, 2), 0);
+  structuredClone(into.buffer, { transfer: [into.buffer] });
+  queue.append(Uint8Array.of(3, 4, 5), 0);
+  assertEquals([await reading, await queue.readChunk()], [2, Uint8Array.of(3, 4, 5)]);
+});
+
+Deno.test("What arrives after a discard stays discarded, whatever reads or consumes", async () => {
+  let consumed = 0;
+  const queue = new ByteQueue((bytes) => consumed += bytes);
+  const reading = queue.read(new Uint8Array(1));
+  queue.discard();
+  assertEquals(await reading, null);
+  queue.append(new Uint8Array(2), 0);
+  assertEquals([queue.size, queue.discarding, consumed], [0, true, 2]);
+  await queue.consume(() => assert(false));
+  queue.append(new Uint8Array(3), 0);
+  queue.push(new Uint8Array(4));
+  assertEquals([queue.size, queue.discarding, consumed], [0, true, 9]);
+});
+
 Deno.test("Two parallel calls of ByteQueue.read get separate bytes", async () => {
   const queue = new ByteQueue(() => {});
   const [a, b] = [new Uint8Array(2), new Uint8Array(2)];

@@ -317,3 +317,24 @@ Deno.test("An empty tryWrite never has to wait", () => {
   const { writer } = writerWith({ room: 0, window: 0 });
   assertEquals(writer.tryWrite(new Uint8Array(0), 0), 0);
 });
+
+Deno.test("After the end, neither the next chunk of a write nor the next write is sent", async () => {
+  const { writer, sent } = writerWith({ room: 100, window: 100 });
+  const writes = [
+    writer.writeAll([new Uint8Array(1), new Uint8Array(2)], 0, null),
+    writer.write(new Uint8Array(3), 0, null),
+  ];
+  writer.end(() => REASON, "over");
+  for (const write of writes) await assertRejects(() => write, Error, "over");
+  assertEquals(sent, [1]);
+});
+
+Deno.test("Shutting down is told to those that wait for readiness, though a write still waits", async () => {
+  const { writer } = writerWith({ room: 100, window: 0 });
+  const writing = writer.write(new Uint8Array(1), 0, null);
+  const ready = writer.ready(null);
+  const finishing = writer.finish("shut", () => {});
+  await ready;
+  writer.grow(1);
+  await Promise.all([writing, finishing]);
+});

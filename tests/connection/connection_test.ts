@@ -238,6 +238,18 @@ Deno.test("A refused open is an error with its reason, and its number and window
   }
 });
 
+Deno.test("The windows of refused opens are there for later channels", async () => {
+  const peer = bareConnection("client");
+  for (let i = 0; i < 20; i++) {
+    const opening = peer.connection.open("x");
+    peer.take(MSG.CHANNEL_OPEN);
+    const failure = { recipient: 0, reason: 1, description: "", language: "" };
+    peer.receive(m.ChannelOpenFailure.encode(failure));
+    await assertRejects(() => opening, ChannelOpenError);
+  }
+  assertEquals((await peer.open()).state.receiveWindow, 2 * 1024 * 1024);
+});
+
 Deno.test("An aborted open rejects at once; the channel that the peer grants then is closed", async () => {
   const peer = bareConnection("client");
   const aborter = new AbortController();

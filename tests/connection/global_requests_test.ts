@@ -1,7 +1,7 @@
 /** Global requests of both ends, without a connection. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { GlobalRequests } from "../../lib/connection/global_requests.ts";
-import { RequestDeniedError } from "../../lib/errors.ts";
+import { ProtocolError, RequestDeniedError } from "../../lib/errors.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
 
@@ -72,6 +72,16 @@ Deno.test("Answers settle our requests in their order, also after one was aborte
   const early = requests.request("x", none, { signal: aborter.signal });
   await assertRejects(() => early, Error, "enough");
   assertEquals([sent.length, requests.waiting], [3, false]);
+});
+
+Deno.test("A refusal that carries data is a violation", async () => {
+  const { requests } = requestsWith();
+  const asking = requests.request("x", none, {});
+  const wrong = Uint8Array.of(MSG.REQUEST_FAILURE, 0);
+  assertThrows(() => requests.receiveFailure(wrong), ProtocolError);
+  assertEquals(requests.waiting, true);
+  requests.fail(new Error("over"));
+  await assertRejects(() => asking, Error, "over");
 });
 
 Deno.test("A request that is too large is not sent, and waits for no answer", async () => {

@@ -59,6 +59,20 @@ Deno.test("a channel is closed after its limit without data, by the first patter
   }
 });
 
+Deno.test("the limit for all channels does not count what a closed one still carries", async () => {
+  using time = new FakeTime();
+  const [closed, open] = [new Carrier(time, "session"), new Carrier(time, "session")];
+  closed.isOpen = false;
+  const channels = [closed, open] as unknown as ChannelCore[];
+  const stop = closeIdleChannels({ global: 3_000 }, () => channels);
+  for (let second = 0; second < 5; second++) {
+    closed.carried++;
+    await time.advance(1_000);
+  }
+  stop();
+  assertEquals([closed.closedAt, open.closedAt, time.timers], [null, 4_000, 0]);
+});
+
 Deno.test("a session without data fails with the reason, and the connection stays", async () => {
   const time = new FakeTime();
   try {
