@@ -512,6 +512,25 @@ Deno.test("writes to the same place of two files run in parallel, of one file on
   for (const id of [1, 2, 3]) assertEquals((await w.peer.next())!.id, id);
 });
 
+Deno.test("writes that overlap run one by one, and those that touch in parallel, at any offset", async () => {
+  for (const border of [2 ** 8, 2 ** 16, 2 ** 24, 2 ** 32, 2 ** 40, 2 ** 48]) {
+    for (
+      const [next, together] of [[border - 1, 1], [border, 1], [border + 4, 1], [border + 5, 2]]
+    ) {
+      const { file, started, release } = pending();
+      await using w = await session(filesLike(file));
+      const handle = await w.open();
+      const at = (offset: number) =>
+        msg.Write.encode(1, { handle, offset, data: new Uint8Array(10) });
+      await w.peer.send(at(border - 5), at(next!));
+      await turns(3);
+      assertEquals(started(), together, `${border} ${next}`);
+      release();
+      for (let answers = 0; answers < 2; answers++) await w.peer.next();
+    }
+  }
+});
+
 Deno.test("after any other request writes to an earlier place run in parallel again", async () => {
   const { file, started, release } = pending();
   let gated = false;

@@ -421,7 +421,7 @@ function refusalFrame(id: number, cause: unknown): Frame {
 function transferOf(
   body: Uint8Array,
 ): { handle: Uint8Array; offset: number; length: number } | null {
-  const handle = body.length < 4 ? Infinity : peek32(body, 0);
+  const handle = peek32(body, 0);
   if (4 + handle + 12 > body.length) return null;
   const offset = peek32(body, 4 + handle) * 2 ** 32 + peek32(body, 8 + handle);
   return { handle: body.subarray(4, 4 + handle), offset, length: peek32(body, 12 + handle) };
