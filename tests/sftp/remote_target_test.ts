@@ -1070,7 +1070,7 @@ async function spread(
       return Promise.resolve(null);
     },
   };
-  const further = { for: () => [session], opening: null, windows: () => 0 };
+  const further = { begin() {}, for: () => [session], opening: null, windows: () => 0 };
   const settings = { options: { resume: true }, limits: {}, inFlight: 1000, warn() {} };
   const request = { path: "/dir/file", name: "/source", info: INFO, inside: false };
   const target = await remoteTarget(w.remote, request, part, settings, {
