@@ -25,7 +25,9 @@ Deno.test({
       assertEquals(lookUp(tree, "file", last), [file, file, true]);
       assertEquals(lookUp(tree, file, last), [file, file, true]);
       assertEquals(lookUp(tree, "", last), [home, home, false]);
-      assertEquals(lookUp(tree, "new", last), [`${home}/new`, `${home}/new`, null]);
+      for (const name of ["new", "~", "~root"]) {
+        assertEquals(lookUp(tree, name, last), [`${home}/${name}`, `${home}/${name}`, null]);
+      }
     }
     assertEquals([tree.open, tree.openFlags], [true, 0]);
   },
