@@ -42,7 +42,13 @@ export async function captured(
   // ssh opens a pipe once more by its path.
   const { stat } = Deno;
   const missing = () => Promise.reject(new Deno.errors.NotFound());
-  stack.use(replaced(Deno, "stat", (path) => path === "/dev/stdout" ? missing() : stat(path)));
+  stack.use(
+    replaced(
+      Deno,
+      "stat",
+      (path) => /^\/dev\/std(in|out)$/.test(`${path}`) ? missing() : stat(path),
+    ),
+  );
   replace(Deno.stdin, "readable", new Blob([stdin]).stream());
   const { log } = console;
   console.log = (line: string) => void (said.text += `${line}\n`);

@@ -11,6 +11,7 @@ import type { Log } from "../shared/log.ts";
 import { drain } from "../../runtime/drain.ts";
 import { feed } from "./pipes.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
+import { openStandardInput } from "./standard_input.ts";
 import { openStandardOutput } from "./standard_output.ts";
 import { lendScreen } from "./x11.ts";
 import { localPty, terminalSize } from "../../terminal/size.ts";
@@ -73,9 +74,8 @@ async function wire(
   input: { noInput: boolean; filter?: (bytes: Uint8Array) => Uint8Array },
 ): Promise<void> {
   const ignore = () => {};
-  const feeding = input.noInput
-    ? channel.closeWrite()
-    : feed(runtime.terminal.stdin, channel, input.filter);
+  using stdin = input.noInput ? null : await openStandardInput();
+  const feeding = stdin === null ? channel.closeWrite() : feed(stdin, channel, input.filter);
   // The command may end without reading its input; an unreadable input counts as ended.
   feeding.catch(() => channel.closeWrite()).catch(ignore);
   using stdout = await openStandardOutput();

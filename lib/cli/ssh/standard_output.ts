@@ -1,5 +1,6 @@
 import { runtime } from "../../runtime/runtime.ts";
 import type { ByteWriter } from "../../runtime/drain.ts";
+import { standardKind } from "./standard_kind.ts";
 
 const PATH = "/dev/stdout";
 
@@ -9,7 +10,7 @@ const PATH = "/dev/stdout";
  * avoids the search. Files and devices are written synchronously, because they do not block.
  */
 export async function openStandardOutput(): Promise<ByteWriter & Disposable> {
-  const { isFifo, isFile, isCharDevice } = await kind();
+  const { isFifo, isFile, isCharDevice } = await standardKind(PATH);
   if (isFifo) return await runtime.files.open(PATH, { write: true });
   // A file opened again would have another position.
   if (isFile) return atOnce(runtime.terminal.stdout, () => {});
@@ -18,15 +19,6 @@ export async function openStandardOutput(): Promise<ByteWriter & Disposable> {
     return atOnce(device, () => device.close());
   }
   return { write: (bytes) => runtime.terminal.stdout.write(bytes), [Symbol.dispose]: () => {} };
-}
-
-/** The kind of standard output; unknown if the path does not exist or may not be read. */
-async function kind(): Promise<Partial<Deno.FileInfo>> {
-  try {
-    return await runtime.files.stat(PATH);
-  } catch {
-    return {};
-  }
 }
 
 function atOnce(
