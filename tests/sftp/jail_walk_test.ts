@@ -272,8 +272,11 @@ Deno.test("on Windows no step is looked up that has another meaning there", () =
     ...Object.fromEntries(names.map((name) => [`/${name}`, "folder"])),
   };
   using w = walk(tree);
-  for (const name of names) assertEquals(w.jail.realPath(name), `/${name}`);
-  w.calls();
+  {
+    using _ = replaced(runtime, "os", "linux");
+    for (const name of names) assertEquals(w.jail.realPath(name), `/${name}`);
+    w.calls();
+  }
   using _ = replaced(runtime, "os", "windows");
   for (const name of names) {
     assertEquals([name, refusal(w, name)], [name, NO_SUCH_FILE]);
