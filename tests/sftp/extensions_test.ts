@@ -59,8 +59,10 @@ async function refusal(answer: Promise<unknown>): Promise<number> {
 function memory(bytes: Uint8Array, changes: Partial<SftpBackendFile> = {}, most = Infinity) {
   const calls: string[] = [];
   const content: Uint8Array[] = [];
+  const memories = new Set<ArrayBufferLike>();
   const file = {
     read(into: Uint8Array, offset: number) {
+      memories.add(into.buffer);
       calls.push(`read ${into.length} at ${offset}`);
       if (calls.length > 100) throw new Error("The copy does not end");
       const piece = bytes.subarray(offset, offset + Math.min(into.length, most));
@@ -75,7 +77,7 @@ function memory(bytes: Uint8Array, changes: Partial<SftpBackendFile> = {}, most 
     isSame: (other: SftpBackendFile) => other === file,
     ...changes,
   } as SftpBackendFile;
-  return { file, calls, written: () => concat(content) };
+  return { file, calls, memories, written: () => concat(content) };
 }
 
 /** Copies between the files, from 0 to 0 unless given. */
@@ -119,6 +121,9 @@ Deno.test("a copy is one turn for each piece, and ends where its source does", a
       calls.map(({ length, at }) => `read ${length} at ${fromOffset + at}`),
     );
     assert(same(target.written(), bytes.subarray(fromOffset, fromOffset + length)));
+    // One memory for all pieces, as long as the first.
+    const memory = [...source.memories].map(({ byteLength }) => byteLength);
+    assertEquals(memory, pieces.slice(0, 1));
     assertEquals(s.turns, { begun: pieces.length, ended: pieces.length });
   }
 });
@@ -188,6 +193,16 @@ Deno.test("a copy reads a piece in as many reads as it takes, and ends if the fi
   }
 });
 
+Deno.test("a copy ends where its source ended at the start, even if it was to be longer", async () => {
+  const stat = () => Promise.resolve({ isFile: true, size: 10 }) as never;
+  for (const length of [0, 10, 11, 20]) {
+    const [source, target] = [memory(noise(1000), { stat }), memory(new Uint8Array(0))];
+    const copying = copy(session(), [source.file, target.file], { length });
+    assertEquals(length > 10 ? await refusal(copying) : await copying, length > 10 ? EOF : OK);
+    assertEquals([source.calls, target.calls], [["read 10 at 0"], ["write 10 at 0"]]);
+  }
+});
+
 Deno.test("a copy ends between two pieces once its client has gone", async () => {
   const [source, target] = [memory(noise(5 * CHUNK)), memory(new Uint8Array(0))];
   const copying = copy(session({}, 2), [source.file, target.file]);
@@ -220,6 +235,13 @@ Deno.test("a copy within a file may touch its source, not overlap it", async () 
     assertEquals(overlaps ? await refusal(copying) : await copying, overlaps ? FAILURE : OK);
     assertEquals(calls.length > 0, !overlaps);
   }
+  // Even if a file only knows whether *another* one is the same.
+  const forgetful = memory(noise(100), { isSame: () => false }).file;
+  const s = session();
+  const handle = await s.open(forgetful);
+  const itself = { from: handle, fromOffset: 0, length: 0, to: handle, toOffset: 0 };
+  const copying = s.run(EXTENSION.COPY_DATA, msg.CopyData.encode(itself));
+  assertEquals(await refusal(copying), FAILURE);
   // The other file may be the same one by another name.
   const other = memory(noise(100));
   const { file } = memory(noise(100), { isSame: (given) => given === other.file });
