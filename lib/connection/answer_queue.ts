@@ -49,6 +49,7 @@ export class AnswerQueue {
     refusal: A,
     reply: (answer: A) => void,
   ): Promise<void> {
+    if (this.#closed) return; // it has waited for the requests before it
     let answer = refusal;
     try {
       answer = await ask();

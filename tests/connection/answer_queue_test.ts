@@ -98,3 +98,15 @@ Deno.test("A closed queue takes no request, and no message waits for it", async 
   assertEquals(take("late", () => "yes"), undefined);
   assertEquals(asked, ["slow"]);
 });
+
+Deno.test("A request that waits for others when the queue is closed never reaches its handler", async () => {
+  const { queue, asked, take } = queueOf();
+  const gate = Promise.withResolvers<string>();
+  take("slow", () => gate.promise);
+  take("waiting", () => "yes");
+  take("also waiting", () => Promise.resolve("yes"));
+  queue.close();
+  gate.resolve("done");
+  await turn();
+  assertEquals(asked, ["slow"]);
+});

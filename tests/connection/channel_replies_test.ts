@@ -185,6 +185,24 @@ Deno.test("A failure ends requests and the exit status with its cause, unless th
   assertEquals([(await known.requests.exitStatus).code, made], [9, 0]);
 });
 
+Deno.test("A request that waits for a slow one before it does nothing once the channel is closed", async () => {
+  for (const end of ["closed", "fail"] as const) {
+    const { requests, host, sent } = requestsOf();
+    const gate = Promise.withResolvers<boolean>();
+    const ran: string[] = [];
+    requests.handle(({ type }) => {
+      ran.push(type);
+      return type === "x11-req" ? gate.promise : () => void ran.push("the program");
+    });
+    for (const type of ["x11-req", "exec"]) requests.receive(type, true, none);
+    requests[end](LOST);
+    host.isOpen = false;
+    gate.resolve(true);
+    await turn();
+    assertEquals([ran, sent], [["x11-req"], []]);
+  }
+});
+
 Deno.test("A handler that is still running when the channel fails sends no answer", async () => {
   const { requests, host, sent } = requestsOf();
   const gate = Promise.withResolvers<boolean>();
