@@ -122,8 +122,8 @@ Deno.test("a copy is one turn for each piece, and ends where its source does", a
     );
     assert(same(target.written(), bytes.subarray(fromOffset, fromOffset + length)));
     // One memory for all pieces, as long as the first.
-    const memory = [...source.memories].map(({ byteLength }) => byteLength);
-    assertEquals(memory, pieces.slice(0, 1));
+    const lengths = [...source.memories].map(({ byteLength }) => byteLength);
+    assertEquals(lengths, pieces.slice(0, 1));
     assertEquals(s.turns, { begun: pieces.length, ended: pieces.length });
   }
 });
