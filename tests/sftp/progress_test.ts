@@ -77,8 +77,49 @@ Deno.test("a rate over a tiny time is not infinite, and a slow rate is reported"
   assertEquals(rates([2000, 1]), [[0.5, 0]]);
   // The first report is late, since there was no rate before.
   assertEquals(rates([4000, 41]), [[41 / 4.1 * (1 - Math.exp(-4100 / 3000)), 0]]);
+  assertEquals(rates([4000, 0], [0, 10]), [[0, null], [0, null]]);
   const [, last] = rates([4000, 0], [1, 10]);
   assertEquals(last, [10_000 * (1 - Math.exp(-1 / 3000)), 0]);
+});
+
+Deno.test("every file is told and counted by what happened to it", () => {
+  using time = new FakeTime();
+  time.skip(5000);
+  const told: string[] = [];
+  const progress = new Progress(
+    undefined,
+    ({ path, action }) => void told.push(`${action} ${path}`),
+  );
+  assertEquals(progress.result(), {
+    bytes: 0,
+    files: 0,
+    unchanged: 0,
+    skipped: [],
+    deleted: [],
+    seconds: 0,
+    failures: [],
+    warnings: [],
+  });
+  progress.advance("/a", 7);
+  progress.finish("/a");
+  progress.same("/b");
+  progress.skip("/c");
+  progress.remove("/d");
+  const failure = { path: "/e", error: new Error("no") };
+  progress.failures.push(failure);
+  progress.warnings.push({ path: "/f", message: "differs" });
+  time.skip(1500);
+  assertEquals(told, ["sent /a", "unchanged /b", "skipped /c", "deleted /d"]);
+  assertEquals(progress.result(), {
+    bytes: 7,
+    files: 1,
+    unchanged: 1,
+    skipped: ["/c"],
+    deleted: ["/d"],
+    seconds: 1.5,
+    failures: [failure],
+    warnings: [{ path: "/f", message: "differs" }],
+  });
 });
 
 Deno.test("bytes of an earlier attempt count as transferred, but not in the rate", () => {

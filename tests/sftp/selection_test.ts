@@ -31,6 +31,7 @@ const patterns: [pattern: string, matched: string[], others: string[]][] = [
   ["a/**", ["a/b", "a/b/c", "a/.b/"], ["a", "b/a/c"]],
   ["a/**/b", ["a/b", "a/x/b", "a/x/y/b", "a/b/b"], ["a", "b", "a/x", "x/a/b", "a/b/x"]],
   ["**/a/**/b/*", ["a/b/c", "x/a/y/b/c", "a/a/b/b/c", "a/b/x/b/c"], ["a/b", "b/a/c", "a/b/c/d"]],
+  ["a/b/**/b/c", ["a/b/b/c", "a/b/x/b/c"], ["a/b/c"]],
   ["**", ["a", "a/b"], []],
 ];
 for (const [pattern, matched, others] of patterns) {

@@ -6,7 +6,7 @@ import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
 import type { FileStore, TransferSource } from "../../lib/sftp/transfer/file_store.ts";
 import type { TransferContext } from "../../lib/sftp/transfer/file_transfer.ts";
 import { unchanged } from "../../lib/sftp/transfer/unchanged.ts";
-import { noise } from "./world.ts";
+import { noise, turn } from "./world.ts";
 
 const data = noise(300_000);
 
@@ -28,18 +28,23 @@ function sha256(bytes: Uint8Array): string {
 
 function store({ bytes = data, info, isServer = false, failing = false }: Place) {
   const log: string[] = [];
+  const inUse = async () => {
+    await turn();
+    if (log.at(-1) === "close") throw new Error("It is closed");
+  };
   const source: Partial<TransferSource> = {
     async readAt(into, offset) {
-      await Promise.resolve();
+      await inUse();
       if (failing) throw new Error("It cannot be read");
       const piece = bytes.subarray(offset, offset + into.length);
       into.set(piece);
       return piece.length;
     },
     ...(isServer && {
-      digest(length: number) {
+      async digest(length: number) {
         log.push(`digest ${length}`);
-        return Promise.resolve(sha256(bytes.subarray(0, length)));
+        await inUse();
+        return sha256(bytes.subarray(0, length));
       },
     }),
     close: () => void log.push("close"),

@@ -19,7 +19,7 @@ export async function unchanged(
   const sameSize = there.size === info.size;
   if (update === "size") return sameSize;
   if (update === "checksum") {
-    return sameSize && await sameContent([from, path, info], [to, target, there]);
+    return sameSize && sameContent([from, path, info], [to, target, there]);
   }
   if (there.mtime === null || info.mtime === null) return false;
   const [ours, theirs] = [seconds(info.mtime), seconds(there.mtime)];
