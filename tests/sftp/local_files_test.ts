@@ -15,6 +15,7 @@ import { Jail, PathFolders } from "../../lib/sftp/server/jail.ts";
 import { filesOf } from "../../lib/sftp/server/local_files.ts";
 import { UnrestrictedTree } from "../../lib/sftp/server/unrestricted_tree.ts";
 import { replaced } from "../support/replaced.ts";
+import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
 import { folder } from "./world.ts";
 
 const ignore = Deno.build.os === "windows";
@@ -220,6 +221,105 @@ Deno.test({
     }
     await (await backend.open("file", OPEN)).close();
     assertEquals(open, new Set());
+  },
+});
+
+Deno.test({
+  name:
+    "attributes of a path are set in the order of OpenSSH, by the path of the link itself if asked",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await Deno.writeTextFile(`${here.path}/file`, "text");
+    const [atime, mtime] = [new Date(1e12), new Date(1.1e12)];
+    const calls: unknown[][] = [];
+    const names = ["ftruncateSync", "chmodSync", "lutimesSync", "lchownSync"] as const;
+    using _ = posix(Object.fromEntries(names.map((name) => [name, (...args: unknown[]) => {
+      calls.push([name, ...args.slice(1)]);
+    }])));
+    const backend = filesOf(new UnrestrictedTree(here.path), here.path);
+    const changes = { size: 5, mode: 0o104755, uid: 1, gid: 2, atime, mtime };
+    for (const change of [backend.setStat, backend.lsetStat]) {
+      calls.length = 0;
+      await change.call(backend, "file", changes);
+      assertEquals(calls, [
+        ["ftruncateSync", 5],
+        ["chmodSync", 0o4755],
+        ["lutimesSync", atime, mtime],
+        ["lchownSync", 1, 2],
+      ]);
+    }
+  },
+});
+
+Deno.test({
+  name: "a change with setuid bits changes nothing in a jail, not even the length",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await Deno.writeTextFile(`${here.path}/file`, "text");
+    const backend = localFiles({ root: here.path });
+    for (const mode of [0o4755, 0o2755]) {
+      const change = { size: 1, mode, atime: new Date(1), mtime: new Date(1) };
+      const error = await assertRejects(() => backend.setStat!("file", change));
+      assertEquals(statusOf(error).status, SftpStatus.PERMISSION_DENIED);
+    }
+    const { size, mtime } = await Deno.stat(`${here.path}/file`);
+    assert(size === 4 && mtime! > new Date(2));
+  },
+});
+
+Deno.test({
+  name: "the root is neither removed, moved nor replaced, by any of its paths",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await Deno.mkdir(`${here.path}/dir`);
+    const backend = localFiles({ root: here.path }) as Required<SftpBackend>;
+    for (const root of ["/", ".", "..", "/dir/..", "", "//"]) {
+      const attempts: (() => Promise<void>)[] = [
+        () => backend.remove(root),
+        () => backend.rmdir(root),
+        () => backend.rename(root, "/new", { overwrite: true }),
+        () => backend.rename(root, "/new", { overwrite: false }),
+        () => backend.rename("/dir", root, { overwrite: true }),
+      ];
+      for (const attempt of attempts) {
+        assertEquals(statusOf(await assertRejects(attempt)), {
+          status: SftpStatus.PERMISSION_DENIED,
+          message: "It is the root",
+        });
+      }
+      assertEquals(
+        statusOf(await assertRejects(() => backend.rename("/dir", root, { overwrite: false })))
+          .message,
+        "File exists",
+      );
+    }
+  },
+});
+
+Deno.test({
+  name: "a file that is swapped for a link after it was found keeps the mode of the link's target",
+  ignore: Deno.build.os !== "linux" || WITHOUT_DESCRIPTORS,
+  fn: async () => {
+    await using here = await folder();
+    await using outside = await folder();
+    await Deno.writeTextFile(`${here.path}/file`, "");
+    await Deno.writeTextFile(`${outside.path}/secret`, "");
+    await Deno.chmod(`${outside.path}/secret`, 0o600);
+    await Deno.chmod(`${here.path}/file`, 0o600);
+    const { chmodSync } = runtime.posix;
+    using _ = posix({
+      chmodSync(path: string, mode: number) {
+        Deno.renameSync(`${here.path}/file`, `${here.path}/moved`);
+        Deno.symlinkSync(`${outside.path}/secret`, `${here.path}/file`);
+        chmodSync(path, mode);
+      },
+    });
+    await localFiles({ root: here.path }).setStat!("file", { mode: 0o644 });
+    assertEquals((await Deno.stat(`${outside.path}/secret`)).mode! & 0o777, 0o600);
+    assertEquals((await Deno.stat(`${here.path}/moved`)).mode! & 0o777, 0o644);
   },
 });
 
