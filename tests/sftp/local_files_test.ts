@@ -324,6 +324,63 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a listing ends when its folder is swapped for a link, and shows nothing from outside",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await using outside = await folder();
+    await Deno.mkdir(`${here.path}/dir`);
+    for (const root of [`${here.path}/dir`, outside.path]) {
+      for (let index = 0; index < 40; index++) await Deno.writeTextFile(`${root}/${index}`, "");
+    }
+    const backend = filesOf(new Jail(new PathFolders(here.path), "/"), "/");
+    for (const seen of [2, 34]) {
+      const listing = backend.readDir("/dir");
+      for (let count = 0; count < seen; count++) assertEquals((await listing.next()).done, false);
+      await Deno.rename(`${here.path}/dir`, `${here.path}/moved`);
+      await Deno.symlink(outside.path, `${here.path}/dir`);
+      const error = await assertRejects(() => listing.next());
+      assertEquals(statusOf(error).status, SftpStatus.NO_SUCH_FILE);
+      assertEquals((await listing.next()).done, true);
+      await Deno.remove(`${here.path}/dir`);
+      await Deno.rename(`${here.path}/moved`, `${here.path}/dir`);
+    }
+  },
+});
+
+Deno.test({
+  name: "a refusal says what is there instead",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await Deno.writeTextFile(`${here.path}/file`, "");
+    await Deno.mkdir(`${here.path}/dir`);
+    await Deno.symlink("dir", `${here.path}/link`);
+    const backend = localFiles({ root: here.path }) as Required<SftpBackend>;
+    const said = async (attempt: Promise<unknown>) =>
+      statusOf(await assertRejects(() => attempt)).message;
+    for (const path of ["file", "link"]) {
+      assertEquals(await said(backend.rmdir(path)), "Not a directory");
+    }
+    assertEquals(await said(backend.remove("dir")), "Is a directory");
+    assertEquals(await said(backend.open("dir", OPEN)), "Is a directory");
+    assertEquals(await said(backend.readLink("file")), "Not a symbolic link");
+    for (const path of ["dir", "link"]) {
+      assertEquals(await said(backend.link(path, "new")), "Not a regular file");
+    }
+    for (const path of ["file", "dir", "link"]) {
+      assertEquals(await said(backend.mkdir(path, null)), "File exists");
+      assertEquals(await said(backend.symlink("x", path)), "File exists");
+      assertEquals(await said(backend.link("file", path)), "File exists");
+      assertEquals(await said(backend.rename("file", path, { overwrite: false })), "File exists");
+      const create = { ...OPEN, write: true, create: true, createNew: true };
+      assertEquals(await said(backend.open(path, create)), "File exists");
+    }
+    assertEquals(await said(backend.home("none")), "No such user");
+  },
+});
+
+Deno.test({
   name: "the names of groups are read again when their file changes, and not otherwise",
   ignore,
   fn: async () => {
