@@ -75,13 +75,14 @@ export class ChannelTable {
     this.#entries[id] = channel;
   }
 
-  /** Frees the number of a channel, unless another channel has it already. */
-  release(entry: ChannelCore | Opening): void {
+  /** Frees the number of a channel; false if that is done, and another channel may have it. */
+  release(entry: ChannelCore | Opening): boolean {
     const id = entry instanceof ChannelCore ? entry.opening.id : entry.id;
-    if (this.#entries[id] !== entry) return;
+    if (this.#entries[id] !== entry) return false;
     this.#entries[id] = null;
     this.#free.push(id);
     if (!(entry instanceof ChannelCore)) this.#giveWindow(entry.window);
+    return true;
   }
 
   /** The open channel with a number, or null. */

@@ -329,7 +329,7 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
 
   /** Frees the number of a channel that both ends have closed. */
   released(channel: ChannelCore): void {
-    this.#channels.release(channel);
+    if (!this.#channels.release(channel)) return; // a closed channel was aborted
     this.#confirmedAt.delete(channel.opening.id);
     this.#lastClosed = channel;
   }

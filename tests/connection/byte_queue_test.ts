@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ByteQueue } from "../../lib/connection/byte_queue.ts";
+import { SshError } from "../../lib/errors.ts";
 import { limitOf } from "../../lib/waiting.ts";
 
 Deno.test("ByteQueue joins packets that arrived together, and no others", async () => {
@@ -116,6 +117,20 @@ Deno.test("What arrives after a discard stays discarded, whatever reads or consu
   queue.append(new Uint8Array(3), 0);
   queue.push(new Uint8Array(4));
   assertEquals([queue.size, queue.discarding, consumed], [0, true, 9]);
+});
+
+Deno.test("ByteQueue.readAll joins all chunks, and fails from one byte more than it may return", async () => {
+  const chunks = [Uint8Array.of(1, 2), Uint8Array.of(3), Uint8Array.of(4, 5)];
+  const all = (maxBytes: number, some = chunks) => {
+    const queue = new ByteQueue(() => {});
+    for (const chunk of some) queue.push(chunk);
+    queue.end();
+    return queue.readAll(maxBytes);
+  };
+  assertEquals(await all(5), Uint8Array.of(1, 2, 3, 4, 5));
+  assertEquals(await all(2, [chunks[0]!]) === chunks[0], true);
+  assertEquals((await all(0, [])).length, 0);
+  await assertRejects(() => all(4), SshError, "More than 4 bytes of output");
 });
 
 Deno.test("Two parallel calls of ByteQueue.read get separate bytes", async () => {

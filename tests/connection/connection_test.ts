@@ -217,6 +217,30 @@ Deno.test("A client takes the exit status that follows CLOSE for its last channe
   assertEquals([(await one.exitStatus).code, (await two.exitStatus).code], [9, null]);
 });
 
+Deno.test("An abort of a closed channel changes nothing for later ones", async () => {
+  const peer = bareConnection("client");
+  const [one, two] = [await peer.open(), await peer.open()];
+  for (const { id } of [one, two]) peer.receive(CLOSE_BY(id));
+  one.abort();
+  peer.receive(exitStatus(two.id));
+  assertEquals((await two.exitStatus).code, 9);
+
+  using time = new FakeTime();
+  const { peer: other, accepted } = accepting("server", { window: { initial: 1024, max: 4096 } });
+  other.receive(openBy(1));
+  other.receive(CLOSE_BY(0));
+  other.receive(openBy(2));
+  accepted[0]!.abort();
+  time.skip(1000);
+  other.receive(exitStatus(0)); // the first request, after a round trip
+  const [, channel] = accepted;
+  assertEquals([channel!.id, other.connection.channelCount], [0, 1]);
+  channel!.discard("stdout");
+  time.skip(100_000);
+  for (let i = 0; i < 8; i++) other.receive(data(0, 128));
+  assertEquals(channel!.state.receiveWindow, 2048); // it was measured, and so the window grows
+});
+
 Deno.test("A refused open is an error with its reason, and its number and window are free again", async () => {
   const peer = bareConnection("client", { window: { initial: 1024, max: 4096 } });
   for (
