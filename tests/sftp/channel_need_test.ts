@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { SFTP_CHANNELS } from "../../lib/defaults.ts";
 import {
+  areWindowsFull,
   ChannelNeed,
   type ChannelSample,
   mayNeedMore,
@@ -86,6 +87,17 @@ Deno.test("channels are opened in advance for a large file over a long path", ()
   assertEquals(mayNeedMore(32 * MIB, 2 * MIB, 69), false);
   assertEquals(mayNeedMore(32 * MIB, 2 * MIB, Infinity), false);
   assertEquals(mayNeedMore(Infinity, 2 * MIB, 70), false);
+});
+
+Deno.test("the windows were full if three quarters of them were sent in each round trip", () => {
+  const since = { ...START, channels: 10 };
+  assertEquals(areWindowsFull(since, later(since, 400)), true);
+  assertEquals(areWindowsFull(since, later(since, 399)), false); // not eight round trips
+  for (const [share, isFull] of [[0.76, true], [0.74, false]] as const) {
+    const now = later(since, 1000, { bytes: since.bytes + 20 * share * 20 * MIB });
+    assertEquals(areWindowsFull(since, now), isFull);
+  }
+  assertEquals(areWindowsFull(since, later(since, 1000, { channels: 9 })), false);
 });
 
 Deno.test("no more channels are needed if the window is not the limit", () => {

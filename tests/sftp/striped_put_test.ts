@@ -122,6 +122,55 @@ Deno.test("over a long path, all channels carry data after four round trips", as
   assertEquals(firsts.map((at) => at - began), [150, ...Array(9).fill(350)]);
 });
 
+Deno.test("more connections are suggested if the windows of all channels were full", async () => {
+  const suggestion = "their windows were full, more connections carry more (connections: 2)";
+  for (const roundTrip of [50, 100]) {
+    const server = farServer();
+    const { notes } = await put({ server, path: { roundTrip }, data: LARGE });
+    assertEquals(notes.at(-1), `10 channels: ${suggestion}`);
+    const slow = { roundTrip, rate: 2 * MIB };
+    const limited = await put({ server: farServer(), path: slow, data: LARGE });
+    assert(!limited.notes.some((note) => note.includes(suggestion)), `${limited.notes}`);
+  }
+});
+
+Deno.test("over several connections, all channels of a long path are opened at once", async () => {
+  const path = { connections: 2, roundTrip: 100, window: MIB };
+  const { notes, channels } = await put({ server: farServer(), path, data: LARGE });
+  assertEquals([channels, notes], [
+    20,
+    ["Spreading over 20 channels: as many as the connections allow"],
+  ]);
+});
+
+Deno.test("a server that allows three sessions has three channels opened in advance", async () => {
+  const path = { roundTrip: 100, window: MIB, sessions: 3 };
+  const { notes, channels } = await put({ server: farServer(), path, data: LARGE });
+  assertEquals([channels, notes.slice(0, 2)], [3, [
+    "Opening 10 channels while one is measured: the round trip takes 100 ms",
+    "3 channels: there is no room for another session",
+  ]]);
+  assertMatch(notes[2]!, /^Spreading over 3 channels: writes wait for a window/);
+});
+
+Deno.test("a channel opened in advance gives way before it is used", async () => {
+  using path = pathTo(farServer(), { roundTrip: 100, window: MIB });
+  const sftp = await path.client();
+  const notes: string[] = [];
+  let isFirst = true;
+  await path.run(sftp.put(LARGE, "/file", {
+    onNote: (note) => notes.push(note),
+    onProgress() {
+      if (isFirst) path.giveWay();
+      isFirst = false;
+    },
+  }));
+  assertEquals(notes[1], "A channel was closed to make room for another session");
+  assertMatch(notes[2]!, /^Spreading over 9 channels/);
+  await path.run(sftp.close());
+  assertEquals([path.channels.open, path.channels.opened], [0, 10]);
+});
+
 Deno.test("channels opened in advance carry nothing if the link is the limit, and are closed", async () => {
   using path = pathTo(farServer(), { roundTrip: 100, window: MIB, rate: 4 * MIB });
   const sftp = await path.client();

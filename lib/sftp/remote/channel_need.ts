@@ -24,6 +24,9 @@ const WAITING_SHARE = 0.5;
 /** The share of a window sent per round trip, below which the link or the server is the limit. */
 const FILLED_SHARE = 0.5;
 
+/** The same for all channels together, at which more would carry more; the first and last round trips count. */
+const FULL_SHARE = 0.75;
+
 /** The factor by which the last channels must have raised the rate before more are opened. */
 const GAIN = 1.2;
 
@@ -138,6 +141,15 @@ export class ChannelNeed {
 export function mayNeedMore(size: number, window: number, roundTrip: number): boolean {
   if (roundTrip < LONG_ROUND_TRIP_MS || roundTrip === Infinity) return false;
   return size >= WORTH_WINDOWS * window && size < Infinity;
+}
+
+/** Whether full windows have limited the rate of the same channels since an earlier sample. */
+export function areWindowsFull(since: ChannelSample, now: ChannelSample): boolean {
+  const { channels, window, roundTrip } = now;
+  const elapsed = now.at - since.at;
+  if (channels !== since.channels || elapsed < WORTH_ROUND_TRIPS * roundTrip) return false;
+  const perRoundTrip = (now.bytes - since.bytes) / elapsed * roundTrip;
+  return perRoundTrip >= FULL_SHARE * window * channels;
 }
 
 function megabytes(rate: number): string {

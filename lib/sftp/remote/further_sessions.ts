@@ -2,7 +2,7 @@ import { SFTP_CHANNELS } from "../../defaults.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
-import { ChannelNeed, type ChannelSample, mayNeedMore } from "./channel_need.ts";
+import { areWindowsFull, ChannelNeed, type ChannelSample, mayNeedMore } from "./channel_need.ts";
 import { Lane } from "./lane.ts";
 import type { RemoteFile } from "./remote_file.ts";
 import type { RemoteFileSystem } from "./remote_file_system.ts";
@@ -118,6 +118,8 @@ export class FurtherSessions {
   #isInPlace = false;
   /** Whether the sessions were opened in advance, and are not used yet. */
   #isReserve = false;
+  /** The sample at which as many channels were open as allowed. */
+  #sinceMost: ChannelSample | null = null;
   #state: "looking" | "opening" | "complete" | "closed";
 
   constructor(
@@ -152,9 +154,13 @@ export class FurtherSessions {
   expect(size: number): void {
     if (this.#state !== "looking" || size <= this.#least) return;
     const { connections, channels: { useful, isEnough }, session } = this.#remote;
-    if (this.#channels !== "auto" || connections > 1) return this.#look(size);
+    if (this.#channels !== "auto") return this.#look(size);
     const { flow, pathEstimates: { write: { roundTrip } } } = session;
-    if (flow === undefined || !mayNeedMore(size, flow.largestSendWindow, roundTrip)) return;
+    const isLong = flow !== undefined && mayNeedMore(size, flow.largestSendWindow, roundTrip);
+    if (connections > 1) {
+      return isLong ? this.#open(this.#most, "as many as the connections allow") : this.#look(size);
+    }
+    if (!isLong) return;
     if (useful > 1) return this.#look(size);
     if (isEnough) return;
     this.#isReserve = true;
@@ -252,7 +258,10 @@ export class FurtherSessions {
     if (this.#need.count(sample, left) > sample.channels) {
       this.#isReserve = false;
       this.#need.changed();
-      if (this.#state === "looking") this.#state = "complete";
+      if (this.#state === "looking") {
+        this.#state = "complete";
+        this.#sinceMost = this.#sample();
+      }
       const count = this.#state === "opening" ? this.#most : 1 + this.#usable.length;
       if (count > 1) this.#noteSpread(count, this.#need.why);
     } else if (this.#need.isEnough && this.#state !== "opening") {
@@ -281,7 +290,11 @@ export class FurtherSessions {
     if (this.#channels === "auto") {
       if (this.#sessions.length > 0) this.#remote.channels.useful = count;
       const whyNot = this.#isInPlace ? "the file is written in place" : this.#need.whyNot;
-      if (whyNot !== null) this.#note(`${channelCount(count)}: ${whyNot}`);
+      const last = this.#sinceMost && this.#sample();
+      if (last !== null && areWindowsFull(this.#sinceMost!, last)) {
+        const more = this.#remote.connections + 1;
+        this.#note(`${count} channels: their windows were full, more connections carry more (connections: ${more})`);
+      } else if (whyNot !== null) this.#note(`${channelCount(count)}: ${whyNot}`);
     }
     for (const session of this.#sessions) this.#track(session.leave());
   }
@@ -327,8 +340,9 @@ export class FurtherSessions {
     const refusal = opened.find((reason) => reason !== null);
     if (refusal) this.#note(`${channelCount(1 + this.#usable.length)}: ${refusal}`);
     if (this.#state !== "opening") return;
-    const isAll = refusal || (channels >= this.#most && !this.#isReserve);
-    this.#state = isAll ? "complete" : then;
+    const isAll = channels >= this.#most && !this.#isReserve;
+    this.#state = refusal || isAll ? "complete" : then;
+    if (isAll) this.#sinceMost = this.#sample();
     this.#news.notify();
   }
 
