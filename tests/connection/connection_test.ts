@@ -274,6 +274,29 @@ Deno.test("The windows of refused opens are there for later channels", async () 
   assertEquals((await peer.open()).state.receiveWindow, 2 * 1024 * 1024);
 });
 
+Deno.test("What the peer has left unread in channels of its own makes its next window smaller", async () => {
+  const KIB = 1024;
+  for (const opener of ["peer", "us"]) {
+    const { peer, accepted } = accepting("server", {
+      window: { initial: 64 * KIB, max: 256 * KIB },
+    });
+    if (opener === "peer") peer.receive(openBy(1));
+    const channel = opener === "peer" ? accepted[0]! : await peer.open();
+    for (let i = 0; i < 2; i++) peer.receive(data(channel.id, 32 * KIB));
+    peer.receive(CLOSE_BY(channel.id));
+    const next = () => {
+      peer.numbers();
+      peer.receive(openBy(2));
+      const { sender, window } = m.ChannelOpenConfirmation.decode(peer.sent[0]!);
+      peer.receive(CLOSE_BY(sender));
+      return window / KIB;
+    };
+    assertEquals(next(), opener === "peer" ? 32 : 64);
+    while (channel.readableBytes > 0) await channel.readChunk();
+    assertEquals(next(), 64);
+  }
+});
+
 Deno.test("An aborted open rejects at once; the channel that the peer grants then is closed", async () => {
   const peer = bareConnection("client");
   const aborter = new AbortController();
