@@ -341,6 +341,20 @@ Deno.test("The examples of files run", async (t) => {
     assertMatch(text, /2 files sent \(300005 bytes\), 0 unchanged\n$/);
     assertEquals(await Deno.readTextFile(`${server.root}/app/a.txt`), "hello");
   });
+  await t.step("sftp_cores.ts", async () => {
+    await Deno.mkdir(`${home}/dist/inner`);
+    await Deno.writeTextFile(`${home}/dist/inner/c.txt`, "deep");
+    const args = [target, `${home}/dist`, "/cores", "2"];
+    assertEquals((await example("sftp_cores.ts", args, env)).text, "2 workers sent 300009 bytes\n");
+    assertEquals(await Deno.readTextFile(`${server.root}/cores/inner/c.txt`), "deep");
+    assertEquals((await Deno.stat(`${server.root}/cores/b.bin`)).size, 300_000);
+    await Deno.remove(`${home}/dist/inner`, { recursive: true });
+    // A worker that fails is the program's failure.
+    const wrong = exampleCommand("sftp_cores.ts", [target, `${home}/dist`, "/no/such", "2"], env);
+    const { code, stderr } = await run(Deno.execPath(), wrong, { env });
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "/no/such");
+  });
   await t.step("sftp_find.ts", async () => {
     const { text } = await example("sftp_find.ts", [target, "/app"], env);
     assertMatch(text, /^ +300000 .* \/app\/b\.bin\n +5 .* \/app\/a\.txt\n$/);
