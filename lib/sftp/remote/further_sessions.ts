@@ -293,7 +293,9 @@ export class FurtherSessions {
       const last = this.#sinceMost && this.#sample();
       if (last !== null && areWindowsFull(this.#sinceMost!, last)) {
         const more = this.#remote.connections + 1;
-        this.#note(`${count} channels: their windows were full, more connections carry more (connections: ${more})`);
+        this.#note(
+          `${count} channels: their windows were full, more connections carry more (connections: ${more})`,
+        );
       } else if (whyNot !== null) this.#note(`${channelCount(count)}: ${whyNot}`);
     }
     for (const session of this.#sessions) this.#track(session.leave());
