@@ -58,5 +58,5 @@ function limitOf({ opening: { type } }: ChannelCore, byType: ChannelTimeouts): n
 
 function abort(channel: ChannelCore, limit: number): void {
   const error = new ClosedError(`The channel carried no data for ${limit / 1000} s`);
-  if (channel.isOpen) channel.abort(() => error);
+  channel.abort(() => error);
 }

@@ -280,6 +280,8 @@ Deno.test("A single byte that is put back is read again, and nothing is put back
   queue.append(Uint8Array.of(1, 2), 0);
   const into = new Uint8Array(1);
   queue.tryRead(into);
+  assertEquals([queue.tryRead(into), into[0], queue.size], [1, 2, 0]);
+  queue.unread(Uint8Array.of(2));
   queue.unread(Uint8Array.of(1));
   assertEquals([queue.size, consumed], [2, 0]);
   queue.discard();

@@ -105,7 +105,7 @@ Deno.test("Data goes to the stream of its type; data of an unknown type is credi
 });
 
 Deno.test("Combined standard error is moved, arrives in standard output, and can be separated again", () => {
-  const { core } = coreWith();
+  const { core, sent } = coreWith();
   core.receiveData(STDERR, bytes(5));
   core.combined = false;
   assertEquals([core.combined, core.stdout.size, core.stderr.size], [false, 0, 5]);
@@ -117,6 +117,7 @@ Deno.test("Combined standard error is moved, arrives in standard output, and can
   core.combined = false;
   core.receiveData(STDERR, bytes(2));
   assertEquals([core.combined, core.stdout.size, core.stderr.size], [false, 12, 2]);
+  assertEquals([core.state.receiveWindow, sent], [8000 - 15, []]); // 14 unread, 1 of another type
 });
 
 Deno.test("Data of any type after EOF is refused, and a second EOF is not", async () => {
