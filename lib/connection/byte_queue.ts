@@ -239,7 +239,7 @@ export class ByteQueue {
     } finally {
       if (this.#delivery === reader) this.#delivery = TO_CHUNKS;
     }
-    if (reader.filled > 0) this.#consumed(reader.filled);
+    this.#consumed(reader.filled);
     return reader.filled;
   }
 

@@ -137,13 +137,13 @@ Deno.test("The default buffer of a file has 8192 bytes", async () => {
 });
 
 Deno.test("What is written may be changed afterwards, and an empty line is one", async () => {
-  const { file, calls } = fileOf({ mode: "r+" }, "\n\r\na\r\r\n", "\n");
+  const { file, calls } = fileOf({ mode: "r+" }, "\n\r\na\r\r\n", "\n", "b\n\nc");
   const bytes = new TextEncoder().encode("abc");
   await file.write(bytes);
   bytes.fill(0);
   await file.flush();
   assertEquals(calls, ["abc"]);
-  assertEquals(await Array.fromAsync(file.lines()), ["", "", "a\r", ""]);
+  assertEquals(await Array.fromAsync(file.lines()), ["", "", "a\r", "", "b", "", "c"]);
 });
 
 Deno.test("A character may be cut anywhere between reads of a line", async () => {
