@@ -15,7 +15,9 @@ import { remoteTarget } from "../../lib/sftp/transfer/remote_target.ts";
 import type { FurtherSessions } from "../../lib/sftp/remote/further_sessions.ts";
 import { partName } from "../../lib/sftp/transfer/resume.ts";
 import { MemoryServer } from "./memory_server.ts";
+import { Lane } from "../../lib/sftp/remote/lane.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { replaced } from "../support/replaced.ts";
 import { noise, same, turn } from "./world.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
@@ -1057,17 +1059,18 @@ Deno.test("the last writes wait for a flush only after a hole, or if the size mu
   await part.discard(new Error("enough"));
 });
 
-/** A target that may be spread over one further session, in which its file is not opened. */
+/** A target that may be spread over one further session, in which its file is not opened unless given. */
 async function spread(
   w: World,
   part: string | null,
   wide: string | null,
+  lane: (path: string) => Promise<Lane | null> = () => Promise.resolve(null),
 ): Promise<{ target: TransferTarget; opened: string[] }> {
   const opened: string[] = [];
   const session = {
     lane(path: string) {
       opened.push(plain(path));
-      return Promise.resolve(null);
+      return lane(path);
     },
   };
   const further = { begin() {}, for: () => [session], opening: null, windows: () => 0 };
@@ -1160,6 +1163,60 @@ Deno.test("instead of another user's part a file is spread under its own name", 
   await target.commit(INFO);
   assertEquals(w.server.log.some((line) => line.includes(WIDE)), false);
   assert(same(w.server.data("/dir/file")!, data));
+});
+
+Deno.test("a file that is given up is closed in every session", async () => {
+  await using w = await world();
+  const lane = async (path: string) => new Lane(await w.remote.file(path, { write: true }));
+  const { target, opened } = await spread(w, null, null, lane);
+  await writeSlowly(target);
+  assertEquals([opened.length, w.server.open], [1, 2]);
+  await target.discard(new Error("enough"));
+  for (let turns = 0; turns < 3; turns++) await turn();
+  assertEquals([w.server.open, w.server.files.size], [0, 0]);
+});
+
+Deno.test("only a random name is known to be new if the connection is lost while it is opened", async () => {
+  for (const resume of [false, true]) {
+    await using w = await world();
+    if (resume) await (await w.target({ resume })).discard(new Error("enough"));
+    const made: [name: string, isOwnName: boolean | undefined][] = [];
+    const { file } = w.remote;
+    using _ = replaced(w.remote, "file", (path, options, about) => {
+      if (options.createNew) made.push([plain(path), options.isOwnName]);
+      return file.call(w.remote, path, options, about);
+    });
+    const target = await w.target({ resume });
+    assertEquals(
+      made,
+      // The last one shows which user new files belong to.
+      resume ? [["/dir/.kept", false], ["/dir/.part", true]] : [["/dir/.part", true]],
+    );
+    await target.discard(new Error("enough"));
+  }
+});
+
+Deno.test("a hidden name has a form that survives the session if the session can be renewed", async () => {
+  for (const isRenewable of [false, true]) {
+    await using w = await world();
+    using _ = replaced(w.remote.session, "isRenewable", isRenewable);
+    const target = await w.target();
+    assertEquals(hidden(w), [isRenewable ? "/dir/.kept" : "/dir/.part"]);
+    await target.discard(new Error("enough"));
+  }
+});
+
+Deno.test("an abandoned file is removed over a connection that is alive", async () => {
+  await using w = await world();
+  const target = await w.target();
+  const removed: string[] = [];
+  {
+    const alive = { remove: (path: string) => Promise.resolve(void removed.push(plain(path))) };
+    using _ = replaced(w.remote, "alive", alive as unknown as RemoteFileSystem);
+    await target.discard(new Error("enough"));
+  }
+  assertEquals(removed, ["/dir/.part"]);
+  assertEquals(w.log().filter((line) => line.startsWith("REMOVE")), []);
 });
 
 Deno.test("an older file that is extended in place is not spread", async () => {

@@ -66,7 +66,7 @@ Deno.test("a stream is collected into blocks with separate buffers", async () =>
     for (let block; (block = await source.next(1)) !== null;) blocks.push(block);
     assertEquals(blocks.map(({ length }) => length), [261_120, 261_120, 77_760]);
     memory.fill(0);
-    assert(same(new Uint8Array(blocks.flatMap((block) => [...block])), data));
+    assert(same(await new Blob(blocks as BlobPart[]).bytes(), data));
     assertEquals(await source.next(1), null);
     source.close();
   }

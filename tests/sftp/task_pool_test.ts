@@ -142,3 +142,11 @@ Deno.test("an abort ends the wait for room", async () => {
   await assertRejects(() => work, Error, "enough");
   assertEquals(started, [0]);
 });
+
+Deno.test("a failure cancels the rest also if the caller has a signal", async () => {
+  const { signal } = new AbortController();
+  const pool = new TaskPool(9, Infinity, signal);
+  const failure = new Error("first");
+  await assertRejects(() => pool.work(() => pool.start(() => Promise.reject(failure))));
+  assertEquals([pool.signal.reason, signal.aborted], [failure, false]);
+});
