@@ -49,7 +49,15 @@ export async function captured(
       (path) => /^\/dev\/std(in|out)$/.test(`${path}`) ? missing() : stat(path),
     ),
   );
-  replace(Deno.stdin, "readable", new Blob([stdin]).stream());
+  const input = new Blob([stdin]).stream();
+  replace(Deno.stdin, "readable", input);
+  let reader: ReadableStreamBYOBReader | null = null;
+  replace(Deno.stdin, "read", async (into: Uint8Array) => {
+    reader ??= input.getReader({ mode: "byob" });
+    const { value } = await reader.read(new Uint8Array(into.length));
+    if (value) into.set(value);
+    return value?.length || null;
+  });
   const { log } = console;
   console.log = (line: string) => void (said.text += `${line}\n`);
   stack.defer(() => void (console.log = log));

@@ -6,10 +6,10 @@ import {
   startConfigured,
 } from "../../client/configured_forwards.ts";
 import type { ForwardTarget } from "../../forward/address.ts";
-import { runtime } from "../../runtime/runtime.ts";
 import { messageOf } from "../shared/failure.ts";
 import type { Log } from "../shared/log.ts";
 import { drain } from "../../runtime/drain.ts";
+import { openStandardInput } from "./standard_input.ts";
 import { openStandardOutput } from "./standard_output.ts";
 import type { SshOptions } from "../shared/ssh_options.ts";
 
@@ -42,7 +42,8 @@ function tell({ kind, setting, forwarder, error }: ConfiguredForward, log: Log):
 /** -W: connects standard input and output to an address through the server. */
 export async function relay(client: Client, to: ForwardTarget): Promise<void> {
   await using conn = await client.dial(to);
-  const sending = runtime.terminal.stdin.readable.pipeTo(conn.writable, { preventCancel: true });
+  using stdin = await openStandardInput();
+  const sending = drain((into) => stdin.read(into), conn).then(() => conn.closeWrite());
   // The server may close first; further input is then dropped.
   sending.catch(() => {});
   using stdout = await openStandardOutput();
