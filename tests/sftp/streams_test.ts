@@ -30,7 +30,7 @@ Deno.test("bytes are read in blocks from any offset without a copy", async () =>
 
 Deno.test("a blob is read in blocks, from any offset", async () => {
   const source = dataSource(new Blob([data]));
-  assertEquals([source.size, source.info], [600_000, null]);
+  assertEquals([source.size, source.info, source.sparse], [600_000, null, false]);
   assert(same((await source.next(400_000))!, data.subarray(0, 400_000)));
   assert(same((await source.next(400_000))!, data.subarray(400_000)));
   assertEquals(await source.next(400_000), null);
@@ -52,7 +52,21 @@ Deno.test("data of an unknown kind, and a failed response, are refused", async (
     assertThrows(() => dataStream(value as Response), TypeError, message);
     assertThrows(() => dataSource(value as Response), TypeError, message);
   }
+  assert(dataStream(new Response(null)) instanceof ReadableStream);
   assertEquals(await new Response(dataStream(new Response(null))).text(), "");
+  let cancelled = false;
+  const body = new ReadableStream({ cancel: () => void (cancelled = true) });
+  assertThrows(() => dataStream(new Response(body, { status: 500 })), TypeError);
+  await turn();
+  assertEquals(cancelled, true);
+});
+
+Deno.test("bytes, a blob and a response are streams of their content", async () => {
+  const stream = ReadableStream.from([data]);
+  assertEquals(dataStream(stream), stream);
+  for (const from of [data, new Blob([data]), new Response(data), stream]) {
+    assert(same(await new Response(dataStream(from)).bytes(), data));
+  }
 });
 
 Deno.test("a stream is collected into blocks with separate buffers", async () => {
