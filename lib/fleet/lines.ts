@@ -20,10 +20,15 @@ export async function readLines(
   const take = (text: string): void => {
     const lines = (rest + text).split("\n");
     rest = lines.pop()!;
-    for (const line of lines) onLine(line.replace(/\r$/, ""));
-    for (; rest.length > FLEET_MAX_LINE; rest = rest.slice(FLEET_MAX_LINE)) {
-      onLine(rest.slice(0, FLEET_MAX_LINE));
+    for (const line of lines) onLine(shortened(line.replace(/\r$/, "")));
+    rest = shortened(rest);
+  };
+  /** Calls back with the pieces before the last one, which it returns. */
+  const shortened = (line: string): string => {
+    for (; line.length > FLEET_MAX_LINE; line = line.slice(FLEET_MAX_LINE)) {
+      onLine(line.slice(0, FLEET_MAX_LINE));
     }
+    return line;
   };
   for (let chunk; (chunk = await read()) !== null;) take(decoder.decode(chunk, { stream: true }));
   take(decoder.decode());

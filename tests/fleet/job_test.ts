@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { fleet } from "@denossh/ssh";
+import { type Client, fleet } from "@denossh/ssh";
 import type { SessionHandler } from "@denossh/ssh/server";
+import { FleetJob } from "../../lib/fleet/job.ts";
+import { turn } from "../sftp/world.ts";
+import { replaced } from "../support/replaced.ts";
 import { failureOf, memoryHosts, names } from "./world.ts";
 import { LONG } from "../support/random.ts";
 
@@ -116,4 +119,112 @@ Deno.test("A job runs once: its results are in the loop or in the report", async
   assertEquals((await job).success, true); // the same report
   await assertRejects(() => job[Symbol.asyncIterator]().next(), TypeError, "has been done");
   assertEquals(connections.made, 1);
+});
+
+/** Works that start when they are begun, and end when the test lets them. */
+function works(count: number) {
+  const begun: string[] = [];
+  const gates = new Map<string, PromiseWithResolvers<void>>();
+  const client = { [Symbol.asyncDispose]: () => Promise.resolve() } as unknown as Client;
+  const all = names(count).map((host) => ({
+    host,
+    connect: () => Promise.resolve(client),
+    work: async () => {
+      begun.push(host);
+      gates.set(host, Promise.withResolvers());
+      await gates.get(host)!.promise;
+      return host;
+    },
+    idempotent: false,
+  }));
+  return { all, begun, end: (host: string) => gates.get(host)!.resolve() };
+}
+
+Deno.test("By default 32 hosts work in parallel, and each one that ends starts another", async () => {
+  const { all, begun, end } = works(40);
+  const job = Promise.resolve(new FleetJob(all, {}, undefined));
+  await turn();
+  assertEquals(begun.length, 32);
+  end("web5");
+  await turn();
+  assertEquals([begun.length, begun.at(-1)], [33, "web33"]);
+  for (let at = 0; at < 40; at++) {
+    end(names(40)[at]!);
+    await turn();
+  }
+  const { results } = await job;
+  assertEquals(results.map((result) => result.success && result.value), names(40));
+});
+
+Deno.test("A report has the results in the order of the hosts, in whatever order they end", async () => {
+  const { all, end } = works(3);
+  const job = Promise.resolve(new FleetJob(all, { concurrency: 3 }, undefined));
+  await turn();
+  for (const host of ["web3", "web1", "web2"]) end(host);
+  assertEquals((await job).results.map(({ host }) => host), ["web1", "web2", "web3"]);
+});
+
+Deno.test("A job leaves no listener on the signals, and passes on their reasons", async () => {
+  for (const which of ["fleet", "job"]) {
+    const controller = new AbortController();
+    let listeners = 0;
+    const { signal } = controller;
+    const [add, remove] = [signal.addEventListener, signal.removeEventListener];
+    using _add = replaced(signal, "addEventListener", (...given: Parameters<typeof add>) => {
+      listeners++;
+      add.apply(signal, given);
+    });
+    using _remove = replaced(signal, "removeEventListener", (...given: Parameters<typeof add>) => {
+      listeners--;
+      remove.apply(signal, given);
+    });
+    const { all, end } = works(1);
+    const job = new FleetJob(
+      all,
+      which === "fleet" ? { signal } : {},
+      which === "job" ? signal : undefined,
+    );
+    const done = Promise.resolve(job);
+    await turn();
+    assertEquals(listeners, 1);
+    end("web1");
+    await done;
+    assertEquals(listeners, 0);
+  }
+});
+
+Deno.test("Work on hosts ends with an AbortError when the loop is left", async () => {
+  const { all, begun, end } = works(3);
+  const signals: AbortSignal[] = [];
+  const watched = all.map((work) => ({
+    ...work,
+    connect: (signal: AbortSignal) => (signals.push(signal), work.connect()),
+  }));
+  const job = new FleetJob(watched, { concurrency: 2 }, undefined)[Symbol.asyncIterator]();
+  const first = job.next();
+  await turn();
+  end("web1");
+  assertEquals((await first).value!.host, "web1");
+  await turn();
+  const leaving = job.return!(undefined);
+  assertEquals((await leaving).done, true);
+  const running = signals.filter(({ aborted }) => aborted);
+  assertEquals(new Set(running.map(({ reason }) => reason.name)), new Set(["AbortError"]));
+  assertEquals(begun, ["web1", "web2"]);
+});
+
+Deno.test("A fleet without hosts has an empty report", async () => {
+  const report = await new FleetJob([], {}, undefined);
+  assertEquals([report.results, report.success], [[], true]);
+});
+
+Deno.test("A job cannot be iterated twice, nor after its report", async () => {
+  const { all, end } = works(1);
+  const job = new FleetJob(all, {}, undefined);
+  const first = job[Symbol.asyncIterator]().next();
+  await turn();
+  await assertRejects(() => job[Symbol.asyncIterator]().next(), TypeError, "keep its report");
+  await assertRejects(() => Promise.resolve(job), TypeError, "keep its report");
+  end("web1");
+  await first;
 });

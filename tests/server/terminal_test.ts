@@ -194,7 +194,7 @@ async function started(
   { pty = {}, options = {}, said = "/dev/pts/7\r\n", command = null }: {
     pty?: Partial<Pty>;
     options?: Parameters<typeof startAtTerminal>[3];
-    said?: string;
+    said?: string | string[];
     command?: string | null;
   },
 ) {
@@ -211,7 +211,7 @@ async function started(
   };
   const starting = startAtTerminal("/opt/a shell", command, full, options);
   const program = await next;
-  const writing = write(program, said).catch(() => {});
+  const writing = write(program, ...[said].flat()).catch(() => {});
   const { child, early, resize } = await starting;
   await child.stdout.cancel();
   await writing;
@@ -250,8 +250,10 @@ Deno.test("The name of a terminal is a line of at most 64 bytes, without CR", as
   });
   const size = { columns: 1, rows: 2, width: 0, height: 0 };
   const long = "d".repeat(64);
-  const cases: [said: string, early: string, device: string | null][] = [
+  const cases: [said: string | string[], early: string, device: string | null][] = [
     [`${long}\nrest`, "rest", long],
+    [[long, "\nrest"], "rest", long],
+    [["/dev/", "pts/", "2\r", "\nre"], "re", "/dev/pts/2"],
     [`${long}d\nrest`, `${long}d\nrest`, null],
     ["\nrest", "rest", null],
     ["/dev/pts/1\r\n\r\n$ ", "\r\n$ ", "/dev/pts/1"],
