@@ -213,9 +213,7 @@ export class ByteQueue {
       this.#chunks.copiedOut = true;
       this.#news.notify();
     }
-    if (n === data.length) return null;
-    this.#delivery = TO_CHUNKS;
-    return data.subarray(n);
+    return n === data.length ? null : data.subarray(n);
   }
 
   /** Calls the consumer. Its errors do not affect the connection. */

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ByteQueue } from "../../lib/connection/byte_queue.ts";
 import { SshError } from "../../lib/errors.ts";
+import { CHUNK_BYTES } from "../../lib/connection/chunk_memory.ts";
 import { limitOf } from "../../lib/waiting.ts";
 
 Deno.test("ByteQueue joins packets that arrived together, and no others", async () => {
@@ -131,6 +132,27 @@ Deno.test("ByteQueue.readAll joins all chunks, and fails from one byte more than
   assertEquals(await all(2, [chunks[0]!]) === chunks[0], true);
   assertEquals((await all(0, [])).length, 0);
   await assertRejects(() => all(4), SshError, "More than 4 bytes of output");
+});
+
+Deno.test("A waiting read gets what fits, or the end", async () => {
+  let consumed = 0;
+  const queue = new ByteQueue((bytes) => consumed += bytes);
+  const into = new Uint8Array(9000);
+  const reading = queue.read(into);
+  queue.append(new Uint8Array(9000).fill(1), 0);
+  assertEquals([await reading, into[8999], consumed], [9000, 1, 9000]);
+  const one = queue.read(into);
+  queue.append(Uint8Array.of(2), 0);
+  assertEquals([await one, into[0], consumed], [1, 2, 9001]);
+  queue.append(into, 0); // the reader copies, so that the chunk's memory can be used again
+  assertEquals((await queue.readChunk())?.buffer.byteLength, CHUNK_BYTES);
+  const full = queue.read(into.subarray(0, 2));
+  for (const part of [[1], [2, 3], [4]]) queue.append(Uint8Array.from(part), 0);
+  assertEquals([await full, queue.size], [2, 2]);
+  assertEquals([await queue.read(into), into[0], into[1]], [2, 3, 4]);
+  const last = queue.read(into);
+  queue.end();
+  assertEquals(await last, null);
 });
 
 Deno.test("Two parallel calls of ByteQueue.read get separate bytes", async () => {
