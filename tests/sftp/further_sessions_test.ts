@@ -402,6 +402,15 @@ Deno.test("a channel that does not report its sends is the only one", () => {
   assertEquals(notes, []);
 });
 
+Deno.test("measuring begins with the first write of a file that is not small", () => {
+  for (const [size, asked] of [[SMALL, 3], [SMALL - 1, 0]] as const) {
+    const slow = world("auto");
+    using sending = new Sending(slow);
+    slow.further.begin(size);
+    assertEquals([sending.on(), sending.on()], [asked, 3]);
+  }
+});
+
 Deno.test("the reason for a single channel is reported at the end", () => {
   const near = world("auto");
   near.remote.session.pathEstimates.write.roundTrip = 2;

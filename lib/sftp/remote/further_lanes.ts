@@ -29,7 +29,7 @@ export function furtherLanes(further: FurtherSessions, file: WrittenFile): Furth
     get opening() {
       return further.opening;
     },
-    begin: () => further.begin(),
+    begin: () => further.begin(file.size ?? Infinity),
     more(sent) {
       const sessions = further.for((file.size ?? Infinity) - sent)
         .filter((session) => !seen.has(session));

@@ -171,9 +171,9 @@ export class FurtherSessions {
     this.#openMissing(this.#most);
   }
 
-  /** Starts to measure, before the first write. */
-  begin(): void {
-    const sample = this.#channels === "auto" ? this.#sample() : null;
+  /** Starts to measure, before the first write of a file of this size. */
+  begin(size: number): void {
+    const sample = this.#channels === "auto" && size >= this.#least ? this.#sample() : null;
     if (sample !== null) this.#need.begin(sample);
   }
 
