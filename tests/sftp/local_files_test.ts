@@ -39,7 +39,9 @@ function posix(changes: Record<string, unknown>): Disposable {
 interface World extends AsyncDisposable {
   readonly backend: Required<SftpBackend>;
   readonly root: string;
-  /** The flags and the mode of the last open(2) of `path`. */
+  /** The flags and the mode of the last open(2). */
+  last(): [flags: string, mode: number];
+  /** The same after opening and closing a file. */
   opened(path: string, options: Partial<SftpBackendOpen>): Promise<[flags: string, mode: number]>;
 }
 
@@ -57,13 +59,17 @@ const FLAGS = [
 async function world(kind: "jail" | "open" | "blocking"): Promise<World> {
   const { path: root, [Symbol.asyncDispose]: remove } = await folder();
   const { openSync, constants } = runtime.posix;
-  let last: [number, number] = [0, 0];
+  let [used, bits] = [0, 0];
   const seam = posix({
     openSync(path: string, flags: number, mode?: number) {
-      if (mode !== undefined) last = [flags, mode];
+      if (mode !== undefined) [used, bits] = [flags, mode];
       return openSync(path, flags, mode);
     },
   });
+  const last = (): [string, number] => [
+    FLAGS.filter((name) => (used & constants[name]!) === constants[name]).join(" "),
+    bits,
+  ];
   const backend =
     (kind === "jail"
       ? filesOf(new Jail(new PathFolders(root), "/"), "/")
@@ -71,14 +77,11 @@ async function world(kind: "jail" | "open" | "blocking"): Promise<World> {
   return {
     backend,
     root,
+    last,
     async opened(path, options) {
       const file = await backend.open(path, { ...OPEN, ...options });
       await file.close();
-      const [flags, mode] = last;
-      return [
-        FLAGS.filter((name) => (flags & constants[name]!) === constants[name]).join(" "),
-        mode,
-      ];
+      return last();
     },
     async [Symbol.asyncDispose]() {
       seam[Symbol.dispose]();
@@ -129,7 +132,33 @@ Deno.test({
       );
       const truncated = await w.opened("target", { write: true, truncate: true });
       assertEquals(truncated[0], kind === "blocking" ? "O_RDWR O_TRUNC" : "O_RDWR O_NONBLOCK");
+      await Deno.writeTextFile(`${w.root}/target`, "text");
+      await w.backend.setStat("target", { size: 2 });
+      assertEquals(await Deno.readTextFile(`${w.root}/target`), "te");
     }
+  },
+});
+
+Deno.test({
+  name:
+    "a path is truncated by a file that is open for writing only, and an account file is read only",
+  ignore,
+  fn: async () => {
+    await using w = await world("jail");
+    await Deno.writeTextFile(`${w.root}/file`, "text");
+    for (const set of [w.backend.setStat, w.backend.lsetStat]) {
+      await set.call(w.backend, "file", { size: 1 });
+      assertEquals(w.last()[0], "O_WRONLY O_NONBLOCK O_NOFOLLOW");
+      const missing = await assertRejects(() => set.call(w.backend, "none", { size: 1 }));
+      assertEquals(statusOf(missing).status, SftpStatus.NO_SUCH_FILE);
+    }
+    const names = await Array.fromAsync(Deno.readDir(w.root), ({ name }) => name);
+    assertEquals(names, ["file"]); // and nothing was made
+    await Deno.mkdir(`${w.root}/etc`);
+    await Deno.writeTextFile(`${w.root}/etc/passwd`, "ann:x:7:8::/home/ann:/bin/sh\n");
+    await Deno.writeTextFile(`${w.root}/etc/group`, "staff:x:8:\n");
+    assertEquals(await w.backend.userNames([7]), ["ann"]);
+    assertEquals(w.last()[0], "O_NONBLOCK O_NOFOLLOW");
   },
 });
 
