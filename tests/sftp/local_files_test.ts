@@ -353,6 +353,47 @@ Deno.test({
 });
 
 Deno.test({
+  name: "no folder on the way to a refused path stays open",
+  ignore: Deno.build.os !== "linux" || WITHOUT_DESCRIPTORS,
+  fn: async () => {
+    await using here = await folder();
+    await Deno.mkdir(`${here.path}/dir/deep`, { recursive: true });
+    await Deno.writeTextFile(`${here.path}/dir/deep/file`, "");
+    await Deno.symlink("file", `${here.path}/dir/deep/link`);
+    const open = new Set<number>();
+    const { openSync, closeSync } = runtime.posix;
+    using _ = posix({
+      openSync(path: string, flags: number, mode?: number) {
+        const fd = openSync(path, flags, mode);
+        open.add(fd);
+        return fd;
+      },
+      closeSync(fd: number) {
+        assert(open.delete(fd), "closed twice, or never opened");
+        closeSync(fd);
+      },
+    });
+    const backend = localFiles({ root: here.path }) as Required<SftpBackend>;
+    for (const name of ["file", "link", "none"]) {
+      const path = `/dir/deep/${name}`;
+      const attempts: (() => Promise<unknown>)[] = [
+        () => backend.readDir(path)[Symbol.asyncIterator]().next(),
+        () => backend.rmdir(path),
+        () => backend.readLink(name === "link" ? "/dir/deep/file" : path),
+        () => backend.link("/dir/deep/none", path),
+        () => backend.rename("/dir/deep/none", path, { overwrite: true }),
+        () => backend.rename("/dir/deep/file", "/dir/deep/link", { overwrite: false }),
+        () => backend.lsetStat(name === "file" ? "/dir/deep/none" : path, { size: 1 }),
+      ];
+      for (const [index, attempt] of attempts.entries()) {
+        await assertRejects(attempt);
+        assertEquals([name, index, open.size], [name, index, 0]);
+      }
+    }
+  },
+});
+
+Deno.test({
   name: "a listing ends when its folder is swapped for a link, and shows nothing from outside",
   ignore,
   fn: async () => {
