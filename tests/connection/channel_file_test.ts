@@ -117,6 +117,13 @@ Deno.test("A line has 1 MiB at most, and no more is read than shows that it is l
   assertEquals(error.code, "command");
 });
 
+Deno.test("A line that fills the buffer after another one is kept whole", async () => {
+  const { file, memory } = fileOf({}, "one\n" + "x".repeat(8188), "yz\nlast");
+  const lines = await Array.fromAsync(file.lines());
+  assertEquals(lines, ["one", "x".repeat(8188) + "yz", "last"]);
+  assertEquals([...memory].map(({ byteLength }) => byteLength), [8192, 2 * 8188]);
+});
+
 Deno.test("A file's buffer is a whole number of bytes, and reads are at least as large", async () => {
   for (const bufferSize of [-1, 0.5, NaN, Infinity, 2 ** 53]) {
     assertThrows(() => fileOf({ bufferSize }), RangeError, "Buffer size");
@@ -170,11 +177,12 @@ Deno.test("A failed write is an error of the call that caused it, and is not wri
     if (broken) throw new Error("lost");
     calls.push(new TextDecoder().decode(data));
   };
-  const file = new ChannelFile({
-    read: () => Promise.resolve(null),
-    write,
-    close: () => Promise.resolve(void calls.push("closed")),
-  }, { mode: "a", bufferSize: 2 });
+  const close = async () => {
+    await new Promise((resolve) => setTimeout(resolve));
+    calls.push("closed");
+  };
+  const read = () => Promise.resolve(null);
+  const file = new ChannelFile({ read, write, close }, { mode: "a", bufferSize: 2 });
   await assertRejects(() => file.write("ab"), Error, "lost");
   await file.write("c");
   await assertRejects(() => file.flush(), Error, "lost");

@@ -35,10 +35,10 @@ function sessionOf(refusal?: Error) {
 }
 
 /** An X client whose channel returns these bytes in pieces of `size`; then it ends, or waits. */
-function clientOf(bytes: Uint8Array, { size = 1000, ends = true } = {}) {
+function clientOf(bytes: Uint8Array, { size = 1000, ends = true, from = "192.0.2.9\x07" } = {}) {
   const said: string[] = [];
   const written: number[] = [];
-  let from: Deno.NetAddr | undefined;
+  let address: Deno.NetAddr | undefined;
   let put: Uint8Array | undefined;
   let at = 0;
   const ended = Promise.withResolvers<null>();
@@ -50,16 +50,18 @@ function clientOf(bytes: Uint8Array, { size = 1000, ends = true } = {}) {
       at += piece.length;
       return Promise.resolve(piece.length);
     },
-    write: (data: Uint8Array) => {
+    write: async (data: Uint8Array) => {
+      await null;
       written.push(...data);
-      return Promise.resolve(data.length);
+      said.push("written");
+      return data.length;
     },
     close: () => void said.push("conn closed"),
   } as unknown as Deno.Conn;
   const wish: X11Wish = {
-    data: X11Open.encode({ originatorAddress: "192.0.2.9\x07", originatorPort: 6010 }),
-    accept: (address) => {
-      from = address;
+    data: X11Open.encode({ originatorAddress: from, originatorPort: 6010 }),
+    accept: (told) => {
+      address = told;
       return {
         conn,
         unread: (bytes) => void (put = bytes),
@@ -72,7 +74,7 @@ function clientOf(bytes: Uint8Array, { size = 1000, ends = true } = {}) {
     },
     reject: (reason, message) => void said.push(`rejected ${reason}: ${message}`),
   };
-  return { wish, conn, said, written, from: () => from, put: () => put, taken: () => at };
+  return { wish, conn, said, written, from: () => address, put: () => put, taken: () => at };
 }
 
 async function forwardOf(forwards: X11Forwards, options: X11Options = {}) {
@@ -177,7 +179,7 @@ Deno.test("An X client with another secret gets an X server's refusal, and nothi
   for (const wrong of [DISPLAY, null]) {
     const client = clientOf(hello(wrong));
     await forwards.take(client.wish);
-    assertEquals([client.said, client.put()], [["closed"], undefined]);
+    assertEquals([client.said, client.put()], [["written", "closed"], undefined]);
     assertEquals([client.written[0], client.written[2]], [0, 11]);
     assertEquals(
       new TextDecoder().decode(Uint8Array.from(client.written)).slice(8, 12),
@@ -207,6 +209,34 @@ Deno.test("What is no X client, ends early or comes too late is aborted", async 
   const quick = clientOf(hello(DISPLAY));
   await forwards.take(quick.wish);
   assertEquals(time.timers, 0);
+});
+
+Deno.test("An X client that was refused and does not close counts, until it is too late", async () => {
+  using time = new FakeTime();
+  const forwards = new X11Forwards();
+  await forwardOf(forwards);
+  const client = clientOf(hello(DISPLAY));
+  const closing = Promise.withResolvers<void>();
+  const { accept } = client.wish;
+  const slow = (address: Deno.NetAddr) => ({ ...accept(address), close: () => closing.promise });
+  const taking = forwards.take({ ...client.wish, accept: slow });
+  await time.advance(9_999);
+  assertEquals(client.said, ["written"]);
+  await time.advance(1);
+  assertEquals(client.said.length, 2);
+  assert(client.said[1]!.startsWith("aborted: The X client did not show its cookie in time"));
+  closing.resolve();
+  await taking;
+});
+
+Deno.test("An X client's address is cut if it is longer than a name can be", async () => {
+  const forwards = new X11Forwards();
+  await forwardOf(forwards);
+  for (const [length, shown] of [[255, "x".repeat(255)], [256, `${"x".repeat(255)}…`]] as const) {
+    const client = clientOf(hello(null), { from: "x".repeat(length) });
+    await forwards.take(client.wish);
+    assertEquals(client.from()?.hostname, shown);
+  }
 });
 
 Deno.test("A secret of the display that cannot be had aborts the client", async () => {

@@ -22,10 +22,10 @@ function hello(name: number, data: number, littleEndian = true): Uint8Array {
 /** Reads a message; also returns how many bytes were taken. */
 async function reading(bytes: Uint8Array) {
   let at = 0;
-  const setup = await readSetup((into) => {
-    if (at + into.length > bytes.length) return Promise.reject(new Error("too short"));
+  const setup = await readSetup(async (into) => {
+    await null;
+    if (at + into.length > bytes.length) throw new Error("too short");
     into.set(bytes.subarray(at, at += into.length));
-    return Promise.resolve();
   });
   return { ...setup, taken: at };
 }
