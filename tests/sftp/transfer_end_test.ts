@@ -8,6 +8,7 @@ import {
 } from "../../lib/sftp/mod.ts";
 import type { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
 import { copy, get, put } from "../../lib/sftp/transfer/transfer.ts";
+import { checkChannels, checkTogether } from "../../lib/sftp/transfer/transfer_options.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { MemoryServer } from "./memory_server.ts";
@@ -97,6 +98,16 @@ Deno.test("wrong options are refused before any request", async () => {
     await assertRejects(() => get(w.source, "/tree", new WritableStream(), options), error);
   }
   assertEquals([w.from.log.length, changes(w.to)], [before, []]);
+});
+
+Deno.test("every documented value of update, channels and delete is accepted", () => {
+  for (const update of [true, false, "newer", "size", "checksum"] as const) {
+    checkTogether({ update });
+  }
+  checkTogether({ delete: true, recursive: true });
+  checkTogether({ delete: false, glob: true });
+  for (const channels of [1, 2, 10, "auto"] as const) checkChannels({ channels });
+  checkChannels({});
 });
 
 Deno.test("an aborted transfer makes no request", async () => {

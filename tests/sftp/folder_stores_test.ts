@@ -1,0 +1,351 @@
+/** A folder between two stores in memory: the calls to both, and lost connections. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { SftpError, type SftpFileInfo, SftpStatus } from "../../lib/sftp/mod.ts";
+import type { SftpTransferOptions } from "../../lib/sftp/mod.ts";
+import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
+import { nameProblem } from "../../lib/sftp/protocol/paths.ts";
+import type {
+  FileStore,
+  TargetRequest,
+  TransferSource,
+  TransferTarget,
+} from "../../lib/sftp/transfer/file_store.ts";
+import type { TransferContext } from "../../lib/sftp/transfer/file_transfer.ts";
+import { FolderTransfer } from "../../lib/sftp/transfer/folder_transfer.ts";
+import { Progress } from "../../lib/sftp/transfer/progress.ts";
+import { TaskPool } from "../../lib/sftp/transfer/task_pool.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
+
+const FOLDER = infoOf({ mode: 0o040750, uid: 1, gid: 2, atime: 3, mtime: 4 });
+const FILE = infoOf({ mode: 0o100640, size: 5 });
+const LINK = infoOf({ mode: 0o120777 });
+const lost = () => new SftpError(SftpStatus.CONNECTION_LOST, "read", "/from/x", "gone");
+
+type Tree = Readonly<Record<string, readonly (readonly [name: string, info: SftpFileInfo])[]>>;
+
+interface World {
+  readonly log: string[];
+  readonly requests: TargetRequest[];
+  readonly progress: Progress;
+  readonly open: Set<TransferSource>;
+  readonly abort: AbortController;
+  readonly context: { -readonly [K in keyof TransferContext]: TransferContext[K] };
+  readonly from: { -readonly [K in keyof FileStore]: FileStore[K] };
+  readonly to: { -readonly [K in keyof FileStore]: FileStore[K] };
+  run(): Promise<void>;
+}
+
+/** The folder `/from` with these listings, and an empty target. */
+function world(tree: Tree, options: SftpTransferOptions = {}): World {
+  const log: string[] = [];
+  const requests: TargetRequest[] = [];
+  const open = new Set<TransferSource>();
+  const progress = new Progress(undefined);
+  const abort = new AbortController();
+  const pool = new TaskPool(9, Infinity, abort.signal);
+  const context = {
+    options: { recursive: true, ...options },
+    limits: {},
+    inFlight: 1000,
+    progress,
+    throttle: null,
+    signal: pool.signal,
+    over: () => false,
+    lost: () => 0,
+    warn() {},
+  };
+  const from = {
+    trusted: false,
+    join: (folder: string, name: string) => `${folder}/${name}`,
+    realPath: (path: string) => Promise.resolve(path.replaceAll("/loop", "")),
+    stat: (path: string) => Promise.resolve(path.endsWith("/dead") ? null : FOLDER),
+    readLink: (path: string) => Promise.resolve(`text of ${path}`),
+    async *list(path: string) {
+      for (const [name, info] of tree[path] ?? []) yield { name, info };
+    },
+    source(path: string, info: SftpFileInfo) {
+      log.push(`source ${path}`);
+      const source: TransferSource = {
+        size: info.size,
+        info: null,
+        sparse: false,
+        next: () => Promise.resolve(null),
+        release() {},
+        close: () => void open.delete(source),
+      };
+      open.add(source);
+      return Promise.resolve(source);
+    },
+  } as unknown as World["from"];
+  const target: TransferTarget = {
+    held: 0,
+    write: () => Promise.resolve(),
+    flush: () => Promise.resolve(),
+    commit: () => Promise.resolve(),
+    discard: () => Promise.resolve(),
+  };
+  const to = {
+    trusted: true,
+    join: (folder: string, name: string) => `${folder}/${name}`,
+    nameProblem: (name: string) => nameProblem(name),
+    makeFolder(path: string, bits: number | null, place: string) {
+      log.push(`mkdir ${path} ${bits?.toString(8) ?? null} ${place}`);
+      return Promise.resolve();
+    },
+    symlink(text: string, path: string, root: string) {
+      log.push(`link ${path} "${text}" ${root}`);
+      return Promise.resolve();
+    },
+    finishFolder(path: string) {
+      log.push(`finish ${path}`);
+      return Promise.resolve();
+    },
+    target(request: TargetRequest) {
+      requests.push(request);
+      return Promise.resolve(target);
+    },
+  } as unknown as World["to"];
+  return {
+    log,
+    requests,
+    progress,
+    open,
+    abort,
+    context,
+    from,
+    to,
+    run: () => new FolderTransfer(from, to, context, pool).run("/from", "/to", FOLDER),
+  };
+}
+
+const reasons = ({ progress: { failures } }: World) =>
+  failures.map(({ path, error }) => `${path}: ${plainMessage(error)}`);
+
+Deno.test("a target's root may be a link, and its folders may not", async () => {
+  const w = world({ "/from": [["a", FOLDER]], "/from/a": [["b", infoOf({ mode: 0o040700 })]] });
+  await w.run();
+  assertEquals(w.log, [
+    "mkdir /to 40750 root",
+    "mkdir /to/a 40750 inside",
+    "mkdir /to/a/b 40700 inside",
+  ]);
+});
+
+Deno.test("folders are finished after their content, and only if an option asks for it", async () => {
+  const tree = { "/from": [["a", FOLDER], ["x", FILE]], "/from/a": [["b", FOLDER]] } as const;
+  for (const options of [{ preserve: true }, { owners: true }, {}]) {
+    const w = world(tree, options);
+    await w.run();
+    const last = w.log.slice(-3);
+    const finished = ["finish /to/a/b", "finish /to/a", "finish /to"];
+    if (Object.keys(options).length > 0) assertEquals(last, finished);
+    else assertEquals(w.log.filter((line) => line.startsWith("finish")), []);
+  }
+});
+
+Deno.test("kept links are made last, inside the target", async () => {
+  const w = world({ "/from": [["l", LINK], ["x", FILE]] }, { links: "keep" });
+  await w.run();
+  assertEquals(w.log.at(-1), 'link /to/l "text of /from/l" /to');
+  assertEquals([w.progress.files, w.progress.skipped], [2, []]);
+});
+
+Deno.test("links are skipped unless an option says otherwise, and dead ones also then", async () => {
+  const tree = { "/from": [["l", LINK], ["dead", LINK]], "/from/l": [["x", FILE]] } as const;
+  const skipping = world(tree);
+  await skipping.run();
+  assertEquals(skipping.progress.skipped, ["/from/l", "/from/dead"]);
+  const following = world(tree, { links: "follow" });
+  await following.run();
+  assertEquals([following.progress.skipped, following.progress.files], [["/from/dead"], 1]);
+});
+
+Deno.test("a followed link that leads back is passed over", async () => {
+  const w = world({ "/from": [["loop", LINK], ["x", FILE]] }, { links: "follow" });
+  await w.run();
+  assertEquals(w.log.filter((line) => line.startsWith("mkdir")), ["mkdir /to 40750 root"]);
+  assertEquals([w.progress.files, reasons(w)], [1, []]);
+});
+
+Deno.test("a name that is listed twice is used once", async () => {
+  const w = world({ "/from": [["x", FILE], ["x", FILE], ["y", FILE]] });
+  await w.run();
+  assertEquals(reasons(w), [
+    '/from/x: Cannot transfer "/from/x" on the server: cannot use the name "x": it is listed twice',
+  ]);
+  assertEquals(w.requests.map(({ path }) => path), ["/to/x", "/to/y"]);
+});
+
+Deno.test("names of a server are checked by the rules of the target, and names of this machine are not", async () => {
+  for (const trusted of [false, true]) {
+    const w = world({ "/from": [["..", FILE], ["a/b", FILE], ["ok", FILE]] });
+    w.from.trusted = trusted;
+    await w.run();
+    assertEquals([w.requests.length, w.progress.failures.length], trusted ? [3, 0] : [1, 2]);
+  }
+});
+
+Deno.test("a request for a target has the attributes of the opened file", async () => {
+  const w = world({ "/from": [["x", FILE]] });
+  const source = w.from.source;
+  const info = infoOf({ mode: 0o100600, size: 9 });
+  await w.run();
+  w.from.source = async (path, listed) => ({ ...await source(path, listed), info, size: 9 });
+  await new FolderTransfer(w.from, w.to, w.context, new TaskPool(9, 9, undefined))
+    .run("/from", "/to", FOLDER);
+  assertEquals(w.requests, [
+    { path: "/to/x", name: "/from/x", info: FILE, size: 5, inside: true },
+    { path: "/to/x", name: "/from/x", info, size: 9, inside: true },
+  ]);
+});
+
+Deno.test("entries that are not selected are neither opened nor listed", async () => {
+  const tree = {
+    "/from": [["a", FOLDER], ["x", FILE], ["y", FILE]],
+    "/from/a": [["x", FILE], ["z", FILE]],
+  } as const;
+  const w = world(tree, { exclude: ["a/z", "y"] });
+  await w.run();
+  assertEquals(w.requests.map(({ path }) => path).sort(), ["/to/a/x", "/to/x"]);
+  const none = world(tree, { exclude: ["a", "*"] });
+  await none.run();
+  assertEquals(none.log, ["mkdir /to 40750 root"]);
+});
+
+Deno.test("entries of the target are removed only with delete, by their path below it", async () => {
+  const tree = { "/from": [["a", FOLDER]], "/from/a": [["x", FILE]] } as const;
+  const removed: string[] = [];
+  for (const options of [{}, { delete: true, exclude: ["a/kept", "old"] }]) {
+    const w = world(tree, options);
+    const there: Tree = {
+      "/to": [["a", FOLDER], ["gone", FILE]],
+      "/to/a": [["x", FILE], ["kept", FILE], ["old2", FILE]],
+    };
+    w.to.stat = () => Promise.resolve(FOLDER);
+    w.to.realPath = (path) => Promise.resolve(path);
+    w.to.list = async function* (path) {
+      for (const [name, info] of there[path]!) yield { name, info };
+    };
+    w.to.remove = (path) => Promise.resolve(void removed.push(path));
+    await w.run();
+    if (!options.delete) assertEquals(removed, []);
+  }
+  assertEquals(removed.sort(), ["/to/a/old2", "/to/gone"]);
+});
+
+Deno.test("a file is sent again if a further connection was lost, as often as one is", async () => {
+  const w = world({ "/from": [["x", FILE], ["y", FILE]] });
+  let losses = 0;
+  w.context.lost = () => losses;
+  const { source } = w.from;
+  w.from.source = (path, info) => {
+    if (path === "/from/x" && losses < 3) {
+      losses++;
+      return Promise.reject(lost());
+    }
+    return source(path, info);
+  };
+  await w.run();
+  assertEquals([w.progress.files, losses, reasons(w)], [2, 3, []]);
+});
+
+Deno.test("a lost connection ends the transfer if no further one was lost, or the session is over", async () => {
+  for (const how of ["not lost", "over"]) {
+    const w = world({ "/from": [["x", FILE]] });
+    let opens = 0;
+    w.from.source = () => {
+      opens++;
+      return Promise.reject(lost());
+    };
+    if (how === "over") {
+      w.context.lost = () => opens;
+      w.context.over = () => true;
+    }
+    await assertRejects(w.run, SftpError, "gone");
+    assertEquals(opens, 1, how);
+  }
+});
+
+Deno.test("a refusal of one file is its failure, although a further connection was lost", async () => {
+  const w = world({ "/from": [["x", FILE], ["y", FILE]] });
+  let opens = 0;
+  w.context.lost = () => opens;
+  const { source } = w.from;
+  w.from.source = (path, info) => {
+    opens++;
+    const refused = new SftpError(SftpStatus.PERMISSION_DENIED, "open", path, "no");
+    return path === "/from/x" ? Promise.reject(refused) : source(path, info);
+  };
+  await w.run();
+  assertEquals([reasons(w), opens, w.progress.files], [["/from/x: no"], 2, 1]);
+});
+
+Deno.test("after the session is over, the failure of a file ends the transfer", async () => {
+  const w = world({ "/from": [["x", FILE]] });
+  w.context.over = () => true;
+  w.from.source = () =>
+    Promise.reject(new SftpError(SftpStatus.PERMISSION_DENIED, "open", "/from/x", "no"));
+  await assertRejects(w.run, SftpError, "no");
+  assertEquals(reasons(w), []);
+});
+
+Deno.test("an abort is not taken for a failure of a file, nor is its file sent again", async () => {
+  for (const error of [lost(), new SftpError(SftpStatus.FAILURE, "open", "/from/x", "no")]) {
+    const w = world({ "/from": [["x", FILE]] });
+    let opens = 0;
+    w.context.lost = () => opens;
+    w.from.source = () => {
+      opens++;
+      w.abort.abort(new Error("enough"));
+      return Promise.reject(error);
+    };
+    await assertRejects(w.run, Error, "enough");
+    assertEquals([opens, reasons(w)], [1, []]);
+  }
+});
+
+Deno.test("an unexpected error ends the transfer", async () => {
+  const w = world({ "/from": [["x", FILE]] });
+  w.from.source = () => Promise.reject(new TypeError("a bug"));
+  await assertRejects(w.run, TypeError, "a bug");
+});
+
+Deno.test("only an OPEN that failed without a reason is tried again", async () => {
+  const cases: [error: SftpError, opens: number][] = [
+    [new SftpError(SftpStatus.FAILURE, "open", "/from/x", "no"), 2],
+    [new SftpError(SftpStatus.FAILURE, "read", "/from/x", "no"), 1],
+    [new SftpError(SftpStatus.PERMISSION_DENIED, "open", "/from/x", "no"), 1],
+  ];
+  for (const [error, expected] of cases) {
+    const w = world({ "/from": [["x", FILE]] });
+    let opens = 0;
+    w.from.source = () => {
+      opens++;
+      return Promise.reject(error);
+    };
+    await w.run();
+    assertEquals([opens, reasons(w)], [expected, ["/from/x: no"]]);
+  }
+});
+
+Deno.test("a source is closed if there is no room for it any more", async () => {
+  const w = world({ "/from": [["x", infoOf({ mode: 0o100644, size: 1_000_000 })]] });
+  const { source } = w.from;
+  w.from.source = async (path, info) => {
+    const opened = await source(path, info);
+    w.abort.abort(new Error("enough"));
+    return opened;
+  };
+  w.context.inFlight = 1_000_000;
+  await assertRejects(w.run, Error, "enough");
+  assertEquals([w.open.size, w.requests], [0, []]);
+});
+
+Deno.test("a listing of the source that takes too much memory is a failure", async () => {
+  const w = world({});
+  w.from.list = async function* () {
+    yield { name: "x".repeat(1 << 27), info: FILE };
+  };
+  await w.run();
+  assert(reasons(w)[0]!.endsWith("the folder has too many entries"));
+});
