@@ -89,7 +89,9 @@ export class Worker implements AsyncDisposable {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      child.kill("SIGKILL");
+      try {
+        child.kill("SIGKILL");
+      } catch { /* it has ended, and its output is still being read */ }
     }, limit);
     const { success, stdout, stderr } = await child.output();
     clearTimeout(timer);
