@@ -50,6 +50,11 @@ export class Writer {
   }
 
   text(value: string): this {
+    const start = this.#length;
+    const at = this.#room(4 + value.length) + 4;
+    this.#view.setUint32(start, value.length);
+    if (writeAscii(this.#bytes, at, value)) return this;
+    this.#length = start;
     const bytes = utf8.encode(value);
     this.string(bytes);
     bytes.fill(0); // a password may be in it
@@ -96,4 +101,14 @@ export class Writer {
     this.#length = end;
     return at;
   }
+}
+
+/** Writes text without an object for its bytes, as almost all text is ASCII; returns whether it is. */
+function writeAscii(bytes: Uint8Array, at: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) return false;
+    bytes[at + i] = code;
+  }
+  return true;
 }

@@ -8,7 +8,7 @@ import {
   infoOf,
 } from "../../lib/sftp/protocol/attributes.ts";
 import { ByteSource } from "../../lib/sftp/protocol/byte_source.ts";
-import { longname } from "../../lib/sftp/protocol/longname.ts";
+import { longname, longnames } from "../../lib/sftp/protocol/longname.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { nameProblem, parent } from "../../lib/sftp/protocol/paths.ts";
@@ -197,6 +197,23 @@ Deno.test("a long name is a line of `ls -l`", () => {
   assert(
     longname("future", { ...base, mtime: new Date(2030, 0, 1) }, {}, now).includes("Jan  1  2030"),
   );
+});
+
+Deno.test("a line of a listing does not depend on those before it", () => {
+  const now = new Date(2026, 5, 15, 12, 0);
+  const line = longnames(now);
+  const times = [new Date(2026, 4, 3, 9, 7), new Date(2026, 4, 3, 9, 8), null];
+  const owners = [{}, { owner: "ann" }, { owner: "ann", group: "wheel" }, { links: 2 }] as const;
+  for (const mode of [0o100644, 0o040755, 0o100644]) {
+    for (const mtime of times) {
+      for (const details of owners) {
+        for (const [uid, gid] of [[1, 1], [1, 2], [2, 2]] as const) {
+          const info = { ...infoOf({ mode, size: uid }), uid, gid, mtime };
+          assertEquals(line("x", info, details), longname("x", info, details, now));
+        }
+      }
+    }
+  }
 });
 
 Deno.test("names that could lead out of a folder are detected", () => {

@@ -167,6 +167,14 @@ Deno.test("a uint64 is exact up to 2^53, and refused beyond unless a server repo
   assertThrows(() => attributes.read(size(2n ** 53n)), ProtocolError, "beyond 2^53");
   assertEquals(reportedAttributes.read(size(BigInt(largest))), { size: largest });
   assertEquals(reportedAttributes.read(size(2n ** 53n)), {});
+  for (const value of [0, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 1, largest]) {
+    const writer = new Writer();
+    attributes.write(writer, { size: value });
+    assertEquals(writer.take(), new Writer().u32(ATTR.SIZE).u64(BigInt(value)).take());
+  }
+  for (const value of [0.5, NaN, Infinity]) {
+    assertThrows(() => attributes.write(new Writer(), { size: value }), RangeError);
+  }
 });
 
 Deno.test("any number of extended attributes is skipped", () => {
@@ -282,13 +290,13 @@ Deno.test("a long name has a type if it begins like a line of ls", () => {
 
 Deno.test("a long name shows its fields, and the year for times outside of the last half year", () => {
   const now = new Date(2026, 5, 15, 12, 0);
-  const half = 182 * 24 * 60 * 60 * 1000;
+  const MINUTE_MS = 60_000; // the precision of times
+  const half = 182 * 24 * 60 * MINUTE_MS;
   const line = (mtime: number, details = {}) =>
     longname("n", { ...INFO, isFile: true, mtime: new Date(mtime) }, details, now);
   const recent = (mtime: number) => /\d\d:\d\d n$/.test(line(mtime));
   assertEquals(
-    [now.getTime() - half, now.getTime() + half, now.getTime() - half - 1, now.getTime() + half + 1]
-      .map(recent),
+    [-half, half, -half - 1, half + MINUTE_MS].map((age) => recent(now.getTime() + age)),
     [true, true, false, false],
   );
   const details = { owner: "ow\x1bner", group: "group", links: 12, size: "1.5K" };

@@ -91,6 +91,9 @@ Deno.test("A reader of a part of a buffer starts there, or at an offset, and nev
 
 Deno.test("Text is UTF-8; invalid bytes become U+FFFD, and a byte order mark is kept", () => {
   assertEquals(new Writer().text("ü€").take(), hex("00000005 c3bc e282ac"));
+  assertEquals(new Writer().u8(1).text("a\x7f").u8(2).take(), hex("01 00000002 617f 02"));
+  assertEquals(new Writer().u8(1).text("a\x80").u8(2).take(), hex("01 00000003 61c280 02"));
+  assertEquals(new Writer(4).text("abü").take(), hex("00000004 6162 c3bc"));
   assertEquals(new Reader(hex("00000005 c3bce282ac")).text(), "ü€");
   assertEquals(new Reader(hex("00000002 41ff")).text(), "A\ufffd");
   assertEquals(new Reader(hex("00000003 efbbbf")).text(), "\ufeff");

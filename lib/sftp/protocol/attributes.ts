@@ -59,7 +59,11 @@ export const safe64: Kind<number> = {
     if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new ProtocolError("Number is beyond 2^53");
     return Number(value);
   },
-  write: (writer, value) => writer.u64(BigInt(value)),
+  write(writer, value) {
+    // BigInt() rejects what is not an integer.
+    if (value < 0 || !Number.isSafeInteger(value)) return void writer.u64(BigInt(value));
+    writer.u32(Math.floor(value / 2 ** 32)).u32(value >>> 0);
+  },
 };
 
 /** uint32 flags, then the fields that the flags announce. */
@@ -145,7 +149,7 @@ export function typeOf({ mode = 0 }: Attributes): number {
 export function attributesOf(info: SftpFileInfo): Attributes {
   const { size, uid, gid, atime, mtime } = info;
   const result: Attributes = { size, mode: modeOf(info) };
-  if (uid !== null && gid !== null) Object.assign(result, { uid, gid });
+  if (uid !== null && gid !== null) [result.uid, result.gid] = [uid, gid];
   if (mtime !== null) {
     result.mtime = seconds(mtime);
     result.atime = seconds(atime ?? mtime);

@@ -21,6 +21,8 @@ export function typeOfLongname(line: string): number {
 
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 
+const MINUTE_MS = 60 * 1000;
+
 /** Age in milliseconds from which `ls` shows the year instead of the time. */
 const RECENT_MS = 182 * 24 * 60 * 60 * 1000;
 
@@ -40,14 +42,37 @@ export function longname(
   details: LongnameDetails = {},
   now: Date = new Date(),
 ): string {
-  const links = `${details.links ?? 1}`.padStart(3);
-  const owner = printable(details.owner ?? `${info.uid ?? 0}`).padEnd(8);
-  const group = printable(details.group ?? `${info.gid ?? 0}`).padEnd(8);
-  const size = (details.size ?? `${info.size}`).padStart(8);
-  const time = timeOf(info.mtime ?? new Date(0), now);
-  return `${permissions(modeOf(info))}  ${links} ${owner} ${group} ${size} ${time} ${
-    printable(name)
-  }`;
+  return longnames(now)(name, info, details);
+}
+
+/**
+ * Makes the lines of one listing. The files of a folder often have the same owner, mode and time, whose
+ * text is made once.
+ */
+export function longnames(
+  now: Date,
+): (name: string, info: SftpFileInfo, details: LongnameDetails) => string {
+  const start = lastOf((mode: number, links, owner: string | number, group: string | number) =>
+    `${permissions(mode)}  ${`${links}`.padStart(3)} ${printable(`${owner}`).padEnd(8)} ${
+      printable(`${group}`).padEnd(8)
+    }`
+  );
+  const time = lastOf((minute: number) => timeOf(new Date(minute * MINUTE_MS), now));
+  return (name, info, { links, owner, group, size = `${info.size}` }) => {
+    const first = start(modeOf(info), links ?? 1, owner ?? info.uid ?? 0, group ?? info.gid ?? 0);
+    const minute = Math.floor((info.mtime?.getTime() ?? 0) / MINUTE_MS);
+    return `${first} ${size.padStart(8)} ${time(minute)} ${printable(name)}`;
+  };
+}
+
+/** Remembers the last result. */
+function lastOf<A extends (string | number)[]>(make: (...key: A) => string): (...key: A) => string {
+  let last: A | null = null;
+  let text = "";
+  return (...key) => {
+    if (last === null || key.some((part, at) => part !== last![at])) text = make(...last = key);
+    return text;
+  };
 }
 
 /** `drwxr-xr-x`, with `s` and `t` for the special bits. */

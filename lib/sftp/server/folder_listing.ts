@@ -22,9 +22,8 @@ interface OpenFolder {
 export class FolderListing implements AsyncIterableIterator<SftpBackendEntry> {
   readonly #open: () => OpenFolder;
   #folder: OpenFolder | null = null;
+  /** Entries that were looked up, the next one last: those that were read must not stay in memory. */
   #entries: SftpBackendEntry[] = [];
-  /** Where in the entries the next one is. */
-  #at = 0;
   #isOver = false;
 
   constructor(open: () => OpenFolder) {
@@ -32,15 +31,14 @@ export class FolderListing implements AsyncIterableIterator<SftpBackendEntry> {
   }
 
   next(): Promise<IteratorResult<SftpBackendEntry>> {
-    if (this.#at === this.#entries.length) return this.#more();
-    return Promise.resolve({ done: false, value: this.#entries[this.#at++]! });
+    const value = this.#entries.pop();
+    return value === undefined ? this.#more() : Promise.resolve({ done: false, value });
   }
 
   async return(): Promise<IteratorResult<SftpBackendEntry>> {
     const folder = this.#folder;
     this.#folder = null;
     this.#entries = [];
-    this.#at = 0;
     this.#isOver = true;
     using _closing = folder?.close;
     await folder?.names.return?.();
@@ -56,17 +54,16 @@ export class FolderListing implements AsyncIterableIterator<SftpBackendEntry> {
     try {
       if (this.#folder === null) {
         this.#folder = this.#open();
-        this.#entries = this.#folder.first();
+        this.#entries = this.#folder.first().reverse();
       } else {
         const names = await this.#names(this.#folder.names);
         if (names.length === 0) return this.return();
-        this.#entries = this.#folder.entries(names);
+        this.#entries = this.#folder.entries(names).reverse();
       }
     } catch (error) {
       await this.return();
       throw error;
     }
-    this.#at = 0;
     return await this.next();
   }
 

@@ -195,11 +195,13 @@ class LocalFiles implements SftpBackend {
     placeOf = (name: string): string => name,
   ): SftpBackendEntry[] {
     if (!folder.isThere()) throw platformError("NotFound");
-    return names.flatMap((name) => {
+    const entries: SftpBackendEntry[] = [];
+    for (const name of names) {
       // Null if the file was removed after its name was read.
       const info = nullIfMissing(() => runtime.files.lstatSync(`${folder.path}/${placeOf(name)}`));
-      return info === null ? [] : [entryOf(name, info, accounts)];
-    });
+      if (info !== null) entries.push(entryOf(name, info, accounts));
+    }
+    return entries;
   }
 
   /** Opens a folder with a single descriptor, because a listing may take long. */

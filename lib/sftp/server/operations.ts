@@ -4,7 +4,7 @@ import { attributesOf, changesOf, type SftpFileInfo } from "../protocol/attribut
 import type { SftpBackend, SftpBackendOpen } from "./backend.ts";
 import type { AnswerBuffers } from "./buffers.ts";
 import type { Handles } from "./handles.ts";
-import { longname } from "../protocol/longname.ts";
+import { longnames } from "../protocol/longname.ts";
 import * as msg from "../protocol/messages.ts";
 import { FXF, FXP } from "../protocol/numbers.ts";
 import { baseName, isHiddenPart } from "../protocol/paths.ts";
@@ -261,7 +261,7 @@ async function list(
 ): Promise<Frame> {
   const listing = handles.listing(msg.Readdir.decode(body).handle);
   const names = new msg.NameWriter(id);
-  const now = new Date();
+  const line = longnames(new Date());
   while (names.length < LIST_BYTES) {
     if (names.count % LIST_PIECE === 0) {
       turn.end();
@@ -271,7 +271,7 @@ async function list(
     const { done, value } = await listing.next();
     if (done) break;
     const { name, info } = value;
-    names.add({ name, longname: longname(name, info, value, now), attributes: attributesOf(info) });
+    names.add({ name, longname: line(name, info, value), attributes: attributesOf(info) });
   }
   if (names.count === 0) refuse(statusText(SftpStatus.EOF), SftpStatus.EOF);
   return names.take();
