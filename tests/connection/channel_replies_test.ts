@@ -1,6 +1,7 @@
 /** Requests of a channel in both directions and its exit status, without a connection. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelRequests } from "../../lib/connection/channel_requests.ts";
+import { MAX_SENT_MESSAGE } from "../../lib/defaults.ts";
 import { ClosedError, RequestDeniedError } from "../../lib/errors.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
@@ -64,6 +65,18 @@ Deno.test("A request that cannot be sent waits for no answer", async () => {
   await assertRejects(() => ask(), ClosedError, "The channel is closed");
   assertThrows(() => requests.notify("x", none), ClosedError, "The channel is closed");
   assertEquals([sent, requests.pending], [[], 0]);
+});
+
+Deno.test("A message may have MAX_SENT_MESSAGE bytes, and the error of a larger one tells its size", () => {
+  const { requests, sent } = requestsOf();
+  const fields = 1 + 4 + 4 + 1 + 1; // number, recipient, "x" and whether to reply
+  requests.notify("x", new Uint8Array(MAX_SENT_MESSAGE - fields));
+  assertEquals(sent.map(({ length }) => length), [MAX_SENT_MESSAGE]);
+  assertThrows(
+    () => requests.notify("x", new Uint8Array(MAX_SENT_MESSAGE - fields + 1)),
+    RangeError,
+    `has ${MAX_SENT_MESSAGE + 1} bytes, and a message has at most ${MAX_SENT_MESSAGE}`,
+  );
 });
 
 Deno.test("A handler's true or function accepts, everything else refuses; without one, all is refused", async () => {
