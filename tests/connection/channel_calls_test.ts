@@ -183,13 +183,17 @@ Deno.test("ready waits for its own direction and stream", async () => {
   assertEquals(ready, ["stderr", "write", "read"]);
 });
 
-Deno.test("readAll, consume and waiting for readiness can be aborted, and the data stays", async () => {
+Deno.test("Reading, writing and waiting for readiness can be aborted, and the data stays", async () => {
   const { peer, channel } = await openPair({ sendWindow: 0 });
   const calls: ((options: { signal: AbortSignal }) => Promise<unknown>)[] = [
     (options) => channel.readAll(options),
     (options) => channel.readAll({ ...options, stream: "stderr" }),
     (options) => channel.consume(() => {}, options),
     (options) => channel.ready("read", options),
+    (options) => channel.read(bytes(1), options),
+    (options) => channel.readChunk(options),
+    (options) => channel.write(bytes(1), options),
+    (options) => channel.writeAll(bytes(1), options),
   ];
   for (const call of calls) {
     const aborter = new AbortController();

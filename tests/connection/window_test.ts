@@ -168,6 +168,13 @@ Deno.test("ReceiveWindow measures the time of exactly half of its size", () => {
   time.skip(49);
   consume(1000);
   assertEquals([window.size, window.available], [16_000, 16_000]);
+  time.skip(3_000);
+  consume(2000, 2000, 2000, 2000); // the clock starts again
+  time.skip(50);
+  consume(2000, 2000, 2000);
+  assertEquals(window.size, 16_000);
+  consume(2000);
+  assertEquals(window.size, 32_000);
 });
 
 Deno.test("ReceiveWindow shrinks only after 32 round trips, and not below its start", () => {
