@@ -1,5 +1,6 @@
 /** A server's file that a transfer reads, in one session or several. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { runtime } from "../../lib/runtime/runtime.ts";
 import { SftpError, type SftpFileInfo, SftpStatus } from "../../lib/sftp/mod.ts";
 import type { SftpTransferOptions } from "../../lib/sftp/mod.ts";
 import type { FurtherSessions } from "../../lib/sftp/remote/further_sessions.ts";
@@ -99,6 +100,18 @@ Deno.test("a file is read in order, and again from any offset", async () => {
   const into = new Uint8Array(100);
   assertEquals(await source.readAt!(into, 399_950), 50);
   assert(same(into.subarray(0, 50), data.subarray(399_950)));
+  source.close();
+});
+
+Deno.test("a file is read and hashed without further sessions", async () => {
+  await using w = await world();
+  const info = await w.remote.stat("/file", {});
+  const settings = { options: {}, limits: {}, inFlight: 100_000, warn() {} };
+  const source = await remoteSource(w.remote, "/file", info, settings);
+  assert(same(await rest(source), data));
+  const hash = runtime.sha256();
+  hash.update(data.subarray(0, 1000));
+  assertEquals(await source.digest!(1000), hash.digest("hex"));
   source.close();
 });
 

@@ -12,7 +12,7 @@ import { checkChannels, checkTogether } from "../../lib/sftp/transfer/transfer_o
 import { plainMessage } from "../../lib/error_messages.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { MemoryServer } from "./memory_server.ts";
-import { noise, same } from "./world.ts";
+import { noise, same, turn } from "./world.ts";
 
 const data = noise(50_000);
 const OLD = ".0123456789abcdef0123456789abcdef.part";
@@ -66,7 +66,12 @@ Deno.test("a stream is aborted with the error of its transfer", async () => {
   await using w = await world();
   w.from.refuse = (line) => line.startsWith("READ") ? SftpStatus.FAILURE : undefined;
   let aborted: unknown;
-  const stream = new WritableStream<Uint8Array>({ abort: (cause) => void (aborted = cause) });
+  const stream = new WritableStream<Uint8Array>({
+    async abort(cause) {
+      for (let turns = 0; turns < 3; turns++) await turn();
+      aborted = cause;
+    },
+  });
   const error = await assertRejects(() => get(w.source, "/tree/one", stream, {}), SftpError);
   assertEquals(aborted, error);
 });
@@ -118,7 +123,17 @@ Deno.test("an aborted transfer makes no request", async () => {
     const copying = () => copy(w.source, "/tree", w.target, "/x", { ...options, signal });
     await assertRejects(copying, Error, "enough");
   }
+  // Nor does it look for files of this machine.
+  const putting = () => put(w.target, "/none/*", "/x", { glob: true, signal });
+  await assertRejects(putting, Error, "enough");
   assertEquals([w.from.log.length, changes(w.to)], [before, []]);
+});
+
+Deno.test("bytes have a size that a resumed put knows", async () => {
+  await using w = await world();
+  await put(w.target, data, "/x", { resume: true });
+  // Before the rename. A wide part is not looked for, since the file is smaller.
+  assertEquals(w.to.log.filter((line) => /^LSTAT .*part/.test(line)).length, 1);
 });
 
 Deno.test("every request of a transfer keeps to its time-out", async () => {
@@ -164,6 +179,9 @@ Deno.test("a folder is not copied into itself, but beside itself and to another 
     await assertRejects(copying, SftpError, "cannot be copied into itself");
   }
   assertEquals(changes(w.from), []);
+  // Some servers have no real path of what does not exist.
+  w.from.refuse = (line) =>
+    /^REALPATH .*(b|tree3)$/.test(line) ? SftpStatus.NO_SUCH_FILE : undefined;
   w.from.folders.set("/tree2", 0o755);
   assertEquals((await copy(w.source, "/tree", w.source, "/tree2/b", options)).files, 2);
   assertEquals((await copy(w.source, "/tree", w.source, "/tree3", options)).files, 2);
