@@ -1,5 +1,6 @@
 import type { Client } from "../client/client.ts";
 import { connect } from "../client/connect.ts";
+import { parseTarget } from "../client/options.ts";
 import { FLEET_CONCURRENCY, RESILIENT_KEEPALIVE_MS } from "../defaults.ts";
 import type { TransferResult } from "../sftp/transfer/progress.ts";
 import type { FleetContext, HostWork } from "./attempts.ts";
@@ -136,7 +137,12 @@ export class Fleet {
     if (typeof how === "function") return how(host, { signal });
     // Without keepalives, a host that disappears silently would never be noticed.
     const all = { keepaliveInterval: RESILIENT_KEEPALIVE_MS, ...how };
-    if (typeof host === "string") return connect(host, { ...all, signal });
+    if (typeof host === "string") {
+      // The user and the port of one host override those for every host.
+      const { user, port } = parseTarget(host);
+      const own = { ...user !== null && { user }, ...port !== null && { port } };
+      return connect(host, { ...all, ...own, signal });
+    }
     const { name: _, ...own } = host;
     return connect({ ...all, ...own, signal });
   }

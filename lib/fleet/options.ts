@@ -44,7 +44,7 @@ export interface FleetTry {
 
 /** Options of a fleet. */
 export interface FleetOptions {
-  /** Options for every host, which a host's options override; or a function that connects to a host. */
+  /** Options for every host, which those of a host, and its user and port, override; or a function that connects. */
   readonly connect?: ConnectOptions | FleetConnect;
   /** Maximum hosts in parallel; 32 by default. */
   readonly concurrency?: number;

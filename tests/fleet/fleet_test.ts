@@ -1,5 +1,17 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
-import { AuthError, ClosedError, CommandError, ConnectError, fleet } from "@denossh/ssh";
+import {
+  AuthError,
+  ClosedError,
+  CommandError,
+  ConnectError,
+  type ConnectOptions,
+  fleet,
+  none,
+} from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import { serveStreams } from "@denossh/ssh/server";
+import { memoryPair } from "@denossh/ssh/testing";
+import { FakeTime } from "../support/fake_time.ts";
 import { failureOf, memoryHosts, names } from "./world.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
@@ -52,4 +64,91 @@ Deno.test("forEach returns the work's results, and passes it the host's name and
     false,
     ["web3", "web3: a", "web3: b"],
   ]);
+});
+
+const hostKey = await generateKey("ed25519");
+
+/** Options with which a fleet connects to servers in memory, and what those servers saw. */
+function served(seen: string[], options: ConnectOptions = {}): ConnectOptions {
+  return {
+    auth: [none()],
+    hostKeys: hostKey.publicKey,
+    config: false,
+    user: "all",
+    transport: () => {
+      const [near, far] = memoryPair();
+      serveStreams(far, {
+        hostKeys: [hostKey],
+        auth: { none: () => true },
+        keepaliveInterval: 0,
+        trace: ({ direction, name, fields }) => {
+          if (name === "GLOBAL_REQUEST") seen.push(`${direction} ${JSON.stringify(fields)}`);
+        },
+      }, async (session) => {
+        seen.push(session.user);
+        const { command, signal } = session;
+        if (command === "wait") await new Promise((end) => signal.addEventListener("abort", end));
+      });
+      return Promise.resolve(near);
+    },
+    ...options,
+  };
+}
+
+Deno.test("A host's options override those of the fleet, and text is connected to as it is", async () => {
+  const seen: string[] = [];
+  const hosts = fleet([{ name: "a", user: "own" }, { hostname: "b" }, "text", "ann@text"], {
+    connect: served(seen),
+    concurrency: 1,
+  });
+  const { failed } = await hosts.run("x");
+  assertEquals(failed, []);
+  const users = seen.filter((line) => !line.includes(" "));
+  assertEquals(users, ["own", "all", "all", "ann"]);
+});
+
+Deno.test("A silent host is noticed by keepalives after 15 seconds, unless they are disabled", async () => {
+  const cases: [ConnectOptions, number[]][] = [
+    [{}, [0, 1]],
+    [{ keepaliveInterval: 0 }, [0, 0]],
+    [{ keepaliveInterval: 5_000 }, [1, 3]],
+  ];
+  for (const [options, expected] of cases) {
+    for (const host of ["text", { name: "own" }]) {
+      using time = new FakeTime();
+      const seen: string[] = [];
+      const cancel = new AbortController();
+      const hosts = fleet([host], { connect: served(seen, options), signal: cancel.signal });
+      const job = Promise.resolve(hosts.run("wait"));
+      for (let at = 0; at < 1_000 && !seen.includes("all"); at++) await time.advance(0);
+      // The first interval is the one in which the host was heard last.
+      const asked: number[] = [];
+      for (let at = 0; at < 2; at++) {
+        await time.advance(15_000);
+        asked.push(seen.filter((line) => /^received .*keepalive/.test(line)).length);
+      }
+      assertEquals(asked, expected);
+      cancel.abort(new Error("enough"));
+      const { failed } = await time.settle(job);
+      assertEquals((failed[0]!.error as Error).message, "enough");
+    }
+  }
+});
+
+Deno.test("A function that connects gets the host as it was given, and the signal of its work", async () => {
+  const asked: unknown[][] = [];
+  const own = { name: "own" };
+  const cancel = new AbortController();
+  const report = await fleet(["a", own], {
+    connect: (host, { signal }) => {
+      asked.push([host, signal.aborted]);
+      cancel.abort(new Error("enough"));
+      asked.push([host, signal.aborted]);
+      return new Promise(() => {});
+    },
+    concurrency: 1,
+    signal: cancel.signal,
+  }).run("x");
+  assertEquals(asked, [["a", false], ["a", true]]);
+  assertEquals(report.results.map(({ host, tries }) => [host, tries]), [["a", 1], ["own", 0]]);
 });

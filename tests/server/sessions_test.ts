@@ -29,6 +29,8 @@ import { streamSocket } from "../../lib/transport/socket.ts";
 import { Transport } from "../../lib/transport/transport.ts";
 import { SERVER_KEEPALIVE_MS } from "../../lib/defaults.ts";
 import { serveInMemory } from "../support/fake_listener.ts";
+import { Turn } from "../../lib/turns.ts";
+import { replaced } from "../support/replaced.ts";
 import { record } from "../support/spans.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { tempFolder } from "../support/temp.ts";
@@ -478,6 +480,21 @@ Deno.test("The order of SYMLINK's paths depends on the client's identification",
     transport.disconnect();
     await transport.finished;
   }
+});
+
+Deno.test("A connection counts as active from its beginning, so that others leave it time to log in", async () => {
+  let heard = 0;
+  const { heard: original } = Turn.prototype;
+  using _heard = replaced(Turn.prototype, "heard", function (this: Turn) {
+    heard++;
+    original.call(this);
+  });
+  const [near, far] = memoryPair();
+  const served = serveStreams(far, options);
+  assertEquals(heard, 1);
+  await near.readable.cancel();
+  await near.writable.abort();
+  await served.close();
 });
 
 Deno.test("A handler's error is reported with the client's address, and the session ends with code 1", async () => {
