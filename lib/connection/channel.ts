@@ -638,6 +638,7 @@ export interface IncomingOpen {
    *
    * @param extra Type-specific data for the peer, which it finds in {@linkcode Channel.extra}
    * @throws {ClosedError} If the connection is over
+   * @throws {RangeError} If the data is too large for a message; the channel is refused then
    */
   accept(extra?: Uint8Array): Channel;
   /** Refuses, with a reason of RFC 4254 §5.1; 1 (prohibited) by default. */

@@ -398,13 +398,20 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
       // If too many channels were opened since the request, refuse it; the table then throws.
       if (this.channelCount >= MAX_CHANNELS) full();
       const opening = this.#channels.add(type);
-      this.send(ChannelOpenConfirmation.encode({
-        recipient: sender,
-        sender: opening.id,
-        window: opening.window,
-        maxPacket: MAX_CHANNEL_PACKET,
-        data: extra,
-      }));
+      try {
+        const payload = ChannelOpenConfirmation.encode({
+          recipient: sender,
+          sender: opening.id,
+          window: opening.window,
+          maxPacket: MAX_CHANNEL_PACKET,
+          data: extra,
+        });
+        this.send(sendable(payload, `The confirmation of a channel of ${printable(type)}`));
+      } catch (error) {
+        this.#channels.release(opening);
+        refuse(OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED, "Refused");
+        throw error;
+      }
       this.#confirmedAt.set(opening.id, performance.now());
       return this.#create(opening, request, "peer");
     };

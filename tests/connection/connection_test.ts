@@ -390,6 +390,19 @@ Deno.test("An open that is accepted too late is refused: after the last free num
   assertEquals(over.sent, []);
 });
 
+Deno.test("An open that is accepted with too much data is refused, and takes no number", async () => {
+  let failure: unknown;
+  const opens = new Map([["x", (open: IncomingOpen) => {
+    failure = assertThrows(() => open.accept(new Uint8Array(300_000)));
+  }]]);
+  const peer = bareConnection("server", { opens });
+  peer.receive(openBy(4));
+  await handled();
+  assert(failure instanceof RangeError, String(failure));
+  assertEquals(m.ChannelOpenFailure.decode(peer.take(MSG.CHANNEL_OPEN_FAILURE)).recipient, 4);
+  assertEquals([peer.sent, peer.connection.channelCount], [[], 0]);
+});
+
 Deno.test("A handler that neither accepts nor rejects refuses the channel", async () => {
   const opens = new Map([["x", () => {}]]);
   const peer = bareConnection("server", { opens });
