@@ -378,3 +378,110 @@ Deno.test("a sparse source without holes is written completely", async () => {
   assert(same(new Uint8Array(target.bytes), data));
   assertEquals(target.log.filter((line) => line.startsWith("skip")), []);
 });
+
+Deno.test("a dry run makes no target, and counts the bytes that it knows of", async () => {
+  for (const [size, bytes] of [[undefined, data.length], [null, 0]] as const) {
+    const source = size === undefined ? new Source(data) : new Source(data, size);
+    const progress = new Progress(undefined);
+    const context = contextOf({ dryRun: true }, { progress });
+    await transferFile("/name", source, () => Promise.reject(new Error("no target")), context);
+    const { files, bytes: counted } = progress.result();
+    assertEquals([files, counted, source.log], [1, bytes, ["close"]]);
+  }
+});
+
+Deno.test("a failure is explained before the target is discarded, and its discard awaited", async () => {
+  const [source, target] = [new Source(data), new Target()];
+  target.failing.write = new Error("failed");
+  const log: string[] = [];
+  const explained = new Error("the disk is full");
+  Object.assign(target, {
+    async explain(error: unknown) {
+      assertEquals(error, target.failing.write);
+      await turn();
+      log.push("explained");
+      return explained;
+    },
+    async discard(cause: unknown) {
+      assertEquals(cause, explained);
+      await turn();
+      log.push("discarded");
+    },
+  });
+  assertEquals(await assertRejects(() => run(source, target, contextOf())), explained);
+  assertEquals(log, ["explained", "discarded"]);
+  assertEquals(source.log, ["close"]);
+});
+
+Deno.test("what an earlier attempt has left is used only with resume", async () => {
+  const [source, target] = [new Source(data), new Target()];
+  target.held = 100_000;
+  await run(source, target, contextOf());
+  assertEquals(target.log.slice(0, 2), ["write 100000", "write 100000"]);
+  assertEquals(source.log, ["close"]);
+});
+
+Deno.test("a resumed file is hashed and moved to its start before anything is read or written", async () => {
+  const [source, target] = [new Source(data), new Target()];
+  const log: string[] = [];
+  const slowly = <A extends unknown[], R>(
+    name: string,
+    run: (...args: A) => R,
+  ) =>
+  async (...args: A) => {
+    for (let turns = 0; turns < 3; turns++) await turn();
+    log.push(name);
+    return await run(...args);
+  };
+  target.held = 100_000;
+  for (const byte of data.subarray(0, 100_000)) target.bytes.push(byte);
+  Object.assign(target, {
+    start: slowly("target", target.start!.bind(target)),
+    digest: () => Promise.resolve(sha256(new Uint8Array(target.bytes))),
+  });
+  Object.assign(source, {
+    start: slowly("source", source.start.bind(source)),
+    readAt: slowly("read", source.readAt.bind(source)),
+    next: ((next) => (unit: number) => {
+      log.push("next");
+      return next(unit);
+    })(source.next.bind(source)),
+  });
+  await run(source, target, contextOf({ resume: true, verify: true }));
+  assert(same(new Uint8Array(target.bytes), data));
+  const [last] = [log.lastIndexOf("read")];
+  assertEquals(log.slice(last), ["read", "target", "source", "next", "next", "next"]);
+});
+
+Deno.test("the last writes are awaited before the commit unless it waits for them, or a hash does", async () => {
+  for (
+    const [flushesLast, verify, flushes] of [
+      [false, false, 1],
+      [true, false, 0],
+      [true, true, 1],
+      [false, true, 1],
+    ]
+  ) {
+    const [source, target] = [new Source(data), new Target()];
+    Object.assign(target, { flushesLast });
+    await run(source, target, contextOf({ verify: verify as boolean }));
+    assertEquals(target.log.filter((line) => line === "flush").length, flushes);
+    assertEquals(target.log.at(-1), "commit");
+  }
+});
+
+Deno.test("a block whose pieces are taken at once is released after its last piece", async () => {
+  const throttle = { piece: 40_000, pass: () => Promise.resolve() } as unknown as Throttle;
+  const [source, target] = [new Source(data), new Target()];
+  const lent: number[] = [];
+  const write = target.write.bind(target);
+  target.write = async (block, release) => {
+    await write(block, () => {});
+    lent.push(source.lent.size);
+    release();
+  };
+  await run(source, target, contextOf({}, { throttle }));
+  // Each block is held during all of its three pieces.
+  assertEquals(lent, Array.from({ length: 9 }, () => 1));
+  assertEquals([source.lent.size, source.log], [0, ["close"]]);
+});

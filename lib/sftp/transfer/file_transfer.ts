@@ -80,7 +80,7 @@ class FileTransfer {
     const length = await this.#from(start);
     if (await this.#same(length)) return;
     // The part of an earlier attempt was of another file: transfer all of this one.
-    if (start > 0) this.#context.progress.held(-start);
+    this.#context.progress.held(-start);
     if (start > 0 && await this.#same(await this.#from(0))) return;
     const call = { operation: "verify", path: this.#name };
     throw sftpError(SftpStatus.FAILURE, call, "the target differs from the sent data");
@@ -91,11 +91,11 @@ class FileTransfer {
     const { options: { verify = false, resume = false }, progress } = this.#context;
     const source = this.#source;
     this.#hash = verify ? runtime.sha256() : null;
-    if (start > 0) progress.held(start);
+    progress.held(start);
     let length = start;
     try {
       if (this.#hash) await feedPrefix(this.#hash, this.#near(), start);
-      if (start > 0 || resume) {
+      if (resume) {
         await this.#target.start?.(start);
         await source.start?.(start);
       }
@@ -108,7 +108,7 @@ class FileTransfer {
       if (this.#hash !== null || !this.#target.flushesLast) await this.#target.flush();
       return length;
     } catch (cause) {
-      if (start > 0) progress.held(-start);
+      progress.held(-start);
       throw cause;
     }
   }
