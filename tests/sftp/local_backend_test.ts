@@ -498,6 +498,8 @@ Deno.test("accounts are read up to 256 KiB, in whole lines", async () => {
     ["#".padEnd(limit - last.length - 1, "-") + "\n" + last + next, ["last", ""], "/home/last"],
     // Their last bytes are beyond the limit.
     ["#".padEnd(limit - last.length + 1, "-") + "\n" + last, ["", ""], "none"],
+    [last + "#".padEnd(limit, "-"), ["last", ""], "/home/last"],
+    [last.trim(), ["last", ""], "/home/last"],
     ["#".padEnd(limit, "-"), ["", ""], "none"],
     ["#".padEnd(limit + 1, "-"), ["", ""], "none"],
   ];

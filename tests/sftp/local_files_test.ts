@@ -394,6 +394,62 @@ Deno.test({
 });
 
 Deno.test({
+  name: "the account files of the system are only read, and those of a jail may be links",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    const { openSync, constants } = runtime.posix;
+    const system: number[] = [];
+    using _ = posix({
+      openSync(path: string, flags: number, mode?: number) {
+        if (!path.startsWith("/etc/")) return openSync(path, flags, mode);
+        system.push(flags);
+        throw Object.assign(new Error("EACCES"), { code: "EACCES" }); // not in a test
+      },
+    });
+    for (const blocking of [false, true]) {
+      const backend = filesOf(new UnrestrictedTree(here.path), here.path, blocking);
+      assertEquals(await backend.userNames([0]), [""]);
+    }
+    const { O_TRUNC, O_CREAT, O_WRONLY, O_RDWR, O_APPEND } = constants;
+    const changing = O_TRUNC | O_CREAT | O_WRONLY | O_RDWR | O_APPEND;
+    assertEquals([system.length > 0, system.map((flags) => flags & changing)], [
+      true,
+      system.map(() => 0),
+    ]);
+    await Deno.mkdir(`${here.path}/etc`);
+    await Deno.writeTextFile(`${here.path}/accounts`, "ann:x:7:8::/home/ann:/bin/sh\n");
+    await Deno.symlink("/accounts", `${here.path}/etc/passwd`);
+    assertEquals(await localFiles({ root: here.path }).userNames!([7]), ["ann"]);
+  },
+});
+
+Deno.test({
+  name: "entries of a listing have the names of their owner and group, if they are known",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await Deno.mkdir(`${here.path}/etc`);
+    const { uid, gid } = await Deno.stat(here.path);
+    const etc = (own: number, group: number) =>
+      Promise.all([
+        Deno.writeTextFile(`${here.path}/etc/passwd`, `ann:x:${own}:7::/home/ann:/bin/sh\n`),
+        Deno.writeTextFile(`${here.path}/etc/group`, `staff:x:${group}:\n`),
+      ]);
+    const listed = () =>
+      Array.fromAsync(
+        localFiles({ root: here.path }).readDir!("/"),
+        ({ name, owner, group }) => [name, owner, group],
+      );
+    const names = [".", "..", "etc"];
+    await etc(uid!, gid!);
+    assertEquals(await listed(), names.map((name) => [name, "ann", "staff"]));
+    await etc(uid! + 1, gid! + 1);
+    assertEquals(await listed(), names.map((name) => [name, null, null]));
+  },
+});
+
+Deno.test({
   name: "a listing ends when its folder is swapped for a link, and shows nothing from outside",
   ignore,
   fn: async () => {
