@@ -53,6 +53,11 @@ Deno.test("a channel is closed after its limit without data, by the first patter
     [{ "agent-connection": 3_000 }, [null, null, null, 4]],
     [{ global: 20_000 }, [31, 31, 31, 31]],
     [{ global: 0 }, [null, null, null, null]],
+    // Limits that are not whole seconds are reached at the next check.
+    [{ session: 2_001 }, [14, 4, null, null]],
+    [{ global: 2_001 }, [14, 14, 14, 14]],
+    [{ session: 1 }, [2, 2, null, null]],
+    [{ global: 1 }, [2, 2, 2, 2]],
   ];
   for (const [timeouts, closed] of cases) {
     assertEquals(await closings(timeouts, types), closed, JSON.stringify(timeouts));
