@@ -41,6 +41,12 @@ Deno.test("Each CVE in the name of a hostile test has its row in docs/attacks.md
   assertEquals(missing, []);
 });
 
+Deno.test("docs/attacks.md is not published, as the tests that it lists are not", async () => {
+  const { publish } = JSON.parse(await read("deno.json"));
+  assert(publish.exclude.includes("docs/attacks.md"));
+  assert(!publish.include.some((path: string) => path.startsWith("tests")));
+});
+
 Deno.test("SECURITY.md links to docs/attacks.md", async () => {
   assert((await read("SECURITY.md")).includes("(docs/attacks.md)"));
 });
