@@ -14,7 +14,10 @@ import type { TransferContext } from "../../lib/sftp/transfer/file_transfer.ts";
 import { FolderTransfer } from "../../lib/sftp/transfer/folder_transfer.ts";
 import { Progress } from "../../lib/sftp/transfer/progress.ts";
 import { TaskPool } from "../../lib/sftp/transfer/task_pool.ts";
+import { SFTP_MAX_DEPTH } from "../../lib/defaults.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
+import { dirEntry } from "../../lib/sftp/remote/dir_entry.ts";
+import { turn } from "./world.ts";
 
 const FOLDER = infoOf({ mode: 0o040750, uid: 1, gid: 2, atime: 3, mtime: 4 });
 const FILE = infoOf({ mode: 0o100640, size: 5 });
@@ -33,6 +36,8 @@ interface World {
   readonly from: { -readonly [K in keyof FileStore]: FileStore[K] };
   readonly to: { -readonly [K in keyof FileStore]: FileStore[K] };
   run(): Promise<void>;
+  /** Transfers matches of a pattern, as names in `/from`. */
+  some(...found: [name: string, info: SftpFileInfo][]): Promise<void>;
 }
 
 /** The folder `/from` with these listings, and an empty target. */
@@ -115,6 +120,11 @@ function world(tree: Tree, options: SftpTransferOptions = {}): World {
     from,
     to,
     run: () => new FolderTransfer(from, to, context, pool).run("/from", "/to", FOLDER),
+    some: (...found) =>
+      new FolderTransfer(from, to, context, pool).some(
+        found.map(([name, info]) => ({ path: `/from/${name}`, ...dirEntry(name, info) })),
+        "/to",
+      ),
   };
 }
 
@@ -226,7 +236,10 @@ Deno.test("entries of the target are removed only with delete, by their path bel
     w.to.list = async function* (path) {
       for (const [name, info] of there[path]!) yield { name, info };
     };
-    w.to.remove = (path) => Promise.resolve(void removed.push(path));
+    w.to.remove = async (path) => {
+      for (let turns = 0; turns < 3; turns++) await turn();
+      removed.push(path);
+    };
     await w.run();
     if (!options.delete) assertEquals(removed, []);
   }
@@ -348,4 +361,42 @@ Deno.test("a listing of the source that takes too much memory is a failure", asy
   };
   await w.run();
   assert(reasons(w)[0]!.endsWith("the folder has too many entries"));
+});
+
+Deno.test("matches of a pattern are selected like entries of a folder", async () => {
+  const asked: string[] = [];
+  const w = world({}, {
+    exclude: ["no"],
+    async filter({ path, isDirectory }) {
+      asked.push(`${path}${isDirectory ? "/" : ""}`);
+      await turn();
+      return path !== "neither";
+    },
+  });
+  await w.some(["no", FILE], ["neither", FILE], ["yes", FILE], ["link", LINK]);
+  assertEquals(asked, ["neither", "yes", "link/"]); // a link is that to which it leads
+  assertEquals(w.requests.map(({ path }) => path), ["/to/yes"]);
+  assertEquals(w.log[0], "mkdir /to null root");
+});
+
+Deno.test("matches of a pattern: folders need recursive, and names are used once", async () => {
+  const w = world({}, { recursive: false });
+  await w.some(["a", FOLDER], ["x", FILE], ["x", FILE], ["..", FILE], ["dead", LINK]);
+  assertEquals(w.progress.skipped, ["/from/a", "/from/dead"]);
+  assertEquals(w.requests.map(({ path }) => path), ["/to/x"]);
+  assertEquals(w.progress.failures.map(({ path }) => path), ["/from/x", "/from/.."]);
+});
+
+Deno.test("folders are nested as deeply below a match of a pattern as below a folder", async () => {
+  for (const [below, failures] of [[SFTP_MAX_DEPTH, 0], [SFTP_MAX_DEPTH + 1, 1]]) {
+    const tree: Record<string, [string, SftpFileInfo][]> = {};
+    let path = "/from";
+    for (let depth = 0; depth < below!; depth++, path += "/a") tree[path] = [["a", FOLDER]];
+    const whole = world(tree);
+    await whole.run();
+    assertEquals(whole.progress.failures.length, failures);
+    const matches = world(tree);
+    await matches.some(["a", FOLDER]);
+    assertEquals(matches.progress.failures.length, failures);
+  }
 });

@@ -115,7 +115,7 @@ export class FolderTransfer {
       await begin();
       await this.#folders();
     });
-    if (this.#again.length > 0) await this.#pool.work(() => this.#oneByOne());
+    await this.#pool.work(() => this.#oneByOne());
     for (const { entry, text } of this.#links) {
       await this.#attempt(entry.from, async () => {
         await this.#to.symlink(text, entry.to, this.#root);
