@@ -62,7 +62,9 @@ export class Penalties {
   readonly #v6 = new Map<string, Penalized>();
 
   constructor({ exempt, ...options }: PenaltyOptions = {}) {
-    this.#options = { ...USUAL, ...options };
+    // An undefined option counts as not given.
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    this.#options = { ...USUAL, ...Object.fromEntries(given) };
     this.#exempt = exempt;
   }
 

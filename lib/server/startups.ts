@@ -15,7 +15,9 @@ export class Startups {
       "maxStartups" | "maxStartupsPerSource"
     >,
   ) {
-    this.#limits = { ...MAX_STARTUPS, ...maxStartups };
+    const { begin = MAX_STARTUPS.begin, rate = MAX_STARTUPS.rate, full = MAX_STARTUPS.full } =
+      maxStartups ?? MAX_STARTUPS;
+    this.#limits = { begin, rate, full };
     this.#perSource = maxStartupsPerSource;
   }
 

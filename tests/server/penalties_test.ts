@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { MAX_PENALIZED_SOURCES } from "../../lib/defaults.ts";
-import { type Offence, Penalties } from "../../lib/server/penalties.ts";
+import { type Offence, Penalties, type PenaltyOptions } from "../../lib/server/penalties.ts";
 
 Deno.test("Penalties add up, and refuse from the minimum sum until they expire", () => {
   const penalties = new Penalties();
@@ -137,4 +137,39 @@ Deno.test("Penalties keep a limited number of sources, the latest ones", () => {
   assert(!penalties.refuses(address(0), 0));
   assert(penalties.refuses(address(1), 0));
   assert(penalties.refuses(address(MAX_PENALIZED_SOURCES), 0));
+});
+
+Deno.test("An IPv6 network is refused at the maximum sum, if that is less than its own minimum", () => {
+  const penalties = new Penalties({ max: 30_000 });
+  for (let at = 1; at <= 6; at++) {
+    assert(!penalties.refuses("2001:db8::ffff", 0), `${at}`);
+    penalties.add(`2001:db8::${at}`, "authFail", 0);
+  }
+  assert(penalties.refuses("2001:db8::ffff", 0));
+  assert(!penalties.refuses("2001:db8::ffff", 30_000));
+});
+
+Deno.test("A refusal of a network is reported once for each, with its time", () => {
+  const penalties = new Penalties({ noAuth: 20_000 });
+  for (const address of ["2001:db8::1", "2001:db8::2", "2001:db8::3"]) {
+    penalties.add(address, "noAuth", 0);
+    assertEquals(penalties.untold(address, 0), 20_000);
+    assertEquals(penalties.untold(address, 0), null);
+  }
+  assertEquals(penalties.untold("2001:db8::4", 1), 59_999);
+  assertEquals(penalties.untold("2001:db8::5", 1), null);
+});
+
+Deno.test("An address that is unknown is one source, like any other", () => {
+  const penalties = new Penalties({ min: 1_000 });
+  penalties.add("", "noAuth", 0);
+  assert(penalties.refuses("", 0) && !penalties.refuses("192.0.2.1", 0));
+});
+
+Deno.test("A penalty that is undefined is the default", () => {
+  const undefinedOnes = { authFail: undefined, min: undefined, max: undefined, exempt: undefined };
+  const penalties = new Penalties(undefinedOnes as unknown as PenaltyOptions);
+  for (let i = 0; i < 200; i++) penalties.add("192.0.2.1", "authFail", 0);
+  assert(penalties.refuses("192.0.2.1", 599_999));
+  assert(!penalties.refuses("192.0.2.1", 600_000));
 });

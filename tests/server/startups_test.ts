@@ -162,12 +162,13 @@ Deno.test("MaxStartups with full not above begin drops all from there on", async
   assertEquals(await served(server, [0.999, 0.999]), [true, false]);
 });
 
-Deno.test("A limit that maxStartups leaves out is the default", () => {
+Deno.test("A limit that maxStartups leaves undefined is the default", () => {
   const { random } = Math;
   try {
     Math.random = () => 0.999;
     const limits = [[{ begin: 1 }, 100], [{ rate: 100 }, 10], [{ full: 20 }, 20]] as const;
-    for (const [maxStartups, most] of limits) {
+    for (const [given, most] of limits) {
+      const maxStartups = { begin: undefined, rate: undefined, full: undefined, ...given };
       const startups = new Startups({ maxStartups: maxStartups as never });
       let admitted = 0;
       while (startups.admit("192.0.2.1") !== null) admitted++;
