@@ -335,15 +335,16 @@ Deno.test("a channel that blocks is read only when no request is running, since 
   await served;
 });
 
-for (const then of ["leaves", "has asked to close it, and leaves"]) {
+for (const then of ["leaves", "has asked to close it, and leaves", "breaks the protocol"]) {
   Deno.test(`no file is closed during a read, even if the client ${then}`, async () => {
     const { backend, started, release, closed } = held();
     const { peer, served } = await atOurServer(backend);
     const handle = await opened(peer);
     await peer.send(msg.Read.encode(1, { handle, offset: 0, length: 1 }));
-    if (then !== "leaves") await peer.send(msg.Close.encode(2, { handle }));
+    if (then.includes("close")) await peer.send(msg.Close.encode(2, { handle }));
     await until(() => started.length === 1);
-    await peer.channel.close();
+    if (then === "breaks the protocol") await peer.send(new Uint8Array(9));
+    else await peer.channel.close();
     for (let turns = 0; turns < 20; turns++) await turn();
     assertEquals(closed(), 0);
     release();

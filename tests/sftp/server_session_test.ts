@@ -532,20 +532,27 @@ Deno.test("writes that overlap run one by one, and those that touch in parallel,
 });
 
 Deno.test("after any other request writes to an earlier place run in parallel again", async () => {
-  const { file, started, release } = pending();
-  let gated = false;
-  const write = (data: Uint8Array, offset: number) => gated ? file.write!(data, offset) : undefined;
-  await using w = await session({ ...filesLike({ ...file, write }), ...stats });
-  const handle = await w.open();
-  const at = (offset: number) => msg.Write.encode(1, { handle, offset, data: new Uint8Array(10) });
-  await w.ask(at(1000));
-  await w.ask(STAT);
-  gated = true;
-  await w.peer.send(at(0), at(10), at(20));
-  await turns();
-  assertEquals(started(), 3);
-  release();
-  for (let answers = 0; answers < 3; answers++) await w.peer.next();
+  for (const between of ["read", "stat"]) {
+    const { file, started, release } = pending();
+    let gated = false;
+    const write = (data: Uint8Array, offset: number) =>
+      gated ? file.write!(data, offset) : undefined;
+    await using w = await session({
+      ...filesLike({ parallel: true, read: () => 1, write }),
+      ...stats,
+    });
+    const handle = await w.open();
+    const at = (offset: number) =>
+      msg.Write.encode(1, { handle, offset, data: new Uint8Array(10) });
+    await w.ask(at(1000));
+    await w.ask(between === "stat" ? STAT : msg.Read.encode(1, { handle, offset: 0, length: 1 }));
+    gated = true;
+    await w.peer.send(at(0), at(10), at(20));
+    await turns();
+    assertEquals(started(), 3);
+    release();
+    for (let answers = 0; answers < 3; answers++) await w.peer.next();
+  }
 });
 
 Deno.test("changes of the attributes of a file run one by one", async () => {
