@@ -14,7 +14,7 @@ import type { TransferContext } from "../../lib/sftp/transfer/file_transfer.ts";
 import { FolderTransfer } from "../../lib/sftp/transfer/folder_transfer.ts";
 import { Progress } from "../../lib/sftp/transfer/progress.ts";
 import { TaskPool } from "../../lib/sftp/transfer/task_pool.ts";
-import { SFTP_MAX_DEPTH } from "../../lib/defaults.ts";
+import { SFTP_FOLDERS_AT_ONCE, SFTP_MAX_DEPTH } from "../../lib/defaults.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 import { dirEntry } from "../../lib/sftp/remote/dir_entry.ts";
 import { turn } from "./world.ts";
@@ -93,17 +93,17 @@ function world(tree: Tree, options: SftpTransferOptions = {}): World {
     trusted: true,
     join: (folder: string, name: string) => `${folder}/${name}`,
     nameProblem: (name: string) => nameProblem(name),
-    makeFolder(path: string, bits: number | null, place: string) {
+    async makeFolder(path: string, bits: number | null, place: string) {
+      await turn();
       log.push(`mkdir ${path} ${bits?.toString(8) ?? null} ${place}`);
-      return Promise.resolve();
     },
-    symlink(text: string, path: string, root: string) {
+    async symlink(text: string, path: string, root: string) {
+      await turn();
       log.push(`link ${path} "${text}" ${root}`);
-      return Promise.resolve();
     },
-    finishFolder(path: string) {
+    async finishFolder(path: string) {
+      await turn();
       log.push(`finish ${path}`);
-      return Promise.resolve();
     },
     target(request: TargetRequest) {
       requests.push(request);
@@ -156,7 +156,11 @@ Deno.test("folders are finished after their content, and only if an option asks 
 Deno.test("kept links are made last, inside the target", async () => {
   const w = world({ "/from": [["l", LINK], ["x", FILE]] }, { links: "keep" });
   await w.run();
-  assertEquals(w.log.at(-1), 'link /to/l "text of /from/l" /to');
+  assertEquals(w.log, [
+    "mkdir /to 40750 root",
+    "source /from/x",
+    'link /to/l "text of /from/l" /to',
+  ]);
   assertEquals([w.progress.files, w.progress.skipped], [2, []]);
 });
 
@@ -399,4 +403,80 @@ Deno.test("folders are nested as deeply below a match of a pattern as below a fo
     await matches.some(["a", FOLDER]);
     assertEquals(matches.progress.failures.length, failures);
   }
+});
+
+Deno.test("files that could not be opened are tried again until three in a row fail", async () => {
+  const cases: [works: number[], tries: number, failures: number][] = [
+    [[], 3, 8],
+    [[3, 6], 8, 6],
+    [[1, 2, 3, 4, 5, 6, 7, 8], 8, 0],
+  ];
+  for (const [works, tries, failures] of cases) {
+    const names = Array.from({ length: 8 }, (_, at): [string, SftpFileInfo] => [`${at}`, FILE]);
+    const w = world({ "/from": names });
+    const { source } = w.from;
+    const first = new Set<string>();
+    let again = 0;
+    w.from.source = (path, info) => {
+      const isOpened = first.has(path) && works.includes(++again);
+      first.add(path);
+      const refused = new SftpError(SftpStatus.FAILURE, "open", path, "no");
+      return isOpened ? source(path, info) : Promise.reject(refused);
+    };
+    await w.run();
+    assertEquals([again, w.progress.failures.length, w.progress.files], [
+      tries,
+      failures,
+      8 - failures,
+    ]);
+  }
+});
+
+/** Counts the folders that are being listed. */
+function counted(w: World): { most: number } {
+  const count = { most: 0 };
+  let listing = 0;
+  const { list } = w.from;
+  w.from.list = async function* (path) {
+    count.most = Math.max(count.most, ++listing);
+    try {
+      await turn();
+      yield* list(path);
+    } finally {
+      listing--;
+    }
+  };
+  return count;
+}
+
+Deno.test("as many folders are listed in parallel as allowed, and all in the end", async () => {
+  const names = Array.from({ length: 100 }, (_, at): [string, SftpFileInfo] => [`${at}`, FOLDER]);
+  const w = world({ "/from": names });
+  const count = counted(w);
+  await w.run();
+  assertEquals([count.most, w.log.length], [SFTP_FOLDERS_AT_ONCE, 101]);
+});
+
+Deno.test("a folder that could not be opened is tried again alone, with all that is below it", async () => {
+  const w = world({
+    "/from": [["a", FOLDER]],
+    "/from/a": [["b", FOLDER], ["c", FOLDER], ["d", FOLDER], ["x", FILE]],
+    "/from/a/b": [["y", FILE]],
+    "/from/a/d": [["z", FILE]],
+  }, { preserve: true });
+  let refused = false;
+  const { list } = w.from;
+  w.from.list = async function* (path) {
+    if (path === "/from/a" && !refused) {
+      refused = true;
+      throw new SftpError(SftpStatus.FAILURE, "readDir", path, "no");
+    }
+    yield* list(path);
+  };
+  const count = counted(w);
+  await w.run();
+  assertEquals([count.most, reasons(w), w.progress.files], [1, [], 3]);
+  // Each is finished once.
+  const finished = w.log.filter((line) => line.startsWith("finish"));
+  assertEquals([finished.length, new Set(finished).size], [5, 5]);
 });
