@@ -22,7 +22,7 @@ const INFO: Info = { size: 100, isFile: true, mtime: new Date(5000) };
 /** A session at a server, on which files are opened and nothing is sent. */
 class FakeRemote {
   connections = 1;
-  readonly channels = { useful: 1, closing: new Set<Promise<void>>() };
+  readonly channels = { useful: 1, isEnough: false, closing: new Set<Promise<void>>() };
   readonly session = {
     cause: null as Error | null,
     flow: { bytesSent: 0, waitedForWindow: 0, largestSendWindow: MIB } as unknown,
@@ -356,6 +356,12 @@ class Sending implements Disposable {
     return remote.asked.length;
   }
 
+  /** Lets four round trips of 50 ms pass, in which nothing is sent; returns the sessions to use. */
+  idle(): number {
+    this.#now += 200;
+    return this.#world.further.for(1000 * MIB).length;
+  }
+
   [Symbol.dispose](): void {
     this.#replaced[Symbol.dispose]();
   }
@@ -393,6 +399,66 @@ for (const isOpen of [true, false]) {
     assertEquals([sending.on(), sending.on(), sending.on()], [3, 3, 3]);
   });
 }
+
+/** A transfer over a long path, for which channels are opened in advance. */
+function longWorld(changes: Partial<FakeRemote> = {}): World {
+  const long = world("auto", changes);
+  long.remote.session.pathEstimates.write.roundTrip = 100;
+  long.further.expect(1000 * MIB);
+  return long;
+}
+
+Deno.test("channels opened in advance are used once a measurement shows that they are needed", async () => {
+  const long = longWorld();
+  using sending = new Sending(long);
+  const { further, notes, remote } = long;
+  assertEquals([remote.asked.length, further.opening], [9, null]); // no write waits for them
+  await turn();
+  assertEquals([sending.on(), further.for(SMALL)], [9, []]);
+  sending.on();
+  assertEquals(further.for(SMALL).length, 9);
+  assertEquals(notes.map((note) => note.slice(0, 30)), [
+    "Opening 10 channels while one ",
+    "Spreading over 10 channels: wr",
+  ]);
+  remote.opened[0]!.session.cause = new Error("lost");
+  assertEquals([sending.on(), sending.on(), sending.on()], [9, 9, 9]); // a lost one stays lost
+});
+
+Deno.test("channels that are needed while they open in advance are used as they open", async () => {
+  const long = longWorld({ isQuick: false });
+  using sending = new Sending(long);
+  const { further, notes, remote } = long;
+  sending.on();
+  assertEquals([further.opening, notes.length], [null, 1]);
+  sending.on();
+  assertEquals(notes[1]!.slice(0, 27), "Spreading over 10 channels:");
+  const opening = further.opening;
+  remote.open(remote.asked[0]!.resolve);
+  await opening;
+  assertEquals([further.for(SMALL).length, remote.asked.length], [1, 9]);
+});
+
+Deno.test("channels opened in advance are closed without a need, and opened again with one", async () => {
+  const long = longWorld({ isQuick: false });
+  using sending = new Sending(long);
+  const { further, remote } = long;
+  for (let i = 0; i < 12; i++) assertEquals(sending.idle(), 0);
+  for (const { resolve } of remote.asked) remote.open(resolve);
+  await turn();
+  assertEquals(remote.opened.flatMap(({ log }) => log), []); // as long as some were being opened
+  assertEquals([sending.idle(), remote.channels.isEnough], [0, true]);
+  await turn();
+  assertEquals(remote.opened.map(({ log }) => log), Array(9).fill(["close session"]));
+  further.expect(1000 * MIB);
+  assertEquals([remote.asked.length, further.lost], [9, 0]);
+  sending.on();
+  assertEquals(sending.on(), 18);
+  const next = world("auto", { channels: remote.channels });
+  next.remote.session.pathEstimates.write.roundTrip = 100;
+  next.further.expect(1000 * MIB);
+  assertEquals(next.remote.asked.length, 0);
+});
 
 Deno.test("a channel that does not report its sends is the only one", () => {
   const { remote, further, notes } = world("auto");

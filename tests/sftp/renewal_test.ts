@@ -172,6 +172,24 @@ Deno.test("open files are reopened with their options, without truncation", asyn
   await file.close();
 });
 
+Deno.test("a closed file is not opened again after a loss, and its requests are not repeated", async () => {
+  await using world = new Lossy();
+  const { server } = world;
+  const sftp = await world.client();
+  server.add("/a", DATA);
+  const file = await sftp.open("/a");
+  let reads = 0;
+  server.refuse = (line) => /^READ/.test(line) && ++reads === 1 ? new Promise(() => {}) : undefined;
+  const reading = file.readAt(new Uint8Array(10), 0);
+  const failed = lost(sftp, () => reading, "the file was closed before");
+  await file.close(); // it is answered before the READ
+  world.lose(FXP.STAT);
+  assertEquals([(await sftp.stat("/a")).size, world.channels], [DATA.length, 2]);
+  await failed;
+  const count = (name: string) => server.log.filter((line) => line.startsWith(name)).length;
+  assertEquals([count("OPEN "), count("READ "), server.open], [1, 1, 0]);
+});
+
 Deno.test("a file that was replaced after the loss is not continued", async () => {
   await using world = new Lossy();
   const { server } = world;
@@ -191,8 +209,11 @@ Deno.test("a file that was replaced after the loss is not continued", async () =
     await lost(sftp, () => file.readAt(new Uint8Array(10), 0), why);
     await file.close();
   }
+  // Each other file that was opened is closed.
+  assertEquals(server.log.filter((line) => line === "CLOSE /a").length, 2);
   const file = await sftp.open("/w", { write: true, create: true });
   await file.writeAt(DATA, 0);
+  await file.writeAt(DATA.subarray(0, 10), 0); // not its end
   world.lose(FXP.WRITE, "before", () => server.add("/w", DATA.subarray(0, 99_999)));
   await lost(sftp, () => file.writeAt(DATA, 0), "it has 99999 bytes, and 100000 were written");
   await assertRejects(() => file.close(), SftpError, "99999 bytes");
@@ -215,11 +236,13 @@ Deno.test("a request that ends each channel fails, and others do not", async () 
   await using world = new Lossy();
   const sftp = await world.client();
   world.server.add("/a", DATA);
-  world.lose(FXP.READLINK, "before", () => {}, Infinity);
+  const file = await sftp.open("/a"); // whose opening on each channel is not an answer to the request
+  world.lose(FXP.READLINK, "before", () => {}, 20);
   const why = `the request is unanswered after ${SFTP_REPEATS + 1} losses`;
   const bad = lost(sftp, () => sftp.readLink("/a"), why);
   assertEquals((await sftp.stat("/a")).size, DATA.length);
   await bad;
+  await file.close();
 });
 
 Deno.test("requests wait for the next channel, and can be aborted meanwhile", async () => {

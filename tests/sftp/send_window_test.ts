@@ -1,6 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { SFTP_IN_FLIGHT } from "../../lib/defaults.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
+import { FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { ClientSession } from "../../lib/sftp/remote/client_session.ts";
+import { OpenHandle } from "../../lib/sftp/remote/open_handle.ts";
 import { SendWindow } from "../../lib/sftp/remote/send_window.ts";
+import { channelTo, status } from "./raw.ts";
+import { turn } from "./world.ts";
 
 const KIB = 1024;
 
@@ -48,4 +54,58 @@ Deno.test("a window that has grown to what a transfer may have in flight limits 
   assertEquals(window.largest, Infinity);
   window.lost();
   assertEquals(window.largest, Infinity);
+});
+
+/** Offset and length of each WRITE on the second channel; the first was lost with `lost` WRITEs of 64 KiB. */
+async function afterLoss(lost: number) {
+  const first = channelTo(() => {}, { limit: 1 << 20 });
+  const sent: { id: number; offset: number; length: number }[] = [];
+  const second = channelTo(({ id, type, body }) => {
+    if (type !== FXP.WRITE) return;
+    const { offset, data } = msg.Write.decode(body);
+    sent.push({ id, offset: Number(offset) / KIB, length: data.length / KIB });
+  }, { limit: 1 << 20 });
+  const reopen = () => Promise.resolve(second.channel);
+  const session = await ClientSession.open(first.channel, { reopen });
+  const write = (flags: number, offset: number, length: number) =>
+    session.write(new OpenHandle("/x", flags), offset * KIB, new Uint8Array(length * KIB), {
+      operation: "write",
+      path: "/x",
+    });
+  const writing = Array.from({ length: lost }, (_, at) => write(FXF.WRITE, 64 * at, 64));
+  await first.peer.channel.close();
+  const answer = async (at: number) => await second.peer.send(status(sent[at]!.id, 0));
+  return { session, sent, write, writing, answer };
+}
+
+Deno.test("a WRITE that is sent in parts is complete before the next one begins", async () => {
+  const { session, sent, writing, answer } = await afterLoss(3);
+  while (sent.length < 2) await turn();
+  await answer(0);
+  while (sent.length < 4) await turn();
+  await answer(1);
+  while (sent.length < 5) await turn();
+  assertEquals(sent.map(({ offset, length }) => [offset, length]), [
+    [0, 48],
+    [64, 48],
+    [48, 16],
+    [128, 64],
+    [112, 16],
+  ]);
+  for (const at of [2, 3, 4]) await answer(at);
+  await Promise.all(writing);
+  await session.close();
+});
+
+Deno.test("an appending WRITE has one part, since others could come between its parts", async () => {
+  const { session, sent, write, writing, answer } = await afterLoss(1);
+  while (sent.length < 1) await turn();
+  const appending = write(FXF.WRITE | FXF.APPEND, 0, 64);
+  for (let at = 0; at < 3; at++) {
+    while (sent.length <= at) await turn();
+    await answer(at);
+  }
+  await Promise.all([...writing, appending]);
+  assertEquals(sent.map(({ length }) => length), [16, 64, 48]);
+  await session.close();
 });

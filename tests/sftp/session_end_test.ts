@@ -241,6 +241,54 @@ Deno.test("a close does not wait for the server if every request has its answer"
   assertEquals([counted.closed, time.now], [1, 0]);
 });
 
+Deno.test("a close waits for the server if an aborted request has no answer", async () => {
+  using time = new FakeTime();
+  const [near, far] = channelPair();
+  const counted = closable(near);
+  const opening = ClientSession.open(counted, {});
+  await far.writeAll(msg.encodeVersion(FXP.VERSION, 3));
+  const session = await opening;
+  const abort = new AbortController();
+  const failed = assertRejects(() => stat(session, { signal: abort.signal }), Error, "enough");
+  abort.abort(new Error("enough"));
+  await failed;
+  const closing = session.close();
+  await time.advance(CLOSE_LINGER_MS - 1);
+  assertEquals(counted.closed, 0);
+  await time.advance(1);
+  await closing;
+  assertEquals(counted.closed, 1);
+});
+
+Deno.test("a close does not wait for requests that were aborted before their channel was lost or replaced", async () => {
+  using time = new FakeTime();
+  const { channel, peer } = channelTo(() => {});
+  const [near, far] = channelPair();
+  const counted = closable(near);
+  const reopen = () => Promise.resolve(counted);
+  const session = await ClientSession.open(channel, { reopen });
+  const abort = new AbortController();
+  const failed = assertRejects(() => stat(session, { signal: abort.signal }), Error, "enough");
+  abort.abort(new Error("enough"));
+  await failed;
+  await peer.channel.close();
+  await time.advance(1);
+  const second = new AbortController();
+  const waiting = assertRejects(() => stat(session, { signal: second.signal }), Error, "enough");
+  second.abort(new Error("enough"));
+  await waiting;
+  const answering = stat(session);
+  const server = new RawPeer(far); // it does not end by itself
+  await server.next();
+  await server.send(msg.encodeVersion(FXP.VERSION, 3));
+  await server.send(attrs((await server.next())!.id));
+  await answering;
+  const closing = session.close();
+  await time.advance(1);
+  assertEquals(counted.closed, 1);
+  await closing;
+});
+
 Deno.test("only the time of a single request is used as the round trip", async () => {
   using time = new FakeTime();
   const waiting: number[] = [];

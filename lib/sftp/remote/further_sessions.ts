@@ -267,7 +267,7 @@ export class FurtherSessions {
     } else if (this.#need.isEnough && this.#state !== "opening") {
       this.#isReserve = false;
       this.#remote.channels.isEnough = true;
-      for (const session of this.#sessions.splice(0)) this.#track(session.leave());
+      for (const session of this.#sessions) this.#track(session.leave());
     }
   }
 
