@@ -426,22 +426,23 @@ Deno.test("a resumed file is hashed and moved to its start before anything is re
   const log: string[] = [];
   const slowly = <A extends unknown[], R>(
     name: string,
+    count: number,
     run: (...args: A) => R,
   ) =>
   async (...args: A) => {
-    for (let turns = 0; turns < 3; turns++) await turn();
+    for (let turns = 0; turns < count; turns++) await turn();
     log.push(name);
     return await run(...args);
   };
   target.held = 100_000;
   for (const byte of data.subarray(0, 100_000)) target.bytes.push(byte);
   Object.assign(target, {
-    start: slowly("target", target.start!.bind(target)),
+    start: slowly("target", 6, target.start!.bind(target)),
     digest: () => Promise.resolve(sha256(new Uint8Array(target.bytes))),
   });
   Object.assign(source, {
-    start: slowly("source", source.start.bind(source)),
-    readAt: slowly("read", source.readAt.bind(source)),
+    start: slowly("source", 2, source.start.bind(source)),
+    readAt: slowly("read", 12, source.readAt.bind(source)),
     next: ((next) => (unit: number) => {
       log.push("next");
       return next(unit);
@@ -468,6 +469,34 @@ Deno.test("the last writes are awaited before the commit unless it waits for the
     assertEquals(target.log.filter((line) => line === "flush").length, flushes);
     assertEquals(target.log.at(-1), "commit");
   }
+});
+
+Deno.test("pieces and holes are taken one after the other, each when its time has come", async () => {
+  const sparse = new Uint8Array(300_000).fill(1);
+  sparse.fill(0, 65_536, 131_072);
+  const log: string[] = [];
+  const slowly = (name: string) => async (bytes: number | Uint8Array, release?: () => void) => {
+    log.push(name);
+    await turn();
+    log.push(`${typeof bytes === "number" ? bytes : bytes.length} done`);
+    release?.();
+  };
+  const throttle = { piece: 50_000, pass: slowly("pass") } as unknown as Throttle;
+  const [source, target] = [new Source(sparse), new Target()];
+  source.sparse = true;
+  target.unit = 300_000;
+  Object.assign(target, { write: slowly("write"), skip: slowly("skip") });
+  await run(source, target, contextOf({}, { throttle }));
+  const pieces = [50_000, 15_536, -65_536, 50_000, 50_000, 50_000, 18_928];
+  assertEquals(
+    log,
+    pieces.flatMap((length) =>
+      length < 0
+        ? ["skip", `${-length} done`]
+        : ["pass", `${length} done`, "write", `${length} done`]
+    ),
+  );
+  assertEquals(source.lent.size, 0);
 });
 
 Deno.test("a block whose pieces are taken at once is released after its last piece", async () => {
