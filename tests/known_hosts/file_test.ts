@@ -46,6 +46,7 @@ const removals: [string, string, string][] = [
   ["a marker after the name", `db1,@revoked,b ${mine}\n`, `b ${mine}\n`],
   ["a hash after the name", `db1,|1|a|b,b ${mine}\n`, `b ${mine}\n`],
   ["white space after the name", `db1,\u00a0x,b ${mine}\n`, `b ${mine}\n`],
+  ["signs of a replacement", `db1,a$&b,$$ ${mine}\n`, `a$&b,$$ ${mine}\n`],
   ["another port", `[db1]:2222 ${mine}\n`, `[db1]:2222 ${mine}\n`],
   ["an authority", `@cert-authority db1 ${mine}\n`, `@cert-authority db1 ${mine}\n`],
   ["a revoked key", `@revoked db1 ${mine}\n`, `@revoked db1 ${mine}\n`],

@@ -70,6 +70,19 @@ Deno.test("A bulk writer is called immediately if there is room", () => {
   sink.close(new Error("The test is over"));
 });
 
+Deno.test("What a key exchange holds, messages and writers, is sent at its end", () => {
+  const { sink } = slowSink();
+  sink.hold();
+  sink.send(Uint8Array.of(2));
+  sink.hold(); // it keeps the message
+  let called = false;
+  sink.whenRoom(() => called = true);
+  assertEquals([called, sink.sealer.pending], [false, 0]);
+  sink.release();
+  assert(called && sink.sealer.pending > 0);
+  sink.close(new Error("The test is over"));
+});
+
 Deno.test("After the end of the connection no bulk writer is called", async () => {
   const { sink, takeOne } = slowSink();
   while (!sink.congested) sink.sendData(0, 0, MUCH);

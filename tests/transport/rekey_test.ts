@@ -228,6 +228,33 @@ Deno.test("A rekey with endless messages in between ends the connection", async 
   assertStringIncludes(plainMessage(error), "Unexpected message 110");
 });
 
+Deno.test("Each rekey may have as many messages in between as the last one", async () => {
+  await using world = await rawWorld("server");
+  const note = new Uint8Array([110]);
+  for (let i = 0; i < 2; i++) {
+    const rekeyed = world.raw.transport.rekey();
+    for (let i = 0; i < MAX_STRAGGLERS; i++) world.raw.transport.sink.sendNow(note);
+    await rekeyed;
+  }
+  world.connection.notify("still alive");
+  assertEquals(m.GlobalRequest.decode(await world.raw.next(80)).type, "still alive");
+});
+
+Deno.test("Only the first KEXINIT of an end has flags beside the methods", async () => {
+  await using world = await rawWorld("client");
+  const methods: string[][] = [];
+  for (const { sink } of [world.transport, world.raw.transport]) {
+    const send = sink.sendNow.bind(sink);
+    sink.sendNow = (payload) => {
+      if (payload[0] === MSG.KEXINIT) methods.push(m.KexInit.decode(payload).kex);
+      send(payload);
+    };
+  }
+  await world.transport.rekey();
+  const { kex } = world.transport.suite;
+  assertEquals(methods, [[...kex], [...kex]]);
+});
+
 Deno.test("A server that changes its host key in a rekey is refused", async () => {
   const keys = [await generateKey("ed25519")];
   const [near, far] = memoryPair();

@@ -1,8 +1,10 @@
 /** Costly work for unauthenticated peers: its share of the time. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
+import { DisconnectError } from "../../lib/errors.ts";
 import { strangersWork, WorkShare } from "../../lib/transport/work_share.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { replaced } from "../support/replaced.ts";
 import { transportPair } from "./transport_pair.ts";
 
 Deno.test("Work gets at most its share of the time, in the order of the requests", async () => {
@@ -58,4 +60,18 @@ Deno.test("Only a client's first key exchange, if costly, counts as work for an 
   } finally {
     strangersWork.run = run;
   }
+});
+
+Deno.test("A client that leaves before its turn costs no key exchange", async () => {
+  const suite = resolveSuite({ kex: ["diffie-hellman-group14-sha256"] });
+  await using pair = transportPair({ client: { suite }, server: { suite } });
+  const tried = Promise.withResolvers<unknown>();
+  using _turn = replaced(strangersWork, "run", (work) => {
+    pair.server.disconnect();
+    const done = Promise.try(work);
+    tried.resolve(done.then(() => "done", (error) => error));
+    return done as never;
+  });
+  for (const end of [pair.client, pair.server]) end.handshake().catch(() => {});
+  assertInstanceOf(await tried.promise, DisconnectError);
 });
