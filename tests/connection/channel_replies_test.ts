@@ -107,6 +107,19 @@ Deno.test("A handler's true or function accepts, everything else refuses; withou
   assertEquals([sentBefore, sent], [0, []]);
 });
 
+Deno.test("A handler that throws or rejects refuses the request", async () => {
+  const { requests, sent } = requestsOf();
+  const broken = () => {
+    throw new Error("broken");
+  };
+  for (const handler of [broken, () => Promise.reject(new Error("broken"))]) {
+    requests.handle(handler);
+    requests.receive("x", true, none);
+    await turn();
+    assertEquals(sent.splice(0).map(([number]) => number), [MSG.CHANNEL_FAILURE]);
+  }
+});
+
 Deno.test("A handler gets the request's type and data, and no reply is sent once that is impossible", () => {
   const { requests, host, sent } = requestsOf();
   const seen: unknown[] = [];
@@ -157,10 +170,23 @@ for (const [name, type, data, expected] of exits) {
 Deno.test("Waiting for the exit ends when it arrives, or at the caller's limit", async () => {
   const { requests } = requestsOf();
   const aborter = new AbortController();
-  const impatient = requests.waitForExit({ signal: aborter.signal });
+  const { signal } = aborter;
+  let listeners = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    listeners++;
+    return addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    listeners--;
+    return removeEventListener.apply(signal, args);
+  };
+  const impatient = requests.waitForExit({ signal });
   const waiting = requests.waitForExit({});
+  assertEquals(listeners, 1);
   aborter.abort(new Error("enough"));
   await assertRejects(() => impatient, Error, "enough");
+  assertEquals(listeners, 0);
   requests.receiveExit("exit-status", new Writer().u32(4).take());
   assertEquals((await waiting).code, 4);
 });
