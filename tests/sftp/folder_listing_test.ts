@@ -101,26 +101,35 @@ Deno.test("a folder is closed even if its names cannot be ended", async () => {
   assertEquals([(await listing.next()).done, done], [true, ["closed"]]);
 });
 
-Deno.test("a folder is closed after its names have ended", async () => {
-  const done: string[] = [];
-  const gate = Promise.withResolvers<void>();
-  const listing = new FolderListing(() => ({
-    names: {
-      next: () => Promise.resolve({ done: true as const, value: undefined }),
-      async return() {
-        await gate.promise;
-        done.push("names ended");
-        return { done: true as const, value: undefined };
+for (const [how, fails] of [["that ends", false], ["that fails", true]] as const) {
+  Deno.test(`a listing ${how} closes its folder after its names, and only then answers`, async () => {
+    const done: string[] = [];
+    const gate = Promise.withResolvers<void>();
+    const listing = new FolderListing(() => ({
+      names: {
+        next: () =>
+          fails
+            ? Promise.reject(new Error("disk"))
+            : Promise.resolve({ done: true as const, value: undefined }),
+        async return() {
+          await gate.promise;
+          done.push("names ended");
+          return { done: true as const, value: undefined };
+        },
       },
-    },
-    first: () => [entry(".")],
-    entries: (names) => names.map(entry),
-    close: { [Symbol.dispose]: () => void done.push("closed") },
-  }));
-  await listing.next();
-  const last = listing.next();
-  await turn();
-  assertEquals(done, []);
-  gate.resolve();
-  assertEquals([(await last).done, done], [true, ["names ended", "closed"]]);
-});
+      first: () => [entry(".")],
+      entries: (names) => names.map(entry),
+      close: { [Symbol.dispose]: () => void done.push("closed") },
+    }));
+    await listing.next();
+    const last = listing.next().then(
+      ({ done: isOver }) => void done.push(`over ${isOver}`),
+      (error) => void done.push(error.message),
+    );
+    await turn();
+    assertEquals(done, []);
+    gate.resolve();
+    await last;
+    assertEquals(done, ["names ended", "closed", fails ? "disk" : "over true"]);
+  });
+}
