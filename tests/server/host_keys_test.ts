@@ -191,3 +191,43 @@ Deno.test("A server refuses host key algorithms without a matching key", () => {
   assertThrows(serve([rsa], { hostKey: "ssh-ed25519,ecdsa-sha2-nistp256" }), TypeError, message);
   assertThrows(serve([], {}), TypeError, "A server needs a host key");
 });
+
+Deno.test("A host key whose type the preset leaves out is offered, once, unless algorithms are named", async () => {
+  const offered = async (options: AlgorithmOptions | "strict", hostKeys: Signer[]) => {
+    const [near, far] = memoryPair();
+    const names: unknown[] = [];
+    const served = serveStreams(far, {
+      hostKeys,
+      auth: { none: () => true },
+      algorithms: options,
+      trace: ({ direction, name, fields }) => {
+        if (direction === "sent" && name === "KEXINIT") names.push(JSON.stringify(fields));
+      },
+    });
+    await near.writable.getWriter().write(new TextEncoder().encode("SSH-2.0-x\r\n"));
+    const reader = near.readable.getReader();
+    while (names.length === 0) await reader.read();
+    await reader.cancel();
+    await served.close();
+    return String(names[0]);
+  };
+  const count = (text: string, name: string) =>
+    text.split(new RegExp(`"${name}"|\\b${name}\\b(?!-)`)).length - 1;
+  const strict = await offered("strict", [ecdsa]);
+  assertEquals(count(strict, "ecdsa-sha2-nistp256"), 1, strict);
+  const both = await offered({}, [ecdsa, ed25519]);
+  assertEquals([count(both, "ecdsa-sha2-nistp256"), count(both, "ssh-ed25519")], [1, 1], both);
+  await using met = await meet([ecdsa], "strict");
+  assert(met.shown.equals(ecdsa.publicKey));
+  const named = { hostKey: "ssh-ed25519" };
+  assertThrows(
+    () =>
+      serveStreams(memoryPair()[1], {
+        hostKeys: [ecdsa],
+        auth: { none: () => true },
+        algorithms: named,
+      }),
+    TypeError,
+    "No host key fits",
+  );
+});

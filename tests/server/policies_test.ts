@@ -1,6 +1,14 @@
 /** A server's policies: what they get, and that only `true` allows. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { ChannelOpenError, connect, none, password, RequestDeniedError } from "@denossh/ssh";
+import {
+  AuthError,
+  ChannelOpenError,
+  connect,
+  none,
+  password,
+  publicKey,
+  RequestDeniedError,
+} from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import {
   Grant,
@@ -261,4 +269,30 @@ Deno.test("A forced command is the program of a shell, a command and a subsystem
   }
   const forced = (original: string | null) => ["status", null, original];
   assertEquals(ran, ["rm -r /", null, "backup", "sftp", "any"].map(forced));
+});
+
+Deno.test("A server accepts only the user keys that its algorithms name", async () => {
+  using key = await generateKey("ed25519");
+  for (const [userKey, expected] of [["ssh-ed25519", true], ["rsa-sha2-512", false]] as const) {
+    const connecting = connectedPair({
+      serve: { auth: { publicKey: () => true }, algorithms: { userKey } },
+      connect: { auth: [publicKey(key)] },
+    });
+    if (!expected) await assertRejects(() => connecting, AuthError);
+    else await (await connecting)[Symbol.asyncDispose]();
+  }
+});
+
+Deno.test("A session counts towards MaxSessions while the policy of displays is asked", async () => {
+  const decision = Promise.withResolvers<boolean>();
+  await using pair = await connectedPair({
+    serve: { maxSessions: 1, forward: { x11: () => decision.promise } },
+  });
+  const open = () => pair.host.openChannel("session", { extra: new Uint8Array(0) });
+  const channel = await open();
+  channel.notify("x11-req", x11);
+  await channel.close();
+  await assertRejects(open, ChannelOpenError, "No more sessions");
+  decision.resolve(false);
+  await (await open()).close();
 });
