@@ -477,6 +477,25 @@ Deno.test("measuring begins with the first write of a file that is not small", (
   }
 });
 
+Deno.test("sessions opened in advance are ended once all are open and one channel is enough", async () => {
+  const { remote, further } = world("auto", { isQuick: false });
+  using _now = replaced(performance, "now", () => now);
+  let now = 0;
+  remote.session.pathEstimates.write.roundTrip = 100;
+  further.expect(16 * MIB);
+  assertEquals(remote.asked.length, 9);
+  further.begin(16 * MIB);
+  for (let i = 0; i < 9; i++, now += 200) assertEquals(further.for(16 * MIB), []);
+  for (const { resolve } of remote.asked.slice(1)) remote.open(resolve);
+  await turn();
+  assertEquals([further.for(16 * MIB), remote.opened.flatMap(({ log }) => log)], [[], []]);
+  remote.open(remote.asked[0]!.resolve);
+  await turn();
+  assertEquals(further.for(16 * MIB), []);
+  await turn();
+  assertEquals(remote.opened.flatMap(({ log }) => log), Array(9).fill("close session"));
+});
+
 Deno.test("the reason for a single channel is reported at the end", () => {
   const near = world("auto");
   near.remote.session.pathEstimates.write.roundTrip = 2;

@@ -153,6 +153,27 @@ Deno.test("a server that allows three sessions has three channels opened in adva
   assertMatch(notes[2]!, /^Spreading over 3 channels: writes wait for a window/);
 });
 
+Deno.test("a server that allows one session has one, without a note on spreading", async () => {
+  const path = { roundTrip: 100, window: MIB, sessions: 1 };
+  const { notes } = await put({ server: farServer(), path, data: LARGE });
+  assertEquals(notes, [
+    "Opening 10 channels while one is measured: the round trip takes 100 ms",
+    "One channel: there is no room for another session",
+  ]);
+});
+
+Deno.test("over a long path, the next put opens its channels before its own file is open", async () => {
+  using path = pathTo(farServer(), { roundTrip: 100, window: MIB });
+  const sftp = await path.client();
+  await path.run(sftp.put(LARGE, "/one"));
+  const began = path.now;
+  const noted: [number, string][] = [];
+  const onNote = (note: string) => void noted.push([path.now - began, note]);
+  await path.run(sftp.put(LARGE, "/two", { onNote }));
+  assertEquals(noted[0], [0, "Spreading over 10 channels: as for the last file"]);
+  await path.run(sftp.close());
+});
+
 Deno.test("a channel opened in advance gives way before it is used", async () => {
   using path = pathTo(farServer(), { roundTrip: 100, window: MIB });
   const sftp = await path.client();
