@@ -366,9 +366,11 @@ Deno.test("relay closes the other channel when the client leaves, and listens no
 
 Deno.test("relay that fails closes the other channel and aborts the recording with the error", async () => {
   const error = new RequestDeniedError("no");
-  for (const failing of ["updateEnv", "requestPty", "exec"]) {
+  for (const failing of ["updateEnv", "requestPty", "exec", "shell", "subsystem"]) {
     const pty = { term: "x", columns: 1, rows: 1, width: 0, height: 0, modes: {} };
-    const { near, target, calls } = recorded({ pty, command: "x" }, { [failing]: error });
+    const session = failing === "subsystem" ? { subsystem: "x" } : { command: "x" };
+    const asked = failing === "shell" ? {} : session;
+    const { near, target, calls } = recorded({ pty, ...asked }, { [failing]: error });
     const reasons: unknown[] = [];
     const record = new WritableStream<string>({ abort: (reason) => void reasons.push(reason) });
     assertEquals(await assertRejects(() => relay(near, target, { record })), error);
@@ -396,3 +398,46 @@ Deno.test("relay discards the client's input when the program reads no more", as
     assert(calls.some(([name, code]) => name === "exit" && code === 3));
   }
 });
+
+for (
+  const [stream, written] of [["readChunk", "writeAll"], ["readStderrChunk", "writeAllStderr"]]
+) {
+  Deno.test(`relay of ${stream} records, then sends, then reads more, and ends with the recording`, async () => {
+    const gates = { record: Promise.withResolvers<void>(), close: Promise.withResolvers<void>() };
+    const sending = Promise.withResolvers<void>();
+    const steps: string[] = [];
+    const { near, target, end } = recorded();
+    const channel = await target.openSession({});
+    const chunks = [Uint8Array.of(97), Uint8Array.of(98)];
+    Object.assign(channel, {
+      [stream!]: () => (steps.push("read"), Promise.resolve(chunks.shift() ?? null)),
+    });
+    Object.assign(near.channel, { [written!]: () => (steps.push("send"), sending.promise) });
+    const record = new WritableStream<string>({
+      async write(line) {
+        if (!line.startsWith("[")) return;
+        steps.push("record");
+        await gates.record.promise;
+      },
+      async close() {
+        steps.push("close");
+        await gates.close.promise;
+      },
+    });
+    let over = false;
+    const relaying = relay(near, target, { record }).then(() => over = true);
+    await turn();
+    assertEquals(steps, ["read", "record"]);
+    gates.record.resolve();
+    await turn();
+    assertEquals(steps.slice(2), ["send"]);
+    sending.resolve();
+    await turn();
+    assertEquals(steps.slice(3), ["read", "record", "send", "read"]);
+    end({ code: 0 });
+    await turn();
+    assertEquals([steps.slice(7), over], [["close"], false]);
+    gates.close.resolve();
+    await relaying;
+  });
+}
