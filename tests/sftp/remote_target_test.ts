@@ -803,12 +803,16 @@ Deno.test("a part that another transfer has removed is not renamed", async () =>
       w.server.links.set(path, "/elsewhere");
     },
   };
-  for (const [what, swap] of Object.entries(swaps)) {
+  const cases = Object.entries(swaps).flatMap(([what, swap]) =>
+    [false, true].map((isLate) => [`${what}, ${isLate}`, swap, isLate] as const)
+  );
+  for (const [what, swap, isLate] of cases) {
     await using w = await world();
     const target = await w.target({ resume: true });
     const path = [...w.server.files.keys()][0]!;
     await target.write(data, () => {});
-    await target.flush();
+    // Without a flush the last writes are still in flight when it is looked at.
+    if (!isLate) await target.flush();
     swap(w, path);
     const error = await assertRejects(() => target.commit(INFO), SftpError, undefined, what);
     assertEquals(
@@ -1220,23 +1224,57 @@ Deno.test("an abandoned file is removed over a connection that is alive", async 
 });
 
 Deno.test("an older file that is extended in place is not spread", async () => {
-  await using w = await world();
-  w.server.add("/dir/file", data.slice(0, 100_000));
-  const { target, opened } = await spread(w, PART, WIDE);
-  await target.adopt!(data.length, () => Promise.resolve(true));
-  await target.start!(target.held);
-  await writeSlowly(target, data.subarray(target.held));
-  assertEquals(opened, []);
-  await target.flush();
-  await target.commit(INFO);
-  assert(same(w.server.data("/dir/file")!, data));
+  for (const wide of [PART, WIDE]) {
+    await using w = await world();
+    w.server.add("/dir/file", data.slice(0, 100_000));
+    const { target, opened } = await spread(w, PART, wide);
+    await target.adopt!(data.length, () => Promise.resolve(true));
+    await target.start!(target.held);
+    await writeSlowly(target, data.subarray(target.held));
+    assertEquals(opened, []);
+    await target.flush();
+    await target.commit(INFO);
+    assert(same(w.server.data("/dir/file")!, data));
+  }
+});
+
+Deno.test("a file sent over several channels is complete, or it is not renamed", async () => {
+  for (const isLost of [false, true]) {
+    await using w = await world();
+    const lane = async (path: string) => {
+      const elsewhere = { write: true, create: true };
+      return new Lane(await w.remote.file(isLost ? "/elsewhere" : path, elsewhere));
+    };
+    const { target } = await spread(w, null, null, lane);
+    await writeSlowly(target);
+    assertEquals(target.flushesLast, false);
+    if (isLost) {
+      // Like the last bytes of a session that does not see the others' data.
+      const [part] = [...w.server.files.keys()].filter((path) => path.startsWith("/dir/."));
+      const file = w.server.files.get(part!)!;
+      file.data = file.data.slice(0, 150_000);
+      const error = await assertRejects(() => target.commit(INFO), SftpError);
+      assertEquals(
+        plainMessage(error),
+        'Cannot put "/dir/file" on the server: the server has 150000 of 200000 bytes sent over ' +
+          "several channels: use one (channels: 1)",
+      );
+      await target.discard(error);
+      assertEquals(w.server.files.has("/dir/file"), false);
+    } else {
+      await target.flush();
+      await target.commit(INFO);
+      assert(same(w.server.data("/dir/file")!, data));
+    }
+  }
 });
 
 Deno.test("a refusal of the final file gets a reason, and another error stays as it is", async () => {
   await using w = await world();
   const target = await w.target();
   w.server.folders.set("/dir/file", 0o755);
-  const refused = (path: string) => new SftpError(FAILURE, "write", path, "Failure");
+  const refused = (path: string) =>
+    new SftpError(FAILURE, "write", path, `Cannot write "${path}" on the server: Failure`);
   const errors = [new Error("the source failed"), refused("/dir/other"), refused("/source")];
   w.log();
   for (const error of errors) assertEquals(await target.explain!(error), error);

@@ -496,7 +496,9 @@ class RemoteTarget implements TransferTarget {
     ]);
     if (written.status === "rejected") throw written.reason;
     const failed = done.find((request) => request.status === "rejected");
-    if (this.#behind.careful || (late && failed && isRefusal(failed.reason))) return false;
+    // The error of a check of ours is final: after the CLOSE it could not be made again.
+    const refused = failed && isRefusal(failed.reason) && failed.reason.operation !== "put";
+    if (this.#behind.careful || (late && refused)) return false;
     if (failed) throw failed.reason;
     return true;
   }
