@@ -480,3 +480,17 @@ Deno.test("a folder that could not be opened is tried again alone, with all that
   const finished = w.log.filter((line) => line.startsWith("finish"));
   assertEquals([finished.length, new Set(finished).size], [5, 5]);
 });
+
+Deno.test("the last folder is awaited, however long its listing takes", async () => {
+  const w = world({
+    "/from": [["fast", FOLDER], ["slow", FOLDER]],
+    "/from/slow": [["x", FILE]],
+  });
+  const { list } = w.from;
+  w.from.list = async function* (path) {
+    for (let turns = 0; turns < 20 && path === "/from/slow"; turns++) await turn();
+    yield* list(path);
+  };
+  await w.run();
+  assertEquals(w.progress.files, 1);
+});
