@@ -9,7 +9,7 @@ import {
 } from "@denossh/ssh";
 import { Bindings, type TakeForwarded } from "../../lib/forward/bindings.ts";
 import { DisconnectError, ProtocolError } from "../../lib/errors.ts";
-import { Forwarding } from "../../lib/forward/forwarding.ts";
+import { Forwarding, type TunnelConnection } from "../../lib/forward/forwarding.ts";
 import { Arrivals, BindingListener } from "../../lib/forward/listener.ts";
 import { denoNet } from "../../lib/runtime/deno_net.ts";
 import {
@@ -33,7 +33,9 @@ import {
 import { type RawWorld, rawWorld } from "../connection/raw_world.ts";
 import { until } from "../connection/until.ts";
 import { through } from "./world.ts";
+import { FakeTime } from "../support/fake_time.ts";
 import { freePort } from "../support/free_port.ts";
+import { replaced } from "../support/replaced.ts";
 
 const NOTHING = new Uint8Array(0);
 const granted = RequestSuccess.encode({ data: NOTHING });
@@ -444,6 +446,67 @@ Deno.test("A check of a SOCKS tunnel needs any answer of the server, and of a re
   } finally {
     denoNet.connect = connect;
   }
+});
+
+/** Makes a remote tunnel to a target whose connections are `conn`. */
+async function remoteTo(
+  conn: Partial<Deno.TcpConn>,
+  { raw, connection, transport }: RawWorld,
+  onRenewed: TunnelConnection["onRenewed"] = () => {},
+) {
+  const connecting = replaced(denoNet, "connect", () => Promise.resolve(conn as Deno.TcpConn));
+  const forwarding = new Forwarding({ ...through(connection, transport.closed), onRenewed });
+  const making = forwarding.remote({ from: { port: 80 }, to: "target:1" });
+  await raw.next(MSG.GLOBAL_REQUEST);
+  raw.send(granted);
+  return { tunnel: await making, [Symbol.dispose]: () => connecting[Symbol.dispose]() };
+}
+
+Deno.test("A remote tunnel works after a reconnect once the server listens again", async () => {
+  await using world = await rawWorld("client");
+  const { raw, connection } = world;
+  let renew: Parameters<TunnelConnection["onRenewed"]>[0] | undefined;
+  using remote = await remoteTo({ setNoDelay() {}, close() {} }, world, (again) => renew = again);
+  const { tunnel } = remote;
+  const renewing = renew!(connection, new AbortController().signal);
+  assertEquals(GlobalRequest.decode(await raw.next(MSG.GLOBAL_REQUEST)).type, "tcpip-forward");
+  const asked = raw.next(MSG.GLOBAL_REQUEST);
+  assertEquals(await Promise.race([tunnel.check(), asked]), false);
+  raw.send(granted);
+  await renewing;
+  const checking = tunnel.check();
+  await asked;
+  raw.send(granted);
+  assertEquals(await checking, true);
+});
+
+Deno.test("A connection to the target is closed if the SSH connection has ended meanwhile", async () => {
+  await using world = await rawWorld("client");
+  let closed = 0;
+  const setNoDelay = () => world.transport.fail(new ConnectError("The line is dead"));
+  using remote = await remoteTo({ setNoDelay, close: () => void closed++ }, world);
+  world.raw.send(tcp("localhost", 80));
+  await world.transport.closed;
+  await until(() => remote.tunnel.connections === 0);
+  assert(closed > 0);
+});
+
+Deno.test("The end of a SOCKS tunnel from the server closes the channels of clients that are silent", async () => {
+  await using world = await rawWorld("client");
+  using _time = new FakeTime(); // otherwise the handshake times out
+  const { raw, connection, transport } = world;
+  const making = new Forwarding(through(connection, transport.closed))
+    .remoteSocks({ from: { port: 80 } });
+  await raw.next(MSG.GLOBAL_REQUEST);
+  raw.send(granted);
+  const tunnel = await making;
+  raw.send(tcp("localhost", 80));
+  await raw.next(MSG.CHANNEL_OPEN_CONFIRMATION);
+  const closing = tunnel.close();
+  await raw.next(MSG.GLOBAL_REQUEST); // to cancel, after that
+  assert(raw.received.some(([number]) => number === MSG.CHANNEL_CLOSE));
+  raw.send(granted);
+  await closing;
 });
 
 Deno.test("A check of a local tunnel opens a channel to its target, and closes it", async () => {

@@ -145,3 +145,8 @@ Deno.test("hostile option lines take at most linear time", () => {
   ];
   for (const line of hostile) assertEquals(parseAuthorizedKeys(line), []);
 });
+
+Deno.test("A flag that is repeated has its last place, because the last of contradictory ones counts", () => {
+  const [entry] = parseAuthorizedKeys(`pty,restrict,no-x11-forwarding,pty ${mine}\n`);
+  assertEquals([...entry!.options.keys()], ["restrict", "no-x11-forwarding", "pty"]);
+});
