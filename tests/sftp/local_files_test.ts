@@ -15,6 +15,7 @@ import { Jail, PathFolders } from "../../lib/sftp/server/jail.ts";
 import { filesOf } from "../../lib/sftp/server/local_files.ts";
 import { UnrestrictedTree } from "../../lib/sftp/server/unrestricted_tree.ts";
 import { replaced } from "../support/replaced.ts";
+import { replacedFiles } from "./local_files.ts";
 import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
 import { folder } from "./world.ts";
 
@@ -446,6 +447,28 @@ Deno.test({
     assertEquals(await listed(), names.map((name) => [name, "ann", "staff"]));
     await etc(uid! + 1, gid! + 1);
     assertEquals(await listed(), names.map((name) => [name, null, null]));
+  },
+});
+
+Deno.test({
+  name: "a file that is removed after its name was read is left out, and a denied look-up fails",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    for (const name of ["a", "gone", "z"]) await Deno.writeTextFile(`${here.path}/${name}`, "");
+    const backend = filesOf(new Jail(new PathFolders(here.path), "/"), "/");
+    const listed = async (error: Error) => {
+      using _ = replacedFiles({
+        lstatSync(path) {
+          if (`${path}`.endsWith("/gone")) throw error;
+          return Deno.lstatSync(path);
+        },
+      });
+      return (await Array.fromAsync(backend.readDir("/"), ({ name }) => name)).sort();
+    };
+    assertEquals(await listed(new Deno.errors.NotFound("gone")), [".", "..", "a", "z"]);
+    const denied = await assertRejects(() => listed(new Deno.errors.PermissionDenied("gone")));
+    assertEquals(statusOf(denied).status, SftpStatus.PERMISSION_DENIED);
   },
 });
 
