@@ -1,9 +1,11 @@
 /** A server's key file: generated once, private to its owner, also if servers start in parallel. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { KeyFormatError, PassphraseError } from "@denossh/ssh";
-import { generateKey, importPrivateKey } from "@denossh/ssh/keys";
+import { generateKey, importPrivateKey, type PrivateKey } from "@denossh/ssh/keys";
 import { hostKeyFile } from "@denossh/ssh/server";
 import { runtime } from "../../lib/runtime/runtime.ts";
+import { until } from "../connection/until.ts";
+import { turn } from "../sftp/world.ts";
 import { replaced } from "../support/replaced.ts";
 import { tempFolder } from "../support/temp.ts";
 
@@ -133,4 +135,49 @@ Deno.test("hostKeyFile makes no key if the file cannot be read", async () => {
   using _read = replaced(runtime.files, "readTextFile", () => Promise.reject(error));
   assertEquals(await assertRejects(() => hostKeyFile(folder.join("key"))), error);
   assertEquals([...Deno.readDirSync(folder.path)].length, 0);
+});
+
+Deno.test("hostKeyFile writes nothing if there is a key", async () => {
+  await using folder = await tempFolder();
+  using key = await generateKey();
+  const path = await folder.write("key", key.export());
+  const fails = () => Promise.reject(new Error("it is written"));
+  using _open = replaced(runtime.files, "open", fails);
+  using _link = replaced(runtime.files, "link", fails);
+  using found = await hostKeyFile(path);
+  assert(found.publicKey.equals(key.publicKey));
+});
+
+Deno.test("hostKeyFile wipes the key that it made, closes its file and waits until that is removed", async () => {
+  await using folder = await tempFolder();
+  using sample = await generateKey();
+  const prototype: Disposable = Object.getPrototypeOf(sample);
+  const dispose = prototype[Symbol.dispose];
+  const wiped: unknown[] = [];
+  using _dispose = replaced(prototype, Symbol.dispose, function (this: Disposable) {
+    wiped.push(this);
+    dispose.call(this);
+  });
+  const removing = Promise.withResolvers<void>();
+  const { remove, open } = runtime.files;
+  let closed = 0;
+  using _open = replaced(runtime.files, "open", async (...args) => {
+    const file = await open.apply(runtime.files, args);
+    const close = file[Symbol.dispose];
+    return Object.assign(file, { [Symbol.dispose]: () => (closed++, close.call(file)) });
+  });
+  using _remove = replaced(runtime.files, "remove", async (path) => {
+    assertEquals(closed, 1);
+    await remove(path);
+    await removing.promise;
+  });
+  let key: PrivateKey | null = null;
+  const making = hostKeyFile(folder.join("key")).then((made) => key = made);
+  await until(() => Deno.readDirSync(folder.path).toArray().length === 1 && closed === 1);
+  await turn();
+  assertEquals([key, wiped.length], [null, 0]);
+  removing.resolve();
+  using found = await making;
+  assertEquals(wiped.length, 1);
+  assert(wiped[0] !== found);
 });

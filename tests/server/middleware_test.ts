@@ -1,5 +1,5 @@
 /** Layers around a handler: their order and effect. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   allowPrograms,
   layered,
@@ -11,6 +11,7 @@ import {
   type SessionReport,
 } from "@denossh/ssh/server";
 import { type ConnectedPair, connectedPair } from "@denossh/ssh/testing";
+import { turn } from "../sftp/world.ts";
 import { FakeTime } from "../support/fake_time.ts";
 
 async function run({ host }: ConnectedPair, command = "x") {
@@ -152,4 +153,26 @@ Deno.test("The reports and decisions of layers are about the program and the use
   const programs = ["ls", "sftp", null];
   assertEquals(reports as unknown[], programs.map((program) => ({ ...told, program })));
   assertEquals(asked, programs.flatMap((program) => [program, "ann"]));
+});
+
+Deno.test("A refused session ends once its message is written, and fails if that fails", async () => {
+  const layers: [Middleware, number][] = [
+    [allowPrograms(() => false), 126],
+    [rateLimit({ sessions: 0, seconds: 1 }), 75],
+  ];
+  for (const [layer, expected] of layers) {
+    const handler = layered(() => assert(false, "it runs nothing"), layer);
+    const written = Promise.withResolvers<void>();
+    const session = { user: "ann", printError: () => written.promise } as unknown as Session;
+    let result: unknown = null;
+    const running = Promise.try(handler, session).then((code) => result = code);
+    await turn();
+    assertEquals(result, null);
+    written.resolve();
+    await running;
+    assertEquals(result, expected);
+    const error = new Error("gone");
+    const lost = { user: "ann", printError: () => Promise.reject(error) } as unknown as Session;
+    assertEquals(await assertRejects(() => Promise.try(handler, lost)), error);
+  }
 });
