@@ -27,7 +27,7 @@ import { SftpClient } from "../../lib/sftp/client.ts";
 import { requestService } from "../../lib/transport/service.ts";
 import { streamSocket } from "../../lib/transport/socket.ts";
 import { Transport } from "../../lib/transport/transport.ts";
-import { SERVER_KEEPALIVE_MS } from "../../lib/defaults.ts";
+import { CLOSE_LINGER_MS, SERVER_KEEPALIVE_MS } from "../../lib/defaults.ts";
 import { serveInMemory } from "../support/fake_listener.ts";
 import { Turn } from "../../lib/turns.ts";
 import { replaced } from "../support/replaced.ts";
@@ -537,4 +537,21 @@ Deno.test("A connection's tunnels and sessions end with it", async () => {
   await ended.promise;
   await process.status.catch(() => {});
   await host.close();
+});
+
+Deno.test("Closing a served connection waits until its streams are closed", async () => {
+  using time = new FakeTime();
+  const [near, far] = memoryPair();
+  const served = serveStreams(far, { ...options, loginGraceTime: 0 });
+  const writer = near.writable.getWriter();
+  await writer.write(new TextEncoder().encode("SSH-2.0-client\r\n"));
+  await time.advance(0);
+  let closed = false;
+  const closing = served.close().then(() => closed = true);
+  await time.advance(CLOSE_LINGER_MS - 1); // the client does not read the message
+  assert(!closed);
+  await time.advance(1);
+  assert(closed);
+  await closing;
+  await Promise.allSettled([near.readable.cancel(), writer.abort()]);
 });
