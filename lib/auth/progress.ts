@@ -94,5 +94,5 @@ function checkList(list: readonly string[], offered: readonly string[]): void {
 function isOneList(
   required: readonly string[] | readonly (readonly string[])[],
 ): required is readonly string[] {
-  return required.length > 0 && typeof required[0] === "string";
+  return typeof required[0] === "string";
 }

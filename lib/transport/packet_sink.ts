@@ -131,7 +131,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   close(error: unknown): void {
     if (this.#closed !== null) return;
     this.#closed = { error };
-    this.#held = null;
+    this.#held = null; // frees their memory
     if (!this.#flushing) this.sealer[Symbol.dispose]();
   }
 

@@ -80,6 +80,7 @@ Deno.test("What a key exchange holds, messages and writers, is sent at its end",
   assertEquals([called, sink.sealer.pending], [false, 0]);
   sink.release();
   assert(called && sink.sealer.pending > 0);
+  assertEquals([sink.bytesSinceRekey, sink.packetsSinceRekey], [1, 1]);
   sink.close(new Error("The test is over"));
 });
 

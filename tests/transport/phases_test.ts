@@ -54,7 +54,7 @@ for (const role of ["client", "server"] as const) {
     theirs.sink.sendNow(m.Unimplemented.encode({ sequence: 1 }));
     theirs.sink.sendNow(m.Pong.encode({ data: none }));
     theirs.sink.sendNow(m.Ping.encode({ data: none }));
-    theirs.sink.sendNow(new Uint8Array([200]));
+    theirs.sink.sendNow(new Uint8Array([128])); // the first number after the connection's
     theirs.sink.sendNow(new Uint8Array([79]));
     assertEquals((await ours.link().receive())[0], 79);
     assertEquals(ours.sink.packetsSinceRekey - before, 2);
