@@ -235,7 +235,10 @@ Deno.test("entries of the target are removed only with delete, by their path bel
       "/to": [["a", FOLDER], ["gone", FILE]],
       "/to/a": [["x", FILE], ["kept", FILE], ["old2", FILE]],
     };
-    w.to.stat = () => Promise.resolve(FOLDER);
+    w.to.stat = async () => {
+      for (let turns = 0; turns < 10; turns++) await turn();
+      return FOLDER;
+    };
     w.to.realPath = (path) => Promise.resolve(path);
     w.to.list = async function* (path) {
       for (const [name, info] of there[path]!) yield { name, info };
@@ -493,4 +496,27 @@ Deno.test("the last folder is awaited, however long its listing takes", async ()
   };
   await w.run();
   assertEquals(w.progress.files, 1);
+});
+
+Deno.test("a listing that fails after its first entry is a failure, and is not repeated", async () => {
+  const w = world({});
+  let lists = 0;
+  w.from.list = async function* () {
+    lists++;
+    yield { name: "x", info: FILE };
+    throw new SftpError(SftpStatus.FAILURE, "readDir", "/from", "no");
+  };
+  await w.run();
+  assertEquals([lists, reasons(w), w.progress.files], [1, ["/from: no"], 1]);
+});
+
+Deno.test("a transfer ends after its slowest file", async () => {
+  const w = world({ "/from": [["x", FILE]] });
+  const { target } = w.to;
+  w.to.target = async (request) => {
+    for (let turns = 0; turns < 20; turns++) await turn();
+    return await target(request);
+  };
+  await w.run();
+  assertEquals([w.progress.files, w.open.size], [1, 0]);
 });
