@@ -289,6 +289,26 @@ Deno.test("a close does not wait for requests that were aborted before their cha
   await closing;
 });
 
+Deno.test("a session ends with the reason why its lost channel could not be replaced", async () => {
+  using time = new FakeTime();
+  const silent = () => Promise.resolve(channelPair()[0]);
+  const ways: [reopen: () => Promise<SftpChannel>, reason: string][] = [
+    [() => Promise.reject(new Error("no route")), "no route"],
+    [() => Promise.reject("a text"), "the server closed the channel"],
+    [silent, "no answer in 1000 ms"],
+  ];
+  for (const [reopen, reason] of ways) {
+    const { channel, peer } = channelTo(() => {});
+    const session = await ClientSession.open(channel, { reopen, timeout: 1000 });
+    const failed = assertRejects(() => stat(session, { timeout: 5000 }), Error, reason);
+    await time.advance(1); // it is sent
+    await peer.channel.close();
+    await time.advance(1000);
+    assert(session.cause !== null);
+    await failed;
+  }
+});
+
 Deno.test("only the time of a single request is used as the round trip", async () => {
   using time = new FakeTime();
   const waiting: number[] = [];
