@@ -285,3 +285,11 @@ Deno.test("The work's connection is closed after success, failure and cancellati
     assertEquals([closed, context!.host, context!.signal.aborted], [1, "web1", how === "hangs"]);
   }
 });
+
+Deno.test("The timer of a host's time limit ends with its work", async () => {
+  using time = new FakeTime();
+  const { connect } = memoryHosts();
+  const hosts = fleet(["web1"], { connect, timeout: 1_000_000 });
+  const report = await time.settle(Promise.resolve(hosts.forEach(() => time.timers)), 1_000);
+  assertEquals([report.success, time.timers], [true, 0]);
+});

@@ -1,7 +1,9 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { type Client, ClosedError, fleet, type FleetTransferOptions } from "@denossh/ssh";
 import { localFiles } from "@denossh/ssh/server";
 import { getter, putter } from "../../lib/fleet/transfers.ts";
+import { runtime } from "../../lib/runtime/runtime.ts";
+import { replaced } from "../support/replaced.ts";
 import { fakeEnv } from "../support/fake_env.ts";
 import { tempFolder } from "../support/temp.ts";
 import { memoryHosts } from "./world.ts";
@@ -169,4 +171,14 @@ Deno.test("The hosts that share memory are those that work in parallel", async (
       .map((call) => (call[3] as { inFlight: number }).inFlight);
     assertEquals(inFlight, [share * 1024 * 1024, share * 1024 * 1024]);
   }
+});
+
+Deno.test("A copy is fetched only once its folder exists", async () => {
+  const { client, calls } = recorded();
+  const error = new Error("no permission");
+  using _mkdir = replaced(runtime.files, "mkdir", () => Promise.reject(error));
+  const get = getter("/x", "/copies", {}, 1);
+  const { signal } = new AbortController();
+  assertEquals(await assertRejects(() => get(client, "web1", signal)), error);
+  assertEquals(calls, []);
 });
