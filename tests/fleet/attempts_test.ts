@@ -15,6 +15,7 @@ import {
   RequestDeniedError,
 } from "@denossh/ssh";
 import { attempt } from "../../lib/fleet/attempts.ts";
+import { turn } from "../sftp/world.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { replaced } from "../support/replaced.ts";
 import { failureOf, memoryHosts, names, type World } from "./world.ts";
@@ -292,4 +293,18 @@ Deno.test("The timer of a host's time limit ends with its work", async () => {
   const hosts = fleet(["web1"], { connect, timeout: 1_000_000 });
   const report = await time.settle(Promise.resolve(hosts.forEach(() => time.timers)), 1_000);
   assertEquals([report.success, time.timers], [true, 0]);
+});
+
+Deno.test("A host has ended only when its connection is closed", async () => {
+  const closing = Promise.withResolvers<void>();
+  const client = { [Symbol.asyncDispose]: () => closing.promise } as unknown as Client;
+  const { signal } = new AbortController();
+  const connect = () => Promise.resolve(client);
+  let over = false;
+  const job = { host: "web1", connect, work: () => 1, idempotent: false, signal };
+  const attempting = attempt(job, {}).then(() => over = true);
+  await turn();
+  assert(!over);
+  closing.resolve();
+  await attempting;
 });

@@ -29,6 +29,7 @@ class Provider implements Disposable {
         described(name, options);
         return {
           add: (value: number, attributes: Record<string, string> = {}) => {
+            assertEquals(typeof value, "number");
             const key = [name, ...Object.values(attributes)].join(" ");
             this.sums.set(key, (this.sums.get(key) ?? 0) + value);
           },

@@ -227,3 +227,12 @@ async function isClosed(streams: ByteStreams): Promise<boolean> {
   await streams.writable.abort().catch(() => {});
   return done;
 }
+
+Deno.test("A server that stops tells a client of a proxy, as any other", async () => {
+  await using server = serveInMemory(options);
+  const header = "PROXY TCP4 192.0.2.7 10.0.0.1 8080 22\r\n";
+  await using host = await logIn(server, "10.1.2.3", header);
+  const closed = assertRejects(() => host.closed, Error, "The server is shutting down");
+  await server.server.shutdown();
+  await closed;
+});
