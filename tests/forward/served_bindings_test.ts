@@ -1,5 +1,6 @@
 /** The listens and connects that a server allows, on listeners in memory. */
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { ConnectError } from "../../lib/errors.ts";
 import { serveForwards } from "../../lib/forward/serve.ts";
 import { listenOn } from "../../lib/forward/sockets.ts";
 import { denoNet } from "../../lib/runtime/deno_net.ts";
@@ -17,6 +18,7 @@ import { BoundPort, StreamlocalForward, TcpipForward, TcpipOpen } from "../../li
 import { type RawWorld, rawWorld } from "../connection/raw_world.ts";
 import { until } from "../connection/until.ts";
 import { FakeListener } from "../support/fake_listener.ts";
+import { replaced } from "../support/replaced.ts";
 import { tempFolder } from "../support/temp.ts";
 import { decode, echo } from "./world.ts";
 import { freePort } from "../support/free_port.ts";
@@ -284,4 +286,26 @@ Deno.test("A dial is refused with its reason: prohibited, or connect failed", as
   assertEquals(await dial(world, dead), [2, "Cannot connect: ConnectionRefused"]);
   assertEquals(await dial(world, server.port), null);
   assertEquals(server.accepted, 1);
+});
+
+Deno.test("A connection that was made for a client that has just left is closed", async () => {
+  await using world = await rawWorld("server");
+  serveForwards(world.connection, { local: () => true }, world.transport.closed);
+  let closed = 0;
+  const conn = {
+    setNoDelay: () => world.transport.fail(new ConnectError("The line is dead")),
+    close: () => void closed++,
+  };
+  using _connect = replaced(
+    denoNet,
+    "connect",
+    () => Promise.resolve(conn as unknown as Deno.TcpConn),
+  );
+  const target = { address: "db", port: 1, originatorAddress: "192.0.2.1", originatorPort: 9 };
+  const data = TcpipOpen.encode(target);
+  const type = "direct-tcpip";
+  world.raw.send(ChannelOpen.encode({ type, sender: 7, window: 1_000, maxPacket: 1_000, data }));
+  await world.transport.finished;
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(closed, 1);
 });

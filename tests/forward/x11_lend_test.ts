@@ -5,6 +5,7 @@ import { listenX11, type X11Source } from "@denossh/ssh/server";
 import { memoryPair } from "@denossh/ssh/testing";
 import type { X11Options } from "../../lib/connection/x11_forward.ts";
 import { decodeAuthorities, encodeAuthority, WILD } from "../../lib/forward/x11_authority.ts";
+import { replaced } from "../support/replaced.ts";
 import { connectDisplay, joinDisplay, parseDisplay } from "../../lib/forward/x11_display.ts";
 import { lendDisplay } from "../../lib/forward/x11_lend.ts";
 import { denoNet } from "../../lib/runtime/deno_net.ts";
@@ -355,4 +356,22 @@ Deno.test("With singleConnection one is accepted; a close ends connections waiti
   await x11.close();
   assert(signal.aborted);
   assert((await reader.read().catch(() => ({ done: true }))).done);
+});
+
+Deno.test("A client joined with its display ends after both directions, also if one fails", async () => {
+  const reading = Promise.withResolvers<number | null>();
+  const local = { read: () => reading.promise, close() {} } as unknown as Deno.UnixConn;
+  const conn = {
+    read: () => Promise.reject(new Error("reset")),
+    closeWrite: () => Promise.resolve(),
+    close() {},
+  } as unknown as Deno.Conn;
+  using _connect = replaced(denoNet, "connectUnix", () => Promise.resolve(local));
+  let isOver = false;
+  const joining = assertRejects(() => joinDisplay(conn, parseDisplay(":0")), Error, "reset")
+    .then(() => isOver = true);
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(isOver, false);
+  reading.resolve(null);
+  await joining;
 });

@@ -17,6 +17,8 @@ Deno.test("Data and credit are laid out as RFC 4254 §5.2 says", () => {
   const extended = new Uint8Array(hot.EXTENDED_DATA_HEADER + data.length);
   hot.writeData(extended, 0xfffefdfc, 0x81020304, data);
   assertEquals(extended, hex("5f fffefdfc 81020304 00000003 aabbcc"));
+  hot.writeData(extended, 7, 1, data); // standard error
+  assertEquals(extended, hex("5f 00000007 00000001 00000003 aabbcc"));
   const credit = new Uint8Array(hot.WINDOW_ADJUST_LENGTH);
   hot.writeWindowAdjust(credit, 0x80000001, 0xfedcba98);
   assertEquals(credit, hex("5d 80000001 fedcba98"));
