@@ -89,3 +89,23 @@ Deno.test("An error that is not of a command has a name, a message and its kind 
   });
   assertEquals(json(new RangeError("No")).error, { name: "RangeError", message: "No" });
 });
+
+Deno.test("A report is a success without failures, and has each result once", () => {
+  const good = { host: "a", success: true, value: 1, tries: 1, milliseconds: 1 } as const;
+  const bad = { host: "b", success: false, error: "no", tries: 1, milliseconds: 1 } as const;
+  const cases: [FleetResult<number>[], boolean][] = [
+    [[], true],
+    [[good], true],
+    [[good, bad], false],
+    [[bad, good, bad], false],
+  ];
+  for (const [results, success] of cases) {
+    const report = new FleetReport(results);
+    assertEquals([report.success, report.results], [success, results]);
+    assertEquals(
+      report.succeeded,
+      results.filter((one) => one === good) as typeof report.succeeded,
+    );
+    assertEquals(report.failed, results.filter((one) => one === bad) as typeof report.failed);
+  }
+});
