@@ -139,6 +139,17 @@ Deno.test("a request that was executed after its check is not refused", async ()
   assertEquals(refused, true);
 });
 
+Deno.test("a repeated request that is refused, and was not executed, fails with the refusal", async () => {
+  await using world = new Lossy();
+  const { server } = world;
+  const sftp = await world.client();
+  server.add("/a", DATA);
+  server.refuse = (line) => line === "REMOVE /a" ? 3 : undefined;
+  world.lose(FXP.REMOVE, "before");
+  const error = await assertRejects(() => sftp.remove("/a"), SftpError);
+  assertEquals([error.status, server.files.has("/a")], [3, true]);
+});
+
 Deno.test("an appending write is never repeated", async () => {
   await using world = new Lossy();
   const sftp = await world.client();
