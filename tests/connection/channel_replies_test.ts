@@ -6,6 +6,7 @@ import { ClosedError, RequestDeniedError } from "../../lib/errors.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
 import { Writer } from "../../lib/wire/writer.ts";
+import { notedListeners } from "../support/noted_listeners.ts";
 
 const none = new Uint8Array(0);
 const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
@@ -171,22 +172,13 @@ Deno.test("Waiting for the exit ends when it arrives, or at the caller's limit",
   const { requests } = requestsOf();
   const aborter = new AbortController();
   const { signal } = aborter;
-  let listeners = 0;
-  const { addEventListener, removeEventListener } = signal;
-  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
-    listeners++;
-    return addEventListener.apply(signal, args);
-  };
-  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
-    listeners--;
-    return removeEventListener.apply(signal, args);
-  };
+  const listeners = notedListeners(signal);
   const impatient = requests.waitForExit({ signal });
   const waiting = requests.waitForExit({});
-  assertEquals(listeners, 1);
+  assertEquals(listeners.count, 1);
   aborter.abort(new Error("enough"));
   await assertRejects(() => impatient, Error, "enough");
-  assertEquals(listeners, 0);
+  assertEquals(listeners.count, 0);
   requests.receiveExit("exit-status", new Writer().u32(4).take());
   assertEquals((await waiting).code, 4);
 });

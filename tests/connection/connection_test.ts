@@ -16,6 +16,7 @@ import { X11Open } from "../../lib/wire/requests.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { bareConnection, type BareOptions } from "./bare_connection.ts";
 import { adjust, data, none } from "./raw_channel.ts";
+import { notedListeners } from "../support/noted_listeners.ts";
 
 const TOO_MANY = OPEN_FAILURE.RESOURCE_SHORTAGE;
 const CLOSE_BY = (recipient: number) => m.ChannelClose.encode({ recipient });
@@ -318,25 +319,16 @@ Deno.test("An aborted open rejects at once; the channel that the peer grants the
 
 Deno.test("A signal is left alone once its open was answered", async () => {
   const peer = bareConnection("client");
-  let listeners = 0;
   const aborter = new AbortController();
   const { signal } = aborter;
-  const { addEventListener, removeEventListener } = signal;
-  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
-    listeners++;
-    return addEventListener.apply(signal, args);
-  };
-  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
-    listeners--;
-    return removeEventListener.apply(signal, args);
-  };
+  const listeners = notedListeners(signal);
   const opening = peer.connection.open("x", none, { signal });
-  assertEquals(listeners, 1);
+  assertEquals(listeners.count, 1);
   peer.receive(m.ChannelOpenConfirmation.encode({
     ...{ recipient: 0, sender: 3, window: 9, maxPacket: 9, data: none },
   }));
   const channel = await opening;
-  assertEquals(listeners, 0);
+  assertEquals(listeners.count, 0);
   aborter.abort();
   assertEquals(channel.isOpen, true);
 });

@@ -18,6 +18,7 @@ import { type RawWorld, rawWorld } from "../connection/raw_world.ts";
 import { until } from "../connection/until.ts";
 import { record } from "../support/spans.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
+import { notedListeners } from "../support/noted_listeners.ts";
 
 /** A command on an open channel, and the server's actions. */
 class Script {
@@ -204,26 +205,17 @@ Deno.test("An abort after the end of a command has no effect", () =>
   run(async (script) => {
     const controller = new AbortController();
     const { signal } = controller;
-    let listeners = 0;
-    const { addEventListener, removeEventListener } = signal;
-    signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
-      listeners++;
-      return addEventListener.apply(signal, args);
-    };
-    signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
-      listeners--;
-      return removeEventListener.apply(signal, args);
-    };
+    const listeners = notedListeners(signal);
     const spawning = script.command({ signal }).spawn();
     await script.request();
     script.succeed();
     const process = await spawning;
-    assertEquals(listeners, 1);
+    assertEquals(listeners.count, 1);
     script.exit(3);
     script.close();
     await process.channel.closed;
     assertEquals((await process.status).code, 3);
-    await until(() => listeners === 0);
+    await until(() => listeners.count === 0);
     controller.abort();
   }));
 

@@ -19,8 +19,7 @@ import { filesOf } from "../../lib/sftp/server/local_files.ts";
 import { parseAccounts } from "../../lib/sftp/server/passwd.ts";
 import { UnrestrictedTree } from "../../lib/sftp/server/unrestricted_tree.ts";
 import { FakeTime } from "../support/fake_time.ts";
-import { replaced } from "../support/replaced.ts";
-import { replacedFiles } from "./local_files.ts";
+import { notedDescriptors, READING, replacedFiles, replacedPosix } from "./local_files.ts";
 import { folder, noise, same } from "./world.ts";
 import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
@@ -33,16 +32,6 @@ const KINDS: Record<string, (root: string) => SftpBackend> = {
   "a jail of folders held on to": (root) => localFiles({ root }),
   "a jail of paths": (root) => filesOf(new Jail(new PathFolders(root), "/"), "/"),
   "no jail": (root) => filesOf(new UnrestrictedTree(root), root),
-};
-
-const OPEN: SftpBackendOpen = {
-  read: true,
-  write: false,
-  append: false,
-  create: false,
-  createNew: false,
-  truncate: false,
-  mode: null,
 };
 
 interface World extends AsyncDisposable {
@@ -58,7 +47,7 @@ async function world(make: (root: string) => SftpBackend): Promise<World> {
   return {
     backend,
     root: root.path,
-    open: (path, options) => backend.open(path, { ...OPEN, ...options }),
+    open: (path, options) => backend.open(path, { ...READING, ...options }),
     [Symbol.asyncDispose]: () => root[Symbol.asyncDispose](),
   };
 }
@@ -82,11 +71,6 @@ async function read(file: SftpBackendFile, length = 100, offset = 0): Promise<st
 }
 
 const bytes = (text: string) => new TextEncoder().encode(text);
-
-/** System calls with some of them replaced. */
-function posix(changes: Partial<Record<keyof PosixFiles, unknown>>): Disposable {
-  return replaced(runtime, "posix", { ...runtime.posix, ...changes } as PosixFiles);
-}
 
 function failing(code: string): () => never {
   return () => {
@@ -232,13 +216,13 @@ for (const [kind, make] of Object.entries(KINDS)) {
 
   test("owners are changed by user and group number", async (w) => {
     const calls: unknown[][] = [];
-    using _ = posix({
+    using _ = replacedPosix({
       lchownSync: (...args: unknown[]) => calls.push(["lchown", ...args.slice(1)]),
       fchownSync: (...args: unknown[]) => calls.push(["fchown", ...args.slice(1)]),
     });
     const backend = make(w.root) as Required<SftpBackend>;
     await Deno.writeTextFile(`${w.root}/file`, "");
-    const file = await backend.open("file", { ...OPEN, write: true });
+    const file = await backend.open("file", { ...READING, write: true });
     for (const changes of [{ uid: 5, gid: 6 }, { uid: 5 }, { gid: 6 }]) {
       await backend.setStat("file", changes);
       await backend.lsetStat("file", changes);
@@ -304,7 +288,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
         ["EIO", FAILURE],
       ] as const
     ) {
-      using _ = posix({ linkSync: failing(code) });
+      using _ = replacedPosix({ linkSync: failing(code) });
       const backend = make(w.root) as Required<SftpBackend>;
       await Deno.writeTextFile(`${w.root}/a`, "a");
       const renaming = backend.rename("a", "b", { overwrite: false });
@@ -328,7 +312,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
       ]] as const
     ) {
       const { unlinkSync } = runtime.posix;
-      using _ = posix({
+      using _ = replacedPosix({
         unlinkSync: (path: string) => path.endsWith("/a") ? failing(code)() : unlinkSync(path),
       });
       await Deno.writeTextFile(`${w.root}/a`, "a");
@@ -340,7 +324,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
 
   test("a rename whose old name another program removes keeps the file", async (w) => {
     const { unlinkSync } = runtime.posix;
-    using _ = posix({
+    using _ = replacedPosix({
       unlinkSync(path: string) {
         unlinkSync(path);
         unlinkSync(path);
@@ -483,7 +467,7 @@ Deno.test("accounts are read up to 256 KiB, in whole lines", async () => {
   await Deno.mkdir(`${w.root}/etc`);
   const lengths: number[] = [];
   const { readSync } = runtime.posix;
-  using _ = posix({
+  using _ = replacedPosix({
     readSync(fd: number, into: Uint8Array, at: number, length: number, position: number) {
       lengths.push(length);
       return readSync(fd, into, at, length, position);
@@ -516,20 +500,8 @@ Deno.test("an account file that this process may not read gives no names, and is
   await using w = await world((root) => localFiles({ root }));
   await Deno.mkdir(`${w.root}/etc`);
   await Deno.writeTextFile(`${w.root}/etc/passwd`, "ann:x:7:8::/home/ann:/bin/sh\n");
-  const { openSync, closeSync } = runtime.posix;
-  const open = new Set<number>();
-  using _ = posix({
-    openSync(path: string, flags: number, mode?: number) {
-      const fd = openSync(path, flags, mode);
-      open.add(fd);
-      return fd;
-    },
-    closeSync(fd: number) {
-      open.delete(fd);
-      closeSync(fd);
-    },
-    readSync: failing("EIO"),
-  });
+  const { open, calls } = notedDescriptors();
+  using _ = replacedPosix({ ...calls, readSync: failing("EIO") });
   const backend = localFiles({ root: w.root }) as Required<SftpBackend>;
   assertEquals(await backend.userNames([7]), [""]);
   assertEquals(open, new Set());
@@ -566,14 +538,14 @@ Deno.test({
       assertEquals((await Array.fromAsync(backend.readDir("."))).length, 3);
       for await (const _ of backend.readDir(".")) break;
       await refused(Array.fromAsync(backend.readDir("none")));
-      await refused(backend.open("none", OPEN));
-      await (await backend.open("file", OPEN)).close();
+      await refused(backend.open("none", READING));
+      await (await backend.open("file", READING)).close();
     }
-    const open = await Promise.all([1, 2].map(() => backend.open("file", OPEN)));
+    const open = await Promise.all([1, 2].map(() => backend.open("file", READING)));
     const refusal = await assertRejects(() => Array.fromAsync(backend.readDir(".")), SftpError);
     assertEquals(plainMessage(refusal), "Too many open files");
-    const last = await backend.open("file", OPEN);
-    await assertRejects(() => backend.open("file", OPEN), SftpError, "Too many open files");
+    const last = await backend.open("file", READING);
+    await assertRejects(() => backend.open("file", READING), SftpError, "Too many open files");
     for (const file of [...open, last]) await file.close();
   },
 });
@@ -582,7 +554,7 @@ Deno.test("account files are opened for reading", async () => {
   const fs = runtime.posix;
   const { O_WRONLY, O_RDWR } = fs.constants;
   const opened: boolean[] = [];
-  using _ = posix({
+  using _ = replacedPosix({
     openSync(path: string, flags: number, mode?: number) {
       if (path.endsWith("/passwd")) opened.push((flags & (O_WRONLY | O_RDWR)) !== 0);
       return fs.openSync(path, flags, mode);
@@ -632,11 +604,11 @@ Deno.test({
     await using w = await world((root) => filesOf(new UnrestrictedTree(root), root));
     assertEquals(await refused(w.open("/dev/null", { write: true })), FAILURE);
     const blocking = filesOf(new UnrestrictedTree(w.root), w.root, true);
-    const device = await blocking.open("/dev/null", { ...OPEN, write: true, truncate: true });
+    const device = await blocking.open("/dev/null", { ...READING, write: true, truncate: true });
     await device.write(bytes("text"), 0);
     assertEquals(await read(device), "");
     await device.close();
-    const unread = await blocking.open("/dev/null", OPEN);
+    const unread = await blocking.open("/dev/null", READING);
     assertEquals(await read(unread), "");
     await unread.close();
   },
@@ -647,7 +619,7 @@ Deno.test("after a slow read the next ones use other threads, unless the process
     await using w = await world((root) => localFiles({ root }));
     await Deno.writeTextFile(`${w.root}/file`, "text");
     using time = new FakeTime();
-    using _ = posix({
+    using _ = replacedPosix({
       readSync: () => {
         time.skip(1000);
         return 4;
@@ -655,7 +627,7 @@ Deno.test("after a slow read the next ones use other threads, unless the process
     });
     const options = blocking === undefined ? {} : { blocking };
     const backend = localFiles({ root: w.root, ...options }) as Required<SftpBackend>;
-    const file = await backend.open("file", OPEN);
+    const file = await backend.open("file", READING);
     assertEquals(file.read(new Uint8Array(4), 0), 4); // and no promise
     const next = file.read(new Uint8Array(4), 0);
     assertEquals([next instanceof Promise, await next], [blocking !== true, 4]);
@@ -732,7 +704,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
         calls.push(name);
         return (fs[name] as (...args: never[]) => unknown)(...args);
       };
-      using _ = posix(Object.fromEntries(
+      using _ = replacedPosix(Object.fromEntries(
         counted.flatMap((name) => [name, `${name}Sync`] as (keyof PosixFiles)[])
           .map((name) => [name, counting(name)]),
       ));
@@ -778,7 +750,7 @@ async function opened(
   const fs = runtime.posix;
   const { O_RDWR, O_APPEND } = fs.constants;
   const fd = fs.openSync(path, O_RDWR | (append ? O_APPEND : 0));
-  using _ = posix(changes);
+  using _ = replacedPosix(changes);
   let released = 0;
   const held = { [Symbol.dispose]: () => void released++ };
   const io = new AdaptiveIo(slow);
@@ -908,7 +880,7 @@ Deno.test({
       const [code, status] of [["EACCES", PERMISSION_DENIED], ["ELOOP", NO_SUCH_FILE]] as const
     ) {
       const { openSync } = runtime.posix;
-      using _ = posix({
+      using _ = replacedPosix({
         openSync: (path: string, flags: number, mode?: number) =>
           path.endsWith("/folder") ? failing(code)() : openSync(path, flags, mode),
       });

@@ -1,7 +1,45 @@
 /** Local files with replaced functions, to test failures in transfers. */
-import type { Files, OpenFile } from "../../lib/runtime/files.ts";
+import { assert } from "@std/assert";
+import type { Files, OpenFile, PosixFiles } from "../../lib/runtime/files.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
+import type { SftpBackendOpen } from "../../lib/sftp/mod.ts";
 import { replaced } from "../support/replaced.ts";
+
+/** OPEN for reading only. */
+export const READING: SftpBackendOpen = {
+  read: true,
+  write: false,
+  append: false,
+  create: false,
+  createNew: false,
+  truncate: false,
+  mode: null,
+};
+
+/** System calls with some of them replaced, until the result is disposed. */
+export function replacedPosix(changes: Partial<Record<keyof PosixFiles, unknown>>): Disposable {
+  return replaced(runtime, "posix", { ...runtime.posix, ...changes } as PosixFiles);
+}
+
+/** System calls for {@linkcode replacedPosix} that note which descriptors are open. */
+export function notedDescriptors() {
+  const open = new Set<number>();
+  const { openSync, closeSync } = runtime.posix;
+  return {
+    open,
+    calls: {
+      openSync(path: string, flags: number, mode?: number) {
+        const fd = openSync(path, flags, mode);
+        open.add(fd);
+        return fd;
+      },
+      closeSync(fd: number) {
+        assert(open.delete(fd), "closed twice, or never opened");
+        closeSync(fd);
+      },
+    },
+  };
+}
 
 /** Local files with some functions replaced, until the result is disposed. */
 export function replacedFiles(changes: Partial<Files>): Disposable {

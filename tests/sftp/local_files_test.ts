@@ -1,6 +1,5 @@
 /** Files of a folder by the flags and modes of their system calls, and what their owners' names cost. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { PosixFiles } from "../../lib/runtime/files.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import {
   localFiles,
@@ -14,27 +13,11 @@ import { statusOf } from "../../lib/sftp/server/errno.ts";
 import { Jail, PathFolders } from "../../lib/sftp/server/jail.ts";
 import { filesOf } from "../../lib/sftp/server/local_files.ts";
 import { UnrestrictedTree } from "../../lib/sftp/server/unrestricted_tree.ts";
-import { replaced } from "../support/replaced.ts";
-import { replacedFiles } from "./local_files.ts";
+import { notedDescriptors, READING, replacedFiles, replacedPosix } from "./local_files.ts";
 import { WITHOUT_DESCRIPTORS } from "../support/old_deno.ts";
 import { folder } from "./world.ts";
 
 const ignore = Deno.build.os === "windows";
-
-const OPEN: SftpBackendOpen = {
-  read: true,
-  write: false,
-  append: false,
-  create: false,
-  createNew: false,
-  truncate: false,
-  mode: null,
-};
-
-/** System calls with some of them replaced. */
-function posix(changes: Record<string, unknown>): Disposable {
-  return replaced(runtime, "posix", { ...runtime.posix, ...changes } as PosixFiles);
-}
 
 /** What a served folder is, and what it opens: the names of the flags, and the mode. */
 interface World extends AsyncDisposable {
@@ -61,7 +44,7 @@ async function world(kind: "jail" | "open" | "blocking"): Promise<World> {
   const { path: root, [Symbol.asyncDispose]: remove } = await folder();
   const { openSync, constants } = runtime.posix;
   let [used, bits] = [0, 0];
-  const seam = posix({
+  const seam = replacedPosix({
     openSync(path: string, flags: number, mode?: number) {
       if (mode !== undefined) [used, bits] = [flags, mode];
       return openSync(path, flags, mode);
@@ -80,7 +63,7 @@ async function world(kind: "jail" | "open" | "blocking"): Promise<World> {
     root,
     last,
     async opened(path, options) {
-      const file = await backend.open(path, { ...OPEN, ...options });
+      const file = await backend.open(path, { ...READING, ...options });
       await file.close();
       return last();
     },
@@ -182,7 +165,9 @@ Deno.test({
   ignore,
   fn: async () => {
     const modes: unknown[] = [];
-    using _ = posix({ mkdirSync: (_path: string, options: unknown) => void modes.push(options) });
+    using _ = replacedPosix({
+      mkdirSync: (_path: string, options: unknown) => void modes.push(options),
+    });
     await using here = await folder();
     const backend = filesOf(new Jail(new PathFolders(here.path), "/"), "/");
     await backend.mkdir("a", 0o7777);
@@ -202,13 +187,13 @@ Deno.test({
     const backend = filesOf(tree, here.path, false, new Descriptors(8)); // six of them for files
     const listings = [0, 1, 2].map(() => backend.readDir("."));
     for (const listing of listings) await listing.next();
-    const refused = () => backend.open("file", OPEN);
+    const refused = () => backend.open("file", READING);
     await assertRejects(refused, SftpError, "Too many open files");
     await listings[0]!.return!();
-    const files = await Promise.all([1, 2].map(() => backend.open("file", OPEN)));
+    const files = await Promise.all([1, 2].map(() => backend.open("file", READING)));
     await assertRejects(refused, SftpError, "Too many open files");
     for (const listing of listings.slice(1)) await listing.return!();
-    for (let count = 0; count < 4; count++) files.push(await backend.open("file", OPEN));
+    for (let count = 0; count < 4; count++) files.push(await backend.open("file", READING));
     await assertRejects(refused, SftpError, "Too many open files");
     for (const file of files) await file.close();
   },
@@ -218,18 +203,9 @@ Deno.test({
   name: "a file whose truncation fails is closed, and no longer counted",
   ignore,
   fn: async () => {
-    const open = new Set<number>();
-    const { openSync, closeSync } = runtime.posix;
-    using _ = posix({
-      openSync(path: string, flags: number, mode?: number) {
-        const fd = openSync(path, flags, mode);
-        open.add(fd);
-        return fd;
-      },
-      closeSync(fd: number) {
-        assert(open.delete(fd), "closed twice, or never opened");
-        closeSync(fd);
-      },
+    const { open, calls } = notedDescriptors();
+    using _ = replacedPosix({
+      ...calls,
       ftruncateSync() {
         throw Object.assign(new Error("disk"), { code: "EIO" });
       },
@@ -240,7 +216,7 @@ Deno.test({
     const backend = filesOf(tree, here.path, false, new Descriptors(2)); // one of them for files
     for (let round = 0; round < 3; round++) {
       const attempts: (() => Promise<unknown>)[] = [
-        () => backend.open("file", { ...OPEN, write: true, truncate: true }),
+        () => backend.open("file", { ...READING, write: true, truncate: true }),
         () => backend.setStat("file", { size: 1 }),
         () => backend.lsetStat("file", { size: 1 }),
       ];
@@ -249,7 +225,7 @@ Deno.test({
         assertEquals(open, new Set());
       }
     }
-    await (await backend.open("file", OPEN)).close();
+    await (await backend.open("file", READING)).close();
     assertEquals(open, new Set());
   },
 });
@@ -264,7 +240,7 @@ Deno.test({
     const [atime, mtime] = [new Date(1e12), new Date(1.1e12)];
     const calls: unknown[][] = [];
     const names = ["ftruncateSync", "chmodSync", "lutimesSync", "lchownSync"] as const;
-    using _ = posix(Object.fromEntries(names.map((name) => [name, (...args: unknown[]) => {
+    using _ = replacedPosix(Object.fromEntries(names.map((name) => [name, (...args: unknown[]) => {
       calls.push([name, ...args.slice(1)]);
     }])));
     const backend = filesOf(new UnrestrictedTree(here.path), here.path);
@@ -340,7 +316,7 @@ Deno.test({
     await Deno.chmod(`${outside.path}/secret`, 0o600);
     await Deno.chmod(`${here.path}/file`, 0o600);
     const { chmodSync } = runtime.posix;
-    using _ = posix({
+    using _ = replacedPosix({
       chmodSync(path: string, mode: number) {
         Deno.renameSync(`${here.path}/file`, `${here.path}/moved`);
         Deno.symlinkSync(`${outside.path}/secret`, `${here.path}/file`);
@@ -361,18 +337,9 @@ Deno.test({
     await Deno.mkdir(`${here.path}/dir/deep`, { recursive: true });
     await Deno.writeTextFile(`${here.path}/dir/deep/file`, "");
     await Deno.symlink("file", `${here.path}/dir/deep/link`);
-    const open = new Set<number>();
-    const { openSync, closeSync } = runtime.posix;
-    using _ = posix({
-      openSync(path: string, flags: number, mode?: number) {
-        const fd = openSync(path, flags, mode);
-        open.add(fd);
-        return fd;
-      },
-      closeSync(fd: number) {
-        assert(open.delete(fd), "closed twice, or never opened");
-        closeSync(fd);
-      },
+    const { open, calls } = notedDescriptors();
+    using _ = replacedPosix({
+      ...calls,
     });
     const backend = localFiles({ root: here.path }) as Required<SftpBackend>;
     for (const name of ["file", "link", "none"]) {
@@ -401,7 +368,7 @@ Deno.test({
     await using here = await folder();
     const { openSync, constants } = runtime.posix;
     const system: number[] = [];
-    using _ = posix({
+    using _ = replacedPosix({
       openSync(path: string, flags: number, mode?: number) {
         if (!path.startsWith("/etc/")) return openSync(path, flags, mode);
         system.push(flags);
@@ -512,7 +479,7 @@ Deno.test({
       assertEquals(await said(backend.rmdir(path)), "Not a directory");
     }
     assertEquals(await said(backend.remove("dir")), "Is a directory");
-    assertEquals(await said(backend.open("dir", OPEN)), "Is a directory");
+    assertEquals(await said(backend.open("dir", READING)), "Is a directory");
     assertEquals(await said(backend.readLink("file")), "Not a symbolic link");
     for (const path of ["dir", "link"]) {
       assertEquals(await said(backend.link(path, "new")), "Not a regular file");
@@ -522,7 +489,7 @@ Deno.test({
       assertEquals(await said(backend.symlink("x", path)), "File exists");
       assertEquals(await said(backend.link("file", path)), "File exists");
       assertEquals(await said(backend.rename("file", path, { overwrite: false })), "File exists");
-      const create = { ...OPEN, write: true, create: true, createNew: true };
+      const create = { ...READING, write: true, create: true, createNew: true };
       assertEquals(await said(backend.open(path, create)), "File exists");
     }
     assertEquals(await said(backend.home("none")), "No such user");
@@ -543,7 +510,7 @@ Deno.test({
     await put("group", "staff:x:8:\n", 1);
     const { readSync } = runtime.posix;
     let reads = 0;
-    using _ = posix({
+    using _ = replacedPosix({
       readSync(...args: Parameters<typeof readSync>) {
         reads++;
         return readSync(...args);

@@ -1,19 +1,10 @@
 /** What a read-only backend passes on, and what it refuses. */
 import { assertEquals, assertRejects } from "@std/assert";
-import type { SftpBackend, SftpBackendFile, SftpBackendOpen } from "../../lib/sftp/mod.ts";
+import type { SftpBackend, SftpBackendFile } from "../../lib/sftp/mod.ts";
 import { statusOf } from "../../lib/sftp/server/errno.ts";
 import { readOnly } from "../../lib/sftp/server/read_only.ts";
 import { SftpStatus } from "../../lib/sftp/mod.ts";
-
-const READ: SftpBackendOpen = {
-  read: true,
-  write: false,
-  append: false,
-  create: false,
-  createNew: false,
-  truncate: false,
-  mode: null,
-};
+import { READING } from "./local_files.ts";
 
 /** A backend whose methods note their calls and return their name. */
 function noting(file: Partial<SftpBackendFile> = {}) {
@@ -72,7 +63,7 @@ Deno.test("a read-only backend refuses every change before it reaches the files"
     assertEquals([name, await isDenied(() => change("/a", "/b"))], [name, true]);
   }
   for (const change of ["write", "create", "truncate"]) {
-    const opening = () => backend.open!("/f", { ...READ, [change]: true });
+    const opening = () => backend.open!("/f", { ...READING, [change]: true });
     assertEquals([change, await isDenied(opening)], [change, true]);
   }
   assertEquals(calls, []);
@@ -87,8 +78,8 @@ Deno.test("a file of a read-only backend is read, and refuses every change", asy
   const names = ["read", "write", "stat", "setStat", "sync", "close", "abort"];
   const all = Object.fromEntries(names.map((name) => [name, note(name, name)]));
   const { backend, calls: outer } = noting({ ...all, parallel: true });
-  const file = await backend.open!("/f", READ);
-  assertEquals(outer, [["open", "/f", READ]]);
+  const file = await backend.open!("/f", READING);
+  assertEquals(outer, [["open", "/f", READING]]);
   const into = new Uint8Array(3);
   const results: unknown[] = [file.read(into, 9), await file.stat(), await file.close()];
   assertEquals(results, ["read", "stat", "close"]);
@@ -101,7 +92,7 @@ Deno.test("a file of a read-only backend is read, and refuses every change", asy
 Deno.test("a file is read in parallel only if the file below is", async () => {
   for (const [below, above] of [[true, true], [false, false], [undefined, false]] as const) {
     const { backend } = noting(below === undefined ? {} : { parallel: below });
-    assertEquals((await backend.open!("/f", READ)).parallel, above);
+    assertEquals((await backend.open!("/f", READING)).parallel, above);
   }
 });
 
@@ -110,6 +101,6 @@ Deno.test("a read-only backend and its files report a read-only file system", as
   const { backend, calls } = noting({ statVfs });
   assertEquals(await backend.statVfs!("/p"), { blocks: 7, readOnly: true } as never);
   assertEquals(calls, [["statVfs", "/p"]]);
-  const file = await backend.open!("/f", READ);
+  const file = await backend.open!("/f", READING);
   assertEquals(await file.statVfs!(), { blocks: 5, readOnly: true } as never);
 });
