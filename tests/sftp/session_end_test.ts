@@ -309,6 +309,22 @@ Deno.test("a session ends with the reason why its lost channel could not be repl
   }
 });
 
+Deno.test("a new channel that is lost before its VERSION is replaced, too", async () => {
+  const { channel, peer } = channelTo(() => {});
+  const [near, far] = channelPair();
+  const next = [near, channelTo(({ id }, peer) => void peer.send(attrs(id))).channel];
+  const reopen = () => Promise.resolve(next.shift()!);
+  const session = await ClientSession.open(channel, { reopen });
+  const answered = stat(session);
+  await turn();
+  await peer.channel.close();
+  await turn();
+  await far.close();
+  await answered;
+  assertEquals([session.cause, next.length], [null, 0]);
+  await session.close();
+});
+
 Deno.test("only the time of a single request is used as the round trip", async () => {
   using time = new FakeTime();
   const waiting: number[] = [];
