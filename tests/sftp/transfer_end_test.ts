@@ -62,18 +62,20 @@ Deno.test("a stream or bytes cannot be a folder or the matches of a pattern", as
   assertEquals([changes(w.to), w.from.log.filter((line) => /^OPEN|^STAT/.test(line))], [[], []]);
 });
 
-Deno.test("a stream is aborted with the error of its transfer", async () => {
+Deno.test("a stream is aborted with the error of its transfer, however early", async () => {
   await using w = await world();
   w.from.refuse = (line) => line.startsWith("READ") ? SftpStatus.FAILURE : undefined;
-  let aborted: unknown;
-  const stream = new WritableStream<Uint8Array>({
-    async abort(cause) {
-      for (let turns = 0; turns < 3; turns++) await turn();
-      aborted = cause;
-    },
-  });
-  const error = await assertRejects(() => get(w.source, "/tree/one", stream, {}), SftpError);
-  assertEquals(aborted, error);
+  for (const path of ["/tree/one", "/none"]) {
+    let aborted: unknown;
+    const stream = new WritableStream<Uint8Array>({
+      async abort(cause) {
+        for (let turns = 0; turns < 3; turns++) await turn();
+        aborted = cause;
+      },
+    });
+    const error = await assertRejects(() => get(w.source, path, stream, {}), SftpError);
+    assertEquals(aborted, error);
+  }
 });
 
 Deno.test("a stream gets a file, and is closed after its last byte", async () => {
