@@ -71,6 +71,23 @@ Deno.test("the last block has room for one byte more, so that its read finds the
   source.close();
 });
 
+Deno.test("the end of a file of whole blocks, or of none, is found with a single byte", async () => {
+  for (const blocks of [2, 0]) {
+    const lengths: number[] = [];
+    await using there = await file(data.subarray(0, blocks * UNIT));
+    using _ = replacedOpenFiles((file) => ({
+      readSync(into) {
+        lengths.push(into.length);
+        return file.readSync(into);
+      },
+    }));
+    const source = await fileSource(there.path, NOW());
+    assertEquals((await rest(source)).length, blocks);
+    assertEquals(lengths, [...Array.from({ length: blocks }, () => UNIT), 1]);
+    source.close();
+  }
+});
+
 Deno.test("a source has moved when it says so", async () => {
   await using there = await file(data);
   using _ = replacedOpenFiles((file) => ({
@@ -103,7 +120,11 @@ Deno.test("a buffer is reused only after its block is released", async () => {
   const fourth = (await source.next(60_000))!;
   assert(fourth.buffer !== second.buffer);
   source.release(third);
-  assert((await source.next(40_000))!.buffer !== third.buffer);
+  await source.start!(0);
+  const fifth = (await source.next(60_000))!;
+  assertEquals(fifth.length, 60_000);
+  source.release(fifth);
+  assert((await source.next(40_000))!.buffer !== fifth.buffer);
   source.close();
 });
 
