@@ -201,7 +201,7 @@ class Server implements SshServer {
       listener,
       this.#stopping.signal,
       (conn) => {
-        if ("setKeepAlive" in conn) conn.setKeepAlive(tcpKeepAlive);
+        conn.setKeepAlive(tcpKeepAlive);
         const socket = connSocket(conn);
         if (this.#isProxy(socket)) this.#serveProxied(socket);
         else this.#serve(socket);
