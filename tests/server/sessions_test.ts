@@ -19,6 +19,7 @@ import {
   type ServeOptions,
   serveStreams,
 } from "@denossh/ssh/server";
+import type { SftpBackendFile } from "@denossh/ssh/sftp";
 import { type ByteStreams, connectedPair, memoryPair } from "@denossh/ssh/testing";
 import { authenticateClient } from "../../lib/auth/client.ts";
 import { Connection } from "../../lib/connection/connection.ts";
@@ -27,7 +28,12 @@ import { SftpClient } from "../../lib/sftp/client.ts";
 import { requestService } from "../../lib/transport/service.ts";
 import { streamSocket } from "../../lib/transport/socket.ts";
 import { Transport } from "../../lib/transport/transport.ts";
-import { CLOSE_LINGER_MS, SERVER_KEEPALIVE_MS } from "../../lib/defaults.ts";
+import {
+  CLOSE_LINGER_MS,
+  SERVER_KEEPALIVE_MS,
+  SFTP_CONNECTION_HANDLES,
+  SFTP_MAX_HANDLES,
+} from "../../lib/defaults.ts";
 import { serveInMemory } from "../support/fake_listener.ts";
 import { Turn } from "../../lib/turns.ts";
 import { replaced } from "../support/replaced.ts";
@@ -495,6 +501,48 @@ Deno.test("A connection counts as active from its beginning, so that others leav
   await near.readable.cancel();
   await near.writable.abort();
   await served.close();
+});
+
+Deno.test("Ten SFTP sessions of one connection get the turns and the handles of one connection", async () => {
+  const turns = new Set<Turn>();
+  const { begin } = Turn.prototype;
+  using _begin = replaced(Turn.prototype, "begin", function (this: Turn) {
+    turns.add(this);
+    return begin.call(this);
+  });
+  const heard = new Set<Turn>();
+  const { heard: original } = Turn.prototype;
+  using _heard = replaced(Turn.prototype, "heard", function (this: Turn) {
+    heard.add(this);
+    original.call(this);
+  });
+  const file = { close: () => Promise.resolve() } as SftpBackendFile;
+  await using server = serveInMemory({
+    ...options,
+    sftp: { open: () => Promise.resolve(file) },
+  });
+  /** Opens files until that is refused, and returns their number. */
+  const fill = async (sftp: SftpClient): Promise<number> => {
+    for (let count = 0;; count++) {
+      try {
+        await sftp.open("/file");
+      } catch (error) {
+        assert(String(error).includes("Too many open handles"), String(error));
+        return count;
+      }
+    }
+  };
+  await using host = await logIn(server.dial("192.0.2.7"));
+  await using sessions = new AsyncDisposableStack();
+  const counts: number[] = [];
+  for (let i = 0; i < 10; i++) counts.push(await fill(sessions.use(await host.sftp())));
+  const rest = SFTP_CONNECTION_HANDLES - SFTP_MAX_HANDLES;
+  assertEquals(counts, [SFTP_MAX_HANDLES, rest, 0, 0, 0, 0, 0, 0, 0, 0]);
+  assertEquals([turns.size, heard.size], [1, 1]);
+  assertEquals(turns.difference(heard).size, 0);
+  await using other = await logIn(server.dial("192.0.2.7"));
+  assertEquals(await fill(sessions.use(await other.sftp())), SFTP_MAX_HANDLES);
+  assertEquals([turns.size, heard.size], [2, 2]);
 });
 
 Deno.test("A handler's error is reported with the client's address, and the session ends with code 1", async () => {
