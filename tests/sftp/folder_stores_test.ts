@@ -22,6 +22,9 @@ import { turn } from "./world.ts";
 const FOLDER = infoOf({ mode: 0o040750, uid: 1, gid: 2, atime: 3, mtime: 4 });
 const FILE = infoOf({ mode: 0o100640, size: 5 });
 const LINK = infoOf({ mode: 0o120777 });
+/** Tasks in parallel. */
+const TASKS = 9;
+
 const lost = () => new SftpError(SftpStatus.CONNECTION_LOST, "read", "/from/x", "gone");
 
 type Tree = Readonly<Record<string, readonly (readonly [name: string, info: SftpFileInfo])[]>>;
@@ -47,7 +50,7 @@ function world(tree: Tree, options: SftpTransferOptions = {}): World {
   const open = new Set<TransferSource>();
   const progress = new Progress(undefined);
   const abort = new AbortController();
-  const pool = new TaskPool(9, Infinity, abort.signal);
+  const pool = new TaskPool(TASKS, Infinity, abort.signal);
   const context = {
     options: { recursive: true, ...options },
     limits: {},
@@ -162,6 +165,27 @@ Deno.test("kept links are made last, inside the target", async () => {
     'link /to/l "text of /from/l" /to',
   ]);
   assertEquals([w.progress.files, w.progress.skipped], [2, []]);
+});
+
+Deno.test("a listing waits for room in the pool, for its links as for its files", async () => {
+  for (const info of [LINK, FILE]) {
+    const w = world({}, { links: "keep" });
+    let [listed, done, ahead] = [0, 0, 0];
+    w.from.list = async function* () {
+      for (; listed < 40; listed++) yield { name: `${listed}`, info };
+    };
+    const slowly = async () => {
+      ahead = Math.max(ahead, listed - done);
+      await turn();
+      done++;
+    };
+    const { source } = w.from;
+    w.from.readLink = async (path) => (await slowly(), path);
+    w.from.source = async (path, info) => (await slowly(), await source(path, info));
+    await w.run();
+    assertEquals([done, w.progress.files], [40, 40]);
+    assert(ahead <= TASKS, `${ahead} are listed, and not done`);
+  }
 });
 
 Deno.test("links are skipped unless an option says otherwise, and dead ones also then", async () => {
