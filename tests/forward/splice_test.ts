@@ -3,6 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Channel } from "@denossh/ssh";
 import { closeQuietly } from "../../lib/runtime/connections.ts";
 import { splice } from "../../lib/forward/splice.ts";
+import { notedListeners } from "../support/noted_listeners.ts";
 import { sessionPair } from "../connection/session_pair.ts";
 import { until } from "../connection/until.ts";
 import { decode, encode } from "./world.ts";
@@ -198,13 +199,71 @@ Deno.test("splice whose signal is aborted already reads nothing and closes both"
 Deno.test("splice removes its abort listener at the end", async () => {
   await using pair = await sessionPair();
   const conn = new FakeConn();
-  const controller = new AbortController();
-  const joined = splice(pair.client, asConn(conn), { signal: controller.signal });
+  const { signal } = new AbortController();
+  const listeners = notedListeners(signal);
+  const joined = splice(pair.client, asConn(conn), { signal });
+  assertEquals(listeners.count, 1);
   conn.feed(null);
   await pair.server.closeWrite();
   await joined;
-  // Closing it again would fail the assertion in it.
-  controller.abort();
+  assertEquals(listeners.count, 0);
+});
+
+/** Lets everything run that can. */
+const turn = () => new Promise((resolve) => setTimeout(resolve));
+
+Deno.test("splice closes the connection once EOF has been passed on, not before", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  const [asked, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  conn.closeWrite = () => (asked.resolve(), done.promise);
+  const joined = splice(pair.client, asConn(conn));
+  await pair.server.closeWrite();
+  await asked.promise;
+  conn.feed(null);
+  await heard(pair.server);
+  await turn();
+  assert(!conn.closed);
+  done.resolve();
+  await joined;
+  assert(conn.closed);
+});
+
+Deno.test("splice that fails ends once a write under way has ended", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  const [asked, written] = [Promise.withResolvers<void>(), Promise.withResolvers<number>()];
+  conn.write = () => (asked.resolve(), written.promise);
+  let isOver = false;
+  const joined = assertRejects(() => splice(pair.client, asConn(conn)), Error, "reset")
+    .then(() => isOver = true);
+  await pair.server.writeAll(encode("x"));
+  await asked.promise;
+  conn.feed(new Error("reset"));
+  await until(() => conn.closed);
+  await turn();
+  assertEquals(isOver, false);
+  written.resolve(1);
+  await joined;
+});
+
+Deno.test("splice reads the channel 16 KiB at a time, and more as long as reads are full", async () => {
+  const rooms: number[] = [];
+  const sizes = [16 * KIB, 64 * KIB - 1, 64 * KIB, 1];
+  const channel = {
+    read: (into: Uint8Array) => {
+      rooms.push(into.length / KIB);
+      return Promise.resolve(sizes.shift() ?? null);
+    },
+    writeAll: () => Promise.resolve(),
+    closeWrite: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+    closed: new Promise(() => {}),
+  };
+  const conn = new FakeConn();
+  conn.feed(null);
+  await splice(channel as unknown as Channel, asConn(conn));
+  assertEquals(rooms, [16, 64, 64, 256, 256]);
 });
 
 Deno.test("An error of the connection closes the channel, and splice throws it", async () => {
