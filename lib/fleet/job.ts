@@ -92,11 +92,10 @@ export class FleetJob<T> implements AsyncIterable<FleetResult<T>>, PromiseLike<F
       running.add(one);
     };
     try {
-      for (let isLast = false;;) {
-        while (!isLast && running.size + ended.length < concurrency) {
-          const { value, done = false } = waiting.next();
-          if (value !== undefined) begin(value);
-          isLast = done;
+      for (let next = waiting.next();;) {
+        while (!next.done && running.size + ended.length < concurrency) {
+          begin(next.value);
+          next = waiting.next();
         }
         const result = ended.shift();
         if (result !== undefined) yield result;
