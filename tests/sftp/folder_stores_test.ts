@@ -324,13 +324,18 @@ Deno.test("a refusal of one file is its failure, although a further connection w
   assertEquals([reasons(w), opens, w.progress.files], [["/from/x: no"], 2, 1]);
 });
 
-Deno.test("after the session is over, the failure of a file ends the transfer", async () => {
-  const w = world({ "/from": [["x", FILE]] });
-  w.context.over = () => true;
-  w.from.source = () =>
-    Promise.reject(new SftpError(SftpStatus.PERMISSION_DENIED, "open", "/from/x", "no"));
-  await assertRejects(w.run, SftpError, "no");
-  assertEquals(reasons(w), []);
+Deno.test("after the session is over, the failure of a file ends the transfer, and is not repeated", async () => {
+  for (const status of [SftpStatus.PERMISSION_DENIED, SftpStatus.FAILURE]) {
+    const w = world({ "/from": [["x", FILE]] });
+    w.context.over = () => true;
+    let opens = 0;
+    w.from.source = () => {
+      opens++;
+      return Promise.reject(new SftpError(status, "open", "/from/x", "no"));
+    };
+    await assertRejects(w.run, SftpError, "no");
+    assertEquals([opens, reasons(w)], [1, []]);
+  }
 });
 
 Deno.test("an abort is not taken for a failure of a file, nor is its file sent again", async () => {
