@@ -31,7 +31,7 @@ function later(from: ChannelSample, ms: number, more: Partial<ChannelSample> = {
 
 Deno.test("a window that is full each round trip needs four channels, and then doubles them", () => {
   const need = new ChannelNeed();
-  assertEquals(need.count(START, Infinity), 1);
+  assertEquals([need.count(START, Infinity), need.why], [1, ""]);
   assertEquals(need.count(later(START, 99), Infinity), 1); // not two round trips
   const second = later(START, 100);
   assertEquals(need.count(second, Infinity), 4);
@@ -135,4 +135,63 @@ Deno.test("no channels are added after an increase without gain", () => {
   need.count(four, Infinity);
   assertEquals(need.count(later(four, 100), Infinity), 4);
   assertMatch(need.whyNot!, /^the last ones raised the rate only to 42 MB\/s$/);
+});
+
+Deno.test("a limit that is reached exactly counts as a need", () => {
+  for (
+    const [from, ms, to, left] of [
+      [{ roundTrip: 5 }, 20, {}, Infinity],
+      [{}, 100, { waited: START.waited + 50 }, Infinity],
+      [{}, 100, { bytes: START.bytes + 2 * MIB }, Infinity],
+      [{}, 100, {}, 16 * MIB],
+    ] as const
+  ) {
+    const need = new ChannelNeed();
+    const first = { ...START, ...from };
+    need.count(first, left);
+    assertEquals([need.count(later(first, ms, to), left), need.whyNot], [4, null]);
+  }
+  const need = new ChannelNeed();
+  const one = { ...START, bytes: 0, window: 500 }; // 10 bytes a millisecond
+  need.count(one, Infinity);
+  need.count(later(one, 100), Infinity);
+  need.changed();
+  const four = { ...one, channels: 4, window: 200 };
+  need.count(four, Infinity);
+  assertEquals(need.count(later(four, 100, { bytes: 1200 }), Infinity), SFTP_CHANNELS);
+  const since = { ...START, channels: 10, window: 1000, bytes: 0 };
+  assertEquals(areWindowsFull(since, later(since, 1000, { bytes: 150_000 })), true);
+});
+
+Deno.test("measurements of exactly two round trips show that one channel is enough", () => {
+  const need = new ChannelNeed();
+  let sample: ChannelSample = { ...START, roundTrip: 100 };
+  need.begin(sample);
+  for (let i = 0; i < 8; i++) {
+    assertEquals(need.isEnough, false);
+    sample = later(sample, 200, { bytes: sample.bytes });
+    need.count(sample, Infinity);
+  }
+  assertEquals(need.isEnough, true);
+});
+
+Deno.test("a need is followed by another measurement, and so is a change of the channels", () => {
+  const need = new ChannelNeed();
+  need.count(START, Infinity);
+  const second = later(START, 100);
+  assertEquals(need.count(second, Infinity), 4);
+  need.count(later(second, 99), Infinity);
+  assertEquals(need.whyNot, null);
+  need.changed();
+  const four = { ...later(second, 1000), channels: 4 };
+  assertEquals([need.count(four, Infinity), need.whyNot], [4, null]);
+});
+
+Deno.test("a rate below 10 MB/s is told with one decimal", () => {
+  for (const [rate, told] of [[5451, "5.5"], [10_000, "10"]] as const) {
+    const need = new ChannelNeed();
+    need.count(START, Infinity);
+    need.count(later(START, 100, { bytes: START.bytes + 100 * rate }), Infinity);
+    assertEquals(need.whyNot, `${told} MB/s are less than the window allows`);
+  }
 });

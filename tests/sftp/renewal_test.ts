@@ -4,6 +4,8 @@ import { SFTP_REPEATS } from "../../lib/defaults.ts";
 import { type SftpChannel, SftpClient, SftpError } from "../../lib/sftp/mod.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { ClientSession } from "../../lib/sftp/remote/client_session.ts";
+import { FakeTime } from "../support/fake_time.ts";
 import { LISTED, MemoryServer } from "./memory_server.ts";
 import { channelTo, type RawPeer } from "./raw.ts";
 import { noise, same, turn } from "./world.ts";
@@ -148,6 +150,48 @@ Deno.test("a repeated request that is refused, and was not executed, fails with 
   world.lose(FXP.REMOVE, "before");
   const error = await assertRejects(() => sftp.remove("/a"), SftpError);
   assertEquals([error.status, server.files.has("/a")], [3, true]);
+});
+
+Deno.test("a request found undone after another loss waits for the next channel, and is done once", async () => {
+  using time = new FakeTime();
+  const server = new MemoryServer();
+  server.add("/a", DATA);
+  const peers: RawPeer[] = [];
+  const open = () => {
+    const { channel, peer } = channelTo((request, peer) =>
+      peer === peers[0] ? peer.channel.close() : server.answer(request, peer)
+    );
+    peers.push(peer);
+    return channel;
+  };
+  const [lostAgain, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const reopen = async () => {
+    if (peers.length === 2) {
+      lostAgain.resolve();
+      await gate.promise;
+    }
+    return open();
+  };
+  const session = await ClientSession.open(open(), { timeout: 100, reopen });
+  const request = session.request.bind(session);
+  let checks = 0;
+  session.request = (async (...args: Parameters<typeof request>) => {
+    const answer = await request(...args);
+    // The channel is lost when the answer to the check has arrived.
+    if (++checks === 1) {
+      await peers[1]!.channel.close();
+      await lostAgain.promise;
+    }
+    return answer;
+  }) as typeof session.request;
+  const call = { operation: "remove", path: "/a" };
+  const removing = request(msg.Remove, { path: "/a" }, msg.Status, call);
+  await lostAgain.promise;
+  await time.advance(1000); // no time-out runs while there is no channel
+  gate.resolve();
+  await removing;
+  assertEquals(server.log, ["LSTAT /a", "LSTAT /a", "REMOVE /a"]);
+  await session.close();
 });
 
 Deno.test("an appending write is never repeated", async () => {

@@ -19,6 +19,14 @@ Deno.test("nothing limits what is in flight before a loss, nor after one that co
   assertEquals([window.isOpen, window.largest], [true, Infinity]);
 });
 
+Deno.test("a loss of as much as was answered does not limit the next channel", () => {
+  const window = new SendWindow();
+  window.sent(128 * KIB);
+  window.answered(64 * KIB);
+  window.lost();
+  assertEquals(window.largest, Infinity);
+});
+
 Deno.test("each loss of more than was answered halves the window, down to 4 KiB", () => {
   const window = new SendWindow();
   window.sent(64 * KIB);
@@ -45,12 +53,14 @@ Deno.test("the window grows by what is answered, and the next channel starts as 
   assertEquals(window.largest, 16 * KIB);
 });
 
-Deno.test("a window that has grown to what a transfer may have in flight limits no longer", () => {
+Deno.test("a window that has grown beyond what a transfer may have in flight limits no longer", () => {
   const window = new SendWindow();
   window.sent(64 * KIB);
   window.lost();
   window.sent(SFTP_IN_FLIGHT);
-  window.answered(SFTP_IN_FLIGHT);
+  window.answered(SFTP_IN_FLIGHT - 32 * KIB);
+  assertEquals(window.largest, SFTP_IN_FLIGHT / 2);
+  window.answered(1);
   assertEquals(window.largest, Infinity);
   window.lost();
   assertEquals(window.largest, Infinity);
