@@ -16,7 +16,7 @@ import { FakeTime } from "../support/fake_time.ts";
 import { until } from "../connection/until.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
 import { rawWorld } from "../connection/raw_world.ts";
-import { greetedPair } from "./transport_pair.ts";
+import { greetedPair, transportPair } from "./transport_pair.ts";
 import { noise } from "../support/random.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
@@ -162,6 +162,24 @@ Deno.test("Data sent during a key exchange waits for the new keys and arrives in
   for (let i = 0; i < 10; i++) {
     assertEquals(m.GlobalRequest.decode(await world.raw.next(80)).type, `note ${i}`);
   }
+});
+
+Deno.test("A key exchange whose last message crosses the end of the connection starts no timer", async () => {
+  using time = new FakeTime();
+  const pair = transportPair({
+    client: {
+      trace: ({ direction, name }) => {
+        // The exchange has not continued with it yet.
+        if (direction === "received" && name === "NEWKEYS") {
+          queueMicrotask(() => pair.client.disconnect());
+        }
+      },
+    },
+  });
+  pair.server.handshake().catch(() => {});
+  pair.client.handshake().catch(() => {});
+  await Promise.all([pair.client.finished, pair.server.finished]);
+  assertEquals(time.timers, 0);
 });
 
 Deno.test("The session identifier stays the first exchange hash", async () => {
