@@ -51,6 +51,23 @@ Deno.test("silence fails all pending requests after one time-out, not one by one
   await sftp.close();
 });
 
+Deno.test("a session has one timer, which is set for the earliest time-out", async () => {
+  using time = new FakeTime();
+  const sftp = await atServer(() => {}, { timeout: 1000 });
+  const late = (timeout: number) =>
+    assertRejects(() => sftp.stat("/x", { timeout }), SftpError, `no answer in ${timeout} ms`);
+  const [first, second] = [late(1000), late(10)];
+  await time.advance(9);
+  assertEquals(time.timers, 1);
+  await time.advance(1);
+  await second;
+  assertEquals(time.timers, 1);
+  await time.advance(990);
+  await first;
+  assertEquals(time.timers, 0);
+  await sftp.close();
+});
+
 Deno.test("a request that starves while others are answered also times out", async () => {
   using time = new FakeTime();
   const sftp = await atServer(async ({ type, id }, peer) => {

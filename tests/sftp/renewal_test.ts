@@ -187,11 +187,13 @@ Deno.test("a request found undone after another loss waits for the next channel,
   const call = { operation: "remove", path: "/a" };
   const removing = request(msg.Remove, { path: "/a" }, msg.Status, call);
   await lostAgain.promise;
-  await time.advance(1000); // no time-out runs while there is no channel
+  assertEquals(time.timers, 0); // no time-out runs while there is no channel
+  await time.advance(1000);
   gate.resolve();
   await removing;
   assertEquals(server.log, ["LSTAT /a", "LSTAT /a", "REMOVE /a"]);
   await session.close();
+  assertEquals(time.timers, 0);
 });
 
 Deno.test("an appending write is never repeated", async () => {
