@@ -1,13 +1,19 @@
 /** The parts of a key exchange that two ends with the same mistake would agree on. */
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import type { DirectionKeys } from "../../lib/crypto/packet_cipher.ts";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
-import { type KexInitValue, STRICT } from "../../lib/transport/negotiation.ts";
-import type { Transport } from "../../lib/transport/transport.ts";
-import { KexInit } from "../../lib/wire/messages.ts";
+import { DisconnectError, ProtocolError } from "../../lib/errors.ts";
+import { generateKey } from "../../lib/keys/mod.ts";
+import { type KexInitValue, type Role, STRICT } from "../../lib/transport/negotiation.ts";
+import type { Transport, TransportOptions } from "../../lib/transport/transport.ts";
+import { strangersWork } from "../../lib/transport/work_share.ts";
+import { Ignore, KexDhGexGroup, KexDhGexRequest, KexInit } from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { replaced } from "../support/replaced.ts";
 import { greetedPair, type TransportPair, transportPair } from "./transport_pair.ts";
+
+const { publicKey } = await generateKey();
 
 /** Calls `note` with each KEXINIT before it is sent, and hashed. */
 function onKexInit({ sink }: Transport, note: (payload: Uint8Array) => void): void {
@@ -86,3 +92,91 @@ Deno.test("A server that has the client's KEXINIT waits for it no longer", async
   }
   assertEquals(time.timers, 0);
 });
+
+Deno.test("A client that asks for EXT_INFO in each KEXINIT gets it once", async () => {
+  const usual = resolveSuite();
+  const sent: string[] = [];
+  await using pair = await greetedPair({
+    client: { suite: { ...usual, kex: [...usual.kex, "ext-info-c"] } },
+    server: { trace: ({ direction, name }) => void (direction === "sent" && sent.push(name)) },
+  });
+  await pair.server.rekey();
+  assertEquals(sent.filter((name) => name === "EXT_INFO").length, 1);
+});
+
+Deno.test("Held messages follow our NEWKEYS, and do not wait for the peer's", async () => {
+  const lines: string[] = [];
+  await using pair = await greetedPair({
+    server: { trace: ({ direction, name }) => void lines.push(`${direction} ${name}`) },
+  });
+  lines.length = 0;
+  const rekeyed = pair.server.rekey();
+  pair.server.sink.send(Ignore.encode({ data: new Uint8Array(0) }));
+  await rekeyed;
+  assertEquals(lines.slice(-3), ["sent NEWKEYS", "sent IGNORE", "received NEWKEYS"]);
+});
+
+Deno.test("Another message of the key exchange in place of NEWKEYS ends the connection", async () => {
+  await using pair = transportPair();
+  const { client, server } = pair;
+  const send = client.sink.sendNow.bind(client.sink);
+  client.sink.sendNow = (payload) => send(payload[0] === MSG.NEWKEYS ? Uint8Array.of(30) : payload);
+  client.handshake().catch(() => {});
+  await assertRejects(() => server.handshake(), ProtocolError);
+});
+
+const waits: [
+  name: string,
+  role: Role,
+  options: (endless: () => Promise<never>) => Partial<TransportOptions>,
+][] = [
+  ["the client judges the host key", "client", (verifyHostKey) => ({ verifyHostKey })],
+  ["the host key signs", "server", (sign) => ({ hostKeys: [{ publicKey, sign }] })],
+  ["a costly answer waits for its turn", "server", () => ({
+    suite: resolveSuite({ kex: ["diffie-hellman-group14-sha256"] }),
+  })],
+];
+for (const [name, role, options] of waits) {
+  Deno.test(`A connection that ends while ${name} ends its handshake`, async () => {
+    const waiting = Promise.withResolvers<void>();
+    const endless = () => {
+      waiting.resolve();
+      return new Promise<never>(() => {});
+    };
+    using _turn = replaced(strangersWork, "run", endless);
+    await using pair = transportPair({ [role]: options(endless) });
+    const { [role]: ours, [role === "client" ? "server" : "client"]: theirs } = pair;
+    theirs.handshake().catch(() => {});
+    const handshake = ours.handshake();
+    await waiting.promise;
+    ours.disconnect();
+    await assertRejects(() => handshake, DisconnectError);
+  });
+}
+
+for (const [allowed, bits] of [[true, 8192], [false, 4096]] as const) {
+  Deno.test(`A server that ${allowed ? "lists" : "does not list"} group 18 grants groups of up to ${bits} bits`, async () => {
+    const kex = ["diffie-hellman-group-exchange-sha256"];
+    const more = allowed ? ["diffie-hellman-group18-sha512"] : [];
+    await using pair = transportPair({
+      client: { suite: resolveSuite({ kex }) },
+      server: { suite: resolveSuite({ kex: [...kex, ...more] }) },
+    });
+    const { client, server } = pair;
+    const send = client.sink.sendNow.bind(client.sink);
+    client.sink.sendNow = (payload) => {
+      if (payload[0] === 34) {
+        payload = KexDhGexRequest.encode({ min: 2048, preferred: 8192, max: 8192 });
+      }
+      send(payload);
+    };
+    const granted = Promise.withResolvers<number>();
+    const answer = server.sink.sendNow.bind(server.sink);
+    server.sink.sendNow = (payload) => {
+      if (payload[0] === 31) granted.resolve(8 * (KexDhGexGroup.decode(payload).prime.length));
+      answer(payload);
+    };
+    for (const end of [client, server]) end.handshake().catch(() => {});
+    assertEquals(await granted.promise, bits);
+  });
+}
