@@ -188,6 +188,50 @@ Deno.test("a file is closed once, also after an abort, without waiting for the a
   await w.remote.session.close();
 });
 
+Deno.test("a short answer is not completed once the file is closed", async () => {
+  await using w = await opened();
+  const gate = Promise.withResolvers<undefined>();
+  w.server.refuse = (line) => /^(READ|CLOSE)/.test(line) ? gate.promise : undefined;
+  const reading = w.file.fill(new Uint8Array(10), 199_995);
+  const closing = w.file.close();
+  gate.resolve(undefined);
+  assertEquals(await reading, 5);
+  await closing;
+  assertEquals(w.log(), ["READ /file 199995 10", "CLOSE /file"]);
+});
+
+Deno.test("a refused CLOSE is an error after writing, and can be repeated", async () => {
+  await using w = await opened();
+  w.server.refuse = (line) => line.startsWith("CLOSE") ? SftpStatus.FAILURE : undefined;
+  assertEquals(await refusal(w.file.close()), SftpStatus.FAILURE);
+  w.server.refuse = () => undefined;
+  await w.file.close();
+  assertEquals([w.log(), w.server.open], [["CLOSE /file", "CLOSE /file"], 0]);
+  const read = await w.remote.file("/file", { read: true });
+  w.server.refuse = (line) => line.startsWith("CLOSE") ? SftpStatus.FAILURE : undefined;
+  await read.close();
+});
+
+Deno.test("attributes are set once the server has answered, and a size is the least one from then on", async () => {
+  await using w = await opened();
+  const reached = () => w.file.handle.reached;
+  await w.file.write(data.subarray(0, 100), 0);
+  await w.file.setStat({ mode: 0o600 });
+  assertEquals([reached(), w.server.files.get("/file")!.mode & 0o777], [100, 0o600]);
+  await w.file.setStat({ size: 10 });
+  assertEquals([reached(), w.server.data("/file")!.length], [10, 10]);
+  w.server.refuse = (line) => line.startsWith("FSETSTAT") ? SftpStatus.FAILURE : undefined;
+  assertEquals(await refusal(w.file.setStat({ size: 5 })), SftpStatus.FAILURE);
+  assertEquals(reached(), 10);
+});
+
+Deno.test("a size that the server does not tell is 0", async () => {
+  await using w = await opened();
+  assertEquals(await w.file.size(), 200_000);
+  w.server.refuse = (line) => line.startsWith("FSTAT") ? SftpStatus.FAILURE : undefined;
+  assertEquals(await w.file.size(), 0);
+});
+
 Deno.test("an opened path counts as a file, unless the server reports another type", async () => {
   await using w = await opened();
   const file = w.server.files.get("/file")!;

@@ -190,7 +190,6 @@ export class RemoteFile {
     const call = this.#call("close", signal?.aborted ? { timeout: options.timeout } : options);
     const closing = this.#session.command(msg.Close, this.handle, call, this.handle);
     closing.catch((cause) => this.#closed = !isRefusal(cause));
-    if (signal?.aborted) closing.catch(() => {});
     signal?.throwIfAborted();
     await (this.#written ? closing : nullIfRefused(closing));
   }
