@@ -480,6 +480,135 @@ Deno.test("A remote tunnel works after a reconnect once the server listens again
   assertEquals(await checking, true);
 });
 
+Deno.test("After a reconnect, a binding is requested, served and cancelled on the new connection", async () => {
+  await using before = await rawWorld("client");
+  await using world = await rawWorld("client");
+  const { raw } = world;
+  const bindings = new Bindings(before.connection);
+  const address = { hostname: "a", port: 80 };
+  const { binding } = await bound(before, bindings, address, (open) => open.reject(4));
+  let isRenewed = false;
+  const renewing = bindings.renew(world.connection, new AbortController().signal)
+    .then(() => isRenewed = true);
+  const { type, data } = GlobalRequest.decode(await raw.next(MSG.GLOBAL_REQUEST));
+  assertEquals([type, data], [
+    "tcpip-forward",
+    TcpipForward.encode({ address: "a", port: 80 }),
+  ]);
+  assertEquals([binding.isUp, isRenewed], [false, false]);
+  raw.send(granted);
+  await renewing;
+  assertEquals(binding.isUp, true);
+  raw.send(tcp("a", 80));
+  assertEquals(await refusal(world), 4);
+  const cancelling = binding.cancel();
+  const cancel = GlobalRequest.decode(await raw.next(MSG.GLOBAL_REQUEST));
+  assertEquals([cancel.type, cancel.data], ["cancel-tcpip-forward", data]);
+  raw.send(granted);
+  await cancelling;
+});
+
+/** A binding that the server refuses to make again, until its request is granted. */
+async function refusedAgain(world: RawWorld) {
+  const { raw, connection } = world;
+  const errors: RequestDeniedError[] = [];
+  const bindings = new Bindings(connection);
+  const making = bindings.bind(
+    { hostname: "a", port: 80 },
+    () => {},
+    undefined,
+    (error) => errors.push(error),
+  );
+  await raw.next(MSG.GLOBAL_REQUEST);
+  raw.send(granted);
+  const binding = await making;
+  const over = new AbortController();
+  const renewing = bindings.renew(connection, over.signal);
+  await raw.next(MSG.GLOBAL_REQUEST);
+  raw.send(RequestFailure.encode({}));
+  await renewing;
+  return { binding, errors, over };
+}
+
+const isAsked = ({ raw }: RawWorld) =>
+  raw.received.some(([number]) => number === MSG.GLOBAL_REQUEST);
+
+Deno.test("A binding refused after a reconnect is requested again, after pauses of 0.2 to 30 seconds", async () => {
+  await using world = await rawWorld("client");
+  using time = new FakeTime();
+  const { binding, errors } = await refusedAgain(world);
+  const pauses = [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000];
+  for (const [index, pause] of pauses.entries()) {
+    assertEquals([errors.length, binding.isUp], [index + 1, false]);
+    await time.advance(pause - 1);
+    assert(!isAsked(world), `${pause}`);
+    await time.advance(1);
+    await world.raw.next(MSG.GLOBAL_REQUEST);
+    world.raw.send(index === pauses.length - 1 ? granted : RequestFailure.encode({}));
+    while (errors.length < index + 2 && !binding.isUp) await time.advance(0);
+  }
+  assertEquals([errors.length, binding.isUp, time.timers], [pauses.length, true, 0]);
+});
+
+Deno.test("A binding refused after a reconnect is forgotten once it is cancelled", async () => {
+  await using world = await rawWorld("client");
+  using time = new FakeTime();
+  const { binding } = await refusedAgain(world);
+  await binding.cancel();
+  await time.advance(60_000);
+  assert(!isAsked(world), "the server does not listen, and need not be asked");
+});
+
+Deno.test("A binding refused after a reconnect waits for the next one if the connection ends", async () => {
+  await using world = await rawWorld("client");
+  using time = new FakeTime();
+  const { errors, over } = await refusedAgain(world);
+  over.abort();
+  await time.advance(60_000);
+  assert(!isAsked(world));
+  assertEquals(errors.length, 1);
+});
+
+Deno.test("A binding cancelled while it is requested again is cancelled at the server as well", async () => {
+  await using world = await rawWorld("client");
+  const { raw, connection } = world;
+  const bindings = new Bindings(connection);
+  const { binding } = await bound(world, bindings, { path: "/x" }, () => {});
+  let isRenewed = false;
+  const renewing = bindings.renew(connection, new AbortController().signal)
+    .then(() => isRenewed = true);
+  await raw.next(MSG.GLOBAL_REQUEST);
+  await binding.cancel();
+  assert(!isAsked(world));
+  raw.send(granted);
+  const { type } = GlobalRequest.decode(await raw.next(MSG.GLOBAL_REQUEST));
+  assertEquals(type, "cancel-streamlocal-forward@openssh.com");
+  assertEquals([binding.isUp, isRenewed], [false, false]);
+  raw.send(granted);
+  await renewing;
+});
+
+Deno.test("A connection that ends while bindings are requested again leaves them for the next one", async () => {
+  await using world = await rawWorld("client");
+  const { raw, connection, transport } = world;
+  const errors: unknown[] = [];
+  const bindings = new Bindings(connection);
+  const making = bindings.bind(
+    { hostname: "a", port: 80 },
+    () => {},
+    undefined,
+    (error) => errors.push(error),
+  );
+  await raw.next(MSG.GLOBAL_REQUEST);
+  raw.send(granted);
+  const binding = await making;
+  const renewing = bindings.renew(connection, new AbortController().signal);
+  await raw.next(MSG.GLOBAL_REQUEST);
+  transport.fail(new ConnectError("lost"));
+  await renewing;
+  assertEquals([errors, binding.isUp], [[], false]);
+});
+
 Deno.test("A connection to the target is closed if the SSH connection has ended meanwhile", async () => {
   await using world = await rawWorld("client");
   let closed = 0;
