@@ -14,7 +14,7 @@ const COLOURS = [32, 33, 34, 35, 36];
  */
 export function linePrinter(hosts: readonly string[]): (line: FleetLine) => void {
   const places = new Map(hosts.map((host, at) => [host, at]));
-  const width = Math.max(0, ...hosts.map(({ length }) => length));
+  const width = Math.max(...hosts.map(({ length }) => length));
   const { stdout, stderr, noColor } = runtime.terminal;
   const streams = { stdout, stderr };
   const isColoured = {
