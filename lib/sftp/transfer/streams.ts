@@ -113,7 +113,6 @@ function streamSource(stream: ReadableStream<Uint8Array>): TransferSource {
           const { done, value } = await reader.read();
           ended = done;
           rest = value ?? rest;
-          continue;
         }
         const piece = rest.subarray(0, block.length - count);
         block.set(piece, count);
