@@ -11,6 +11,7 @@ import { Bindings, type TakeForwarded } from "../../lib/forward/bindings.ts";
 import { DisconnectError, ProtocolError } from "../../lib/errors.ts";
 import { Forwarding, type TunnelConnection } from "../../lib/forward/forwarding.ts";
 import { Arrivals, BindingListener } from "../../lib/forward/listener.ts";
+import { NOT_SHARED } from "../../lib/transport/message_transport.ts";
 import { denoNet } from "../../lib/runtime/deno_net.ts";
 import {
   ChannelClose,
@@ -191,9 +192,26 @@ Deno.test("A refused binding names the address, and keeps no connection waiting"
     "The server refused to listen on a port 80",
   );
   raw.send(RequestFailure.encode({}));
-  assertEquals((await failed).request, "tcpip-forward");
+  const error = await failed;
+  assertEquals(error.request, "tcpip-forward");
+  assert(error.cause instanceof RequestDeniedError);
   raw.send(tcp("a", 80));
-  assertEquals(await refusal(world), 1);
+  const { reason, description } = ChannelOpenFailure.decode(
+    await raw.next(MSG.CHANNEL_OPEN_FAILURE),
+  );
+  assertEquals([reason, description], [1, "The channel was not requested"]);
+});
+
+Deno.test("A binding of a shared connection is refused with its address, and what to do", async () => {
+  await using world = await rawWorld("client");
+  Object.defineProperty(world.connection, "shared", { value: true });
+  const bindings = new Bindings(world.connection);
+  const error = await assertRejects(
+    () => bindings.bind({ hostname: "a", port: 80 }, () => {}),
+    RequestDeniedError,
+    `Cannot listen on a port 80 of the server: ${NOT_SHARED}`,
+  );
+  assertEquals(error.request, "tcpip-forward");
 });
 
 Deno.test("An aborted binding is cancelled once the server has made it", async () => {
