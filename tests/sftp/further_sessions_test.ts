@@ -460,12 +460,46 @@ Deno.test("channels opened in advance are closed without a need, and opened agai
   assertEquals(next.remote.asked.length, 0);
 });
 
+Deno.test("of channels opened in advance, those that the server allowed are used", async () => {
+  for (const allowed of [0, 1, 2]) {
+    const long = longWorld({ isQuick: false });
+    using sending = new Sending(long);
+    const { further, notes, remote } = long;
+    for (const [at, { resolve }] of remote.asked.entries()) {
+      if (at < allowed) remote.open(resolve);
+      else resolve(null);
+    }
+    await turn();
+    for (let i = 0; i < 3; i++) sending.on();
+    assertEquals([further.for(SMALL).length, remote.asked.length], [allowed, 9]);
+    const spread = notes.map((note) => note.slice(0, 27)).filter((note) => /^Spr/.test(note));
+    assertEquals(spread, allowed === 0 ? [] : [`Spreading over ${allowed + 1} channels: `]);
+  }
+});
+
+Deno.test("a wait for sessions ends with each that opens, and with the last, even if it is refused", async () => {
+  const { remote, further } = world(3, { isQuick: false });
+  assertEquals(further.opening, null);
+  further.for(0);
+  const first = further.opening;
+  remote.open(remote.asked[0]!.resolve);
+  await first;
+  const last = further.opening;
+  assertEquals([further.for(0).length, last !== null], [1, true]);
+  remote.asked[1]!.resolve(null);
+  await last;
+  assertEquals([further.for(0).length, further.opening], [1, null]);
+});
+
 Deno.test("a channel that does not report its sends is the only one", () => {
   const { remote, further, notes } = world("auto");
   remote.session.flow = undefined;
   assertEquals(further.for(Infinity), []);
   further.close();
   assertEquals(notes, []);
+  const long = longWorld();
+  long.remote.session.flow = undefined; // of the channel that has replaced a lost one
+  assertEquals(long.further.for(Infinity), []);
 });
 
 Deno.test("measuring begins with the first write of a file that is not small", () => {
