@@ -1,14 +1,68 @@
 /**
  * Uploads a folder on several cores. A connection is encrypted by the thread that it is in, so each
- * worker has one, and reads and sends its share of the files:
+ * worker, which runs this file, too, has one, and reads and sends its share of the files:
  *
  *     deno run --allow-net --allow-env --allow-read \
  *       examples/sftp_cores.ts deploy@example.com ./dist /srv/app
  */
-const [target, local, remote, count = `${navigator.hardwareConcurrency}`] = Deno.args;
-if (target === undefined || local === undefined || remote === undefined) {
-  console.error("usage: sftp_cores.ts [user@]host[:port] local-folder remote-folder [workers]");
-  Deno.exit(2);
+import { connect } from "@denossh/ssh";
+
+/** What one worker sends. */
+interface Job {
+  readonly target: string;
+  readonly local: string;
+  readonly remote: string;
+  /** Files, by their paths below the local folder. */
+  readonly paths: readonly string[];
+}
+
+if ("postMessage" in globalThis) { // in a worker
+  const worker = globalThis as unknown as Pick<Worker, "onmessage" | "postMessage">;
+  worker.onmessage = async ({ data }) => worker.postMessage(await upload(data));
+} else {
+  const [target, local, remote, count = `${navigator.hardwareConcurrency}`] = Deno.args;
+  if (target === undefined || local === undefined || remote === undefined) {
+    console.error("usage: sftp_cores.ts [user@]host[:port] local-folder remote-folder [workers]");
+    Deno.exit(2);
+  }
+  const shares = (await sharesOf(local, Number(count))).filter((paths) => paths.length > 0);
+  const bytes = await Promise.all(
+    shares.map((paths) => inWorker({ target, local, remote, paths })),
+  );
+  console.log(`${bytes.length} workers sent ${bytes.reduce((a, b) => a + b, 0)} bytes`);
+}
+
+async function upload({ target, local, remote, paths }: Job): Promise<number> {
+  await using host = await connect(target);
+  await using sftp = await host.sftp();
+  const mine = new Set(paths);
+  const { bytes } = await sftp.put(local, remote, {
+    recursive: true,
+    preserve: true,
+    filter: ({ path, isDirectory }) => isDirectory || mine.has(path),
+  });
+  return bytes;
+}
+
+async function inWorker(job: Job): Promise<number> {
+  const worker = new Worker(import.meta.url, { type: "module" });
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  worker.onmessage = ({ data }) => resolve(data);
+  worker.onerror = ({ message }) => reject(new Error(message));
+  worker.postMessage(job);
+  return await promise.finally(() => worker.terminate());
+}
+
+/** Divides the files of a folder into shares of about the same size. */
+async function sharesOf(folder: string, count: number): Promise<string[][]> {
+  const shares = Array.from({ length: count }, () => ({ paths: [] as string[], bytes: 0 }));
+  const bySize = (await sizesOf(folder)).toSorted(([, a], [, b]) => b - a);
+  for (const [path, size] of bySize) {
+    const least = shares.reduce((one, other) => other.bytes < one.bytes ? other : one);
+    least.paths.push(path);
+    least.bytes += size;
+  }
+  return shares.map(({ paths }) => paths);
 }
 
 /** The sizes of the files in a folder, by their paths below it. */
@@ -20,20 +74,3 @@ async function sizesOf(folder: string, below = ""): Promise<[string, number][]> 
   });
   return sizes.flat();
 }
-
-const shares = Array.from({ length: Number(count) }, () => ({ paths: [] as string[], bytes: 0 }));
-for (const [path, size] of (await sizesOf(local)).toSorted(([, a], [, b]) => b - a)) {
-  const least = shares.reduce((one, other) => other.bytes < one.bytes ? other : one);
-  least.paths.push(path);
-  least.bytes += size;
-}
-const sending = shares.filter(({ paths }) => paths.length > 0).map(async ({ paths }) => {
-  const worker = new Worker(new URL("sftp_cores_worker.ts", import.meta.url), { type: "module" });
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  worker.onmessage = ({ data }) => resolve(data);
-  worker.onerror = ({ message }) => reject(new Error(message));
-  worker.postMessage({ target, local, remote, paths });
-  return await promise.finally(() => worker.terminate());
-});
-const bytes = await Promise.all(sending);
-console.log(`${bytes.length} workers sent ${bytes.reduce((a, b) => a + b, 0)} bytes`);
