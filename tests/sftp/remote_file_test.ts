@@ -261,6 +261,7 @@ Deno.test("requests are as long as the server and the buffer allow", () => {
   const [kib, mib] = [1024, 1024 * 1024];
   assertEquals(sizes(255 * kib), [255 * kib, 4 * 255 * kib, 4, 33 * 4 * 255 * kib]);
   assertEquals(sizes(32 * kib), [32 * kib, mib, 4, 33 * mib]);
+  assertEquals(sizes(262_400), [262_400, 3 * 262_400, 4, 43 * 3 * 262_400]); // four exceed 1 MiB
   assertEquals(sizes(32 * kib, mib), [32 * kib, mib / 2, 2, 3 * mib / 2]);
   assertEquals(sizes(32 * kib, 100_000), [32 * kib, 32 * kib, 3, 4 * 32 * kib]);
   assertEquals(sizes(32 * kib, 1), [4 * kib, 4 * kib, 2, 3 * 4 * kib]);
@@ -282,12 +283,32 @@ Deno.test("the depth grows immediately with the path, and shrinks block by block
   assertEquals(pass(9 * mib, 1), 20); // 10 MiB in a round trip, twice
   assertEquals(path.held, 10 * mib);
   assertEquals(pass(mib, 100), 20); // one slow round trip after a fast one
+  assertEquals(path.held, mib); // each measurement begins anew
   assertEquals([pass(mib, 100), pass(mib, 100)], [19, 18]);
   assertEquals(pass(100 * mib, 100), 32); // as much as the buffer holds
   const unknown = new RequestPacing(32 * 1024, new PathEstimate(() => Infinity));
   time.skip(1000);
   unknown.passed(100 * mib);
   assertEquals(unknown.depth, 4);
+});
+
+Deno.test("several channels raise what is in flight at once, and nothing lowers it", () => {
+  const mib = 1024 * 1024;
+  const pacing = new RequestPacing(32 * 1024, new PathEstimate(() => 1), 8 * mib);
+  const now = () => [pacing.window / mib, pacing.depth];
+  assertEquals(now(), [9, 4]);
+  for (
+    const [inFlight, held, expected] of [
+      [16, 0, [17, 4]],
+      [16, 4, [17, 10]],
+      [16, 8, [17, 16]],
+      [8, 2, [17, 16]],
+      [16, 20, [17, 16]], // at most what may be in flight
+    ] as const
+  ) {
+    pacing.widen(inFlight * mib, held * mib);
+    assertEquals(now(), expected);
+  }
 });
 
 Deno.test("a round trip of less than ten milliseconds is measured over ten", () => {
