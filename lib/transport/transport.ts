@@ -229,8 +229,8 @@ export class Transport implements MessageTransport {
     this.#phase = "open";
     this.sink.limit = OUTBOX_LIMIT;
     this.#upperLayer = upperLayer;
+    // The packet source continues, and checks the limits of the keys.
     this.#auth.end(new TypeError("Authentication is over"));
-    this.#rekeyIfDue();
   }
 
   /** Answers the current message with UNIMPLEMENTED (RFC 4253 §11.4). */

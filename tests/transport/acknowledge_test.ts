@@ -14,6 +14,7 @@ import { followHostKeys } from "../../lib/client/host_key_updates.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { rawWorld } from "../connection/raw_world.ts";
+import { greetedPair } from "./transport_pair.ts";
 
 Deno.test("A server answers the first NEWKEYS of a client with IGNORE", async () => {
   await using world = await rawWorld("server");
@@ -76,3 +77,19 @@ Deno.test("A server waits for the client's KEXINIT first, but only for a limited
   await handshake;
   await server.finished;
 });
+
+for (const compression of ["none", "zlib", "zlib@openssh.com"]) {
+  const delayed = compression === "zlib@openssh.com";
+  Deno.test(`With ${compression} a client ${delayed ? "does not acknowledge" : "acknowledges"} before the end of the login`, async () => {
+    const suite = resolveSuite({ compression });
+    await using pair = await greetedPair({ client: { suite }, server: { suite } });
+    const acknowledged = (end: Transport) => {
+      const before = end.sink.packetsSinceRekey;
+      end.acknowledge();
+      return end.sink.packetsSinceRekey > before;
+    };
+    assertEquals([pair.client, pair.server].map(acknowledged), [!delayed, true]);
+    for (const end of [pair.client, pair.server]) end.open({ handle() {}, closed() {} });
+    assertEquals([pair.client, pair.server].map(acknowledged), [true, true]);
+  });
+}

@@ -1,5 +1,5 @@
 /** The end of a connection: the DISCONNECT, and the wait for the peer. */
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { CLOSE_LINGER_MS } from "../../lib/defaults.ts";
 import {
   ConnectError,
@@ -16,6 +16,7 @@ import { until } from "../connection/until.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { greetedPair, transportPair } from "./transport_pair.ts";
+import type { TraceEvent } from "../../lib/transport/trace.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
 const nothingInCommon = new NegotiationError("cipher", ["one"], ["two"]);
@@ -147,13 +148,41 @@ for (const role of ["client", "server"] as const) {
 }
 
 for (const error of [new ConnectError("lost"), new DisconnectError(11, "peer", "bye")]) {
-  Deno.test(`An end by ${error.name} closes the socket immediately`, async () => {
-    await using pair = await greetedPair();
+  Deno.test(`An end by ${error.name} closes the socket immediately, and sends nothing`, async () => {
+    const sent: string[] = [];
+    const trace = ({ direction, name }: TraceEvent) => {
+      if (direction === "sent") sent.push(name);
+    };
+    await using pair = await greetedPair({ client: { trace } });
     pair.client.fail(error);
     assertEquals([pair.sockets.client.closedWrite, pair.sockets.client.closed], [0, 1]);
     await pair.client.finished;
+    assertEquals(sent.at(-1), "NEWKEYS");
   });
 }
+
+Deno.test("The end of the peer's bytes ends the connection, and the upper layer knows it", async () => {
+  await using pair = await greetedPair();
+  const ends: unknown[] = [];
+  pair.client.open({ handle() {}, closed: (error) => void ends.push(error) });
+  pair.server.socket.closeWrite();
+  const error = await pair.client.closed;
+  assert(error instanceof ConnectError, String(error));
+  assertEquals(plainMessage(error), "The server closed the connection");
+  assertEquals(ends, [error]);
+});
+
+Deno.test("After the end nothing more is sent, and the memory of both directions is freed", async () => {
+  await using pair = await greetedPair();
+  const { client } = pair;
+  client.fail(new ProtocolError("Enough"));
+  const { packetsSinceRekey } = client.sink;
+  client.sink.send(m.Ignore.encode({ data: none }));
+  assertEquals(client.sink.packetsSinceRekey, packetsSinceRekey);
+  await client.finished;
+  assertThrows(() => client.ahead);
+  assertThrows(() => client.sink.sealer.pending);
+});
 
 Deno.test("Before the identification nothing is sent, and the socket is closed immediately", async () => {
   await using pair = transportPair();
@@ -222,4 +251,30 @@ Deno.test("A DISCONNECT without a language or a description is accepted", async 
     assert(error instanceof DisconnectError && error.reason === 12, String(error));
     assertEquals(plainMessage(error), message);
   }
+});
+
+Deno.test("A connection that ends as the peer's identification arrives exchanges no keys", async () => {
+  await using pair = transportPair();
+  const { client, server } = pair;
+  const error = new ProtocolError("Enough");
+  const { read } = client.socket;
+  client.socket.read = async (into) => {
+    const n = await read(into);
+    client.fail(error);
+    return n;
+  };
+  server.handshake().catch(() => {});
+  assertStrictEquals(await assertRejects(() => client.handshake()), error);
+  await client.finished;
+  assertEquals([pair.sockets.client.closedWrite, pair.sockets.client.closed], [0, 1]);
+});
+
+Deno.test("A rekey of an ended connection rejects with the reason", async () => {
+  await using pair = await greetedPair();
+  const error = new ProtocolError("Enough");
+  pair.client.fail(error);
+  // A promise as the reason would pass for its value.
+  const reasons: unknown[] = [];
+  await pair.client.rekey().catch((reason) => void reasons.push(reason));
+  assertStrictEquals(reasons[0], error);
 });

@@ -2,7 +2,13 @@
  * The messages allowed in each phase, in either role (RFC 4253 §7.1, RFC 4252 §5.1 and §6, RFC 8308
  * §2.4).
  */
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { ConnectError, ProtocolError } from "../../lib/errors.ts";
 import { KEX_TIMEOUT_MS } from "../../lib/defaults.ts";
@@ -293,4 +299,15 @@ Deno.test("Messages of the transport are reported upwards as signs of life", asy
   pair.server.disconnect();
   await pair.client.closed;
   assert(heard >= 3, `${heard}`); // EXT_INFO may be one more
+});
+
+Deno.test("Before the first key exchange a transport has no session, and before the login no channels", async () => {
+  await using pair = transportPair();
+  const { client, server } = pair;
+  assertThrows(() => client.sessionId, TypeError, "No key exchange yet");
+  assertThrows(() => client.host, TypeError, "No key exchange yet");
+  assertEquals([client.agreed, client.hostKey], [null, null]);
+  await Promise.all([client.handshake(), server.handshake()]);
+  assertEquals(client.host.sessionId, client.sessionId);
+  assertEquals(client.channelCount, 0);
 });
