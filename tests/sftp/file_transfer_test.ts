@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import { SftpError, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
+import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
 import type { TransferSource, TransferTarget } from "../../lib/sftp/transfer/file_store.ts";
 import { type TransferContext, transferFile } from "../../lib/sftp/transfer/file_transfer.ts";
 import { Progress } from "../../lib/sftp/transfer/progress.ts";
@@ -38,7 +39,7 @@ function contextOf(
 /** A source in memory that records its calls. */
 class Source implements TransferSource {
   readonly size: number | null;
-  readonly info = null;
+  readonly info: TransferSource["info"] = null;
   sparse = false;
   readonly log: string[] = [];
   readonly lent = new Set<Uint8Array>();
@@ -146,6 +147,15 @@ Deno.test("a file is written, flushed and committed, and its source closed", asy
   assertEquals(target.log, ["write 100000", "write 100000", "write 100000", "flush", "commit"]);
   const { files, bytes } = context.progress.result();
   assertEquals([files, bytes], [1, 300_000]);
+});
+
+Deno.test("a file is committed with the attributes of its source", async () => {
+  const info = infoOf({ mode: 0o100600, mtime: 5 });
+  const [source, target] = [Object.assign(new Source(data), { info }), new Target()];
+  const committed: unknown[] = [];
+  Object.assign(target, { commit: (of: unknown) => Promise.resolve(void committed.push(of)) });
+  await run(source, target, contextOf());
+  assertEquals(committed, [info]);
 });
 
 Deno.test("a failure discards the written data, closes the source, and counts no file", async () => {

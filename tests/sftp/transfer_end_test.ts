@@ -6,12 +6,14 @@ import {
   SftpTransferError,
   type SftpTransferOptions,
 } from "../../lib/sftp/mod.ts";
-import type { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
+import { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
+import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { copy, get, put } from "../../lib/sftp/transfer/transfer.ts";
 import { checkChannels, checkTogether } from "../../lib/sftp/transfer/transfer_options.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { MemoryServer } from "./memory_server.ts";
+import { channelTo } from "./raw.ts";
 import { noise, same, turn } from "./world.ts";
 
 const data = noise(50_000);
@@ -277,6 +279,29 @@ Deno.test("further sessions end with the transfer, however it ends", async () =>
   await assertRejects(() => put(w.target, data, "/x", options), SftpError);
   await assertRejects(() => copy(w.source, "/tree/one", w.target, "/x", options), SftpError);
   assertEquals(notes, [note, note]);
+});
+
+Deno.test("a file is copied again if a further connection of the source is lost", async () => {
+  const [from, to] = [new MemoryServer(), new MemoryServer()];
+  from.folders.set("/tree", 0o755);
+  for (let i = 0; i < 100; i++) from.add(`/tree/${i}`, data);
+  let isLost = false;
+  const further = channelTo(async (request, peer) => {
+    if (request.type !== FXP.OPEN) return await from.answer(request, peer);
+    isLost = true;
+    await peer.channel.close();
+  });
+  const channels = [further.channel];
+  const first = channelTo((request, peer) => from.answer(request, peer), { limit: 1 << 22 });
+  const source = await RemoteFileSystem.open(first.channel, {
+    connections: 2,
+    further: () => Promise.resolve(channels.pop() ?? null),
+  });
+  const target = await to.connect();
+  const { files, failures } = await copy(source, "/tree", target, "/copy", { recursive: true });
+  assertEquals([files, failures, isLost], [100, [], true]);
+  await source.session.close();
+  await target.session.close();
 });
 
 Deno.test("the end of either session ends a copy with its error, not with a list of failures", async () => {
