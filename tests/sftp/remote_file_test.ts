@@ -307,7 +307,7 @@ Deno.test("several channels raise what is in flight at once, and nothing lowers 
     ] as const
   ) {
     pacing.widen(inFlight * mib, held * mib);
-    assertEquals(now(), expected);
+    assertEquals(now(), [...expected]);
   }
 });
 
