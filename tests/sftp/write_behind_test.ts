@@ -1,0 +1,283 @@
+/** A file that is written in several sessions: where each request goes, what is repeated, and its end. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
+import { Lane } from "../../lib/sftp/remote/lane.ts";
+import { PathEstimate } from "../../lib/sftp/remote/pacing.ts";
+import type { RemoteFile } from "../../lib/sftp/remote/remote_file.ts";
+import {
+  type FurtherLanes,
+  type WiderPath,
+  WriteBehind,
+  type WriteBehindOptions,
+} from "../../lib/sftp/remote/write_behind.ts";
+import { turn } from "./world.ts";
+
+/** The bytes of one request. */
+const REQUEST = 1000;
+const REFUSED = new SftpError(SftpStatus.FAILURE, "write", "/file", "Failure");
+const LOST = new SftpError(SftpStatus.CONNECTION_LOST, "write", "/file", "lost");
+
+interface Write extends PromiseWithResolvers<void> {
+  readonly offset: number;
+  readonly length: number;
+  sent(): void;
+}
+
+/** A file in one session, whose WRITEs are sent and answered by the test. */
+class FakeFile {
+  readonly writeLength = REQUEST;
+  readonly window = Infinity;
+  readonly pathEstimates = { write: new PathEstimate(() => 50) };
+  readonly writes: Write[] = [];
+  closes = 0;
+  closing: Promise<void> = Promise.resolve();
+
+  writePiece(data: Uint8Array, offset: number, _limits: unknown, sent: () => void = () => {}) {
+    const write = { ...Promise.withResolvers<void>(), offset, length: data.length, sent };
+    this.writes.push(write);
+    return write.promise;
+  }
+
+  close(): Promise<void> {
+    this.closes++;
+    return this.closing;
+  }
+
+  get offsets(): number[] {
+    return this.writes.map(({ offset }) => offset);
+  }
+
+  /** Sends and answers everything. */
+  answer(): void {
+    for (const { sent, resolve } of this.writes.splice(0)) {
+      sent();
+      resolve();
+    }
+  }
+}
+
+class FakeFurther implements FurtherLanes {
+  begun = 0;
+  readonly asked: number[] = [];
+  opening: Promise<void> | null = null;
+  next: Promise<WiderPath> | null = null;
+
+  begin(): void {
+    this.begun++;
+  }
+
+  more(sent: number): Promise<WiderPath> | null {
+    this.asked.push(sent);
+    const { next } = this;
+    this.next = null;
+    return next;
+  }
+}
+
+const real = (file: FakeFile) => file as unknown as RemoteFile;
+const pathOver = (...files: FakeFile[]): WiderPath => ({
+  lanes: files.map((file) => new Lane(real(file))),
+  inFlight: 0,
+  held: 0,
+});
+const bytes = (requests: number) => new Uint8Array(requests * REQUEST);
+
+/** A file after two requests, which is open in `count` further sessions. */
+async function wide(count: number, options: WriteBehindOptions = {}) {
+  const own = new FakeFile();
+  const files = Array.from({ length: count }, () => new FakeFile());
+  const further = new FakeFurther();
+  const behind = new WriteBehind(real(own), { further, ...options });
+  for (let at = 0; at < 2; at++) {
+    if (at === 1) further.next = Promise.resolve(pathOver(...files));
+    const writing = behind.write(bytes(1), () => {});
+    own.answer();
+    await writing;
+    await behind.finish();
+  }
+  return { own, files, further, behind };
+}
+
+Deno.test("further sessions are asked for once the first bytes are written, from the end of the file", async () => {
+  const { further, behind } = await wide(2, { start: 500 });
+  assertEquals([further.begun, further.asked], [1, [2500]]);
+  assertEquals([behind.isStriped, behind.reached, behind.offset], [true, 2500, 2500]);
+});
+
+Deno.test("a request goes to the lane with the fewest unsent ones, then with the fewest unanswered bytes", async () => {
+  const { own, files: [other], behind } = await wide(1);
+  let taken = false;
+  const writing = behind.write(bytes(3), () => {}).then(() => taken = true);
+  assertEquals([own.offsets, other!.offsets], [[2000, 4000], [3000]]);
+  own.writes[0]!.sent();
+  await turn();
+  assertEquals(taken, false); // each lane has something to send
+  own.writes[1]!.sent();
+  await writing;
+  const next = behind.write(bytes(1), () => {});
+  assertEquals(own.offsets, [2000, 4000, 5000]);
+  own.writes[2]!.sent();
+  other!.writes[0]!.sent();
+  await next;
+  const last = behind.write(bytes(1), () => {});
+  assertEquals(other!.offsets, [3000, 6000]);
+  other!.writes[1]!.sent();
+  await last;
+  other!.answer();
+  own.answer();
+  await behind.finish();
+  assertEquals([behind.reached, behind.unanswered], [7000, 0]);
+});
+
+Deno.test("what another session has not written is written in the first one, before its block is released", async () => {
+  const { own, files: [other], behind } = await wide(1);
+  let released = 0;
+  const writing = behind.write(bytes(2), () => void released++);
+  other!.writes[0]!.sent();
+  await writing;
+  other!.writes[0]!.reject(LOST);
+  own.answer();
+  const finishing = behind.finish();
+  while (own.writes.length < 1) await turn();
+  assertEquals([own.offsets, released], [[3000], 0]);
+  own.answer();
+  await finishing;
+  assertEquals([released, behind.reached, behind.careful], [1, 4000, false]);
+  const next = behind.write(bytes(2), () => {});
+  assertEquals([own.offsets, other!.offsets], [[4000, 5000], [3000]]);
+  own.answer();
+  await next;
+  await behind.finish();
+});
+
+Deno.test("nothing is written again after an abort, nor if the first session is lost", async () => {
+  const abort = new AbortController();
+  const aborted = await wide(1, { signal: abort.signal });
+  const writing = aborted.behind.write(bytes(2), () => {});
+  aborted.own.answer();
+  const [other] = aborted.files;
+  other!.writes[0]!.sent();
+  await writing;
+  abort.abort();
+  other!.writes[0]!.reject(LOST);
+  assertEquals(await assertRejects(() => aborted.behind.finish()), LOST);
+  assertEquals(aborted.own.writes, []);
+  const { own, behind } = await wide(0);
+  const lost = behind.write(bytes(1), () => {});
+  own.writes[0]!.reject(LOST);
+  await lost;
+  assertEquals(await assertRejects(() => behind.finish()), LOST);
+  assertEquals([own.writes.length, behind.careful], [1, false]);
+});
+
+Deno.test("the file is closed in further sessions at once, and a refused close fails after all answers", async () => {
+  for (const isRefused of [false, true]) {
+    const { own, files, behind } = await wide(2);
+    const writing = behind.write(bytes(1), () => {});
+    own.writes[0]!.sent();
+    await writing;
+    if (isRefused) {
+      files[1]!.closing = Promise.reject(REFUSED);
+      files[1]!.closing.catch(() => {});
+    }
+    let ended = false;
+    const ending = behind.end().finally(() => ended = true);
+    const failed = isRefused ? assertRejects(() => ending, SftpError, "Failure") : ending;
+    await turn();
+    assertEquals([ended, own.closes, files.map(({ closes }) => closes)], [false, 0, [1, 1]]);
+    own.answer();
+    await failed;
+  }
+});
+
+Deno.test("what is opened in a further session after the end is closed there", async () => {
+  for (const end of ["end", "abandon"] as const) {
+    const { own, files: [open], further, behind } = await wide(1);
+    const late = new FakeFile();
+    late.closing = Promise.reject(LOST);
+    late.closing.catch(() => {});
+    const next = Promise.withResolvers<WiderPath>();
+    further.next = next.promise;
+    const writing = behind.write(bytes(1), () => {});
+    own.answer();
+    await writing;
+    await behind.finish();
+    await behind[end]();
+    next.resolve(pathOver(late));
+    await turn();
+    assertEquals([open!.closes, late.closes], [1, 1]);
+  }
+});
+
+Deno.test("an abandoned file does not report that it could not be closed", async () => {
+  const { files: [file], behind } = await wide(1);
+  file!.closing = Promise.reject(REFUSED);
+  behind.abandon();
+  await turn();
+  assertEquals(file!.closes, 1);
+});
+
+Deno.test("each session that opens is used at once, and waited for once", async () => {
+  const { own, further, behind } = await wide(0);
+  const opening = Promise.withResolvers<void>();
+  further.opening = opening.promise;
+  for (let at = 0; at < 2; at++) {
+    const writing = behind.write(bytes(1), () => {});
+    own.answer();
+    await writing;
+  }
+  assertEquals(further.asked, [2000, 3000, 4000]);
+  const file = new FakeFile();
+  [further.opening, further.next] = [null, Promise.resolve(pathOver(file))];
+  opening.resolve();
+  await turn();
+  assertEquals([further.asked.slice(3), behind.isStriped], [[4000], true]);
+  const failing = await wide(0);
+  failing.further.next = Promise.reject(LOST);
+  const writing = failing.behind.write(bytes(1), () => {});
+  failing.own.answer();
+  await writing;
+  await failing.behind.end(); // it is written without them
+});
+
+Deno.test("a write that waits continues in a lane that opens meanwhile", async () => {
+  const { own, further, behind } = await wide(0);
+  const next = Promise.withResolvers<WiderPath>();
+  further.next = next.promise;
+  let taken = false;
+  const writing = behind.write(bytes(1), () => {}).then(() => taken = true);
+  await turn();
+  assertEquals(taken, false);
+  next.resolve(pathOver(new FakeFile()));
+  await writing;
+  own.answer();
+  await behind.finish();
+});
+
+Deno.test("a server that accepts one request at a time is written to in one session, and reopened", async () => {
+  const again = new FakeFile();
+  const { own, further, behind } = await wide(0, { reopened: () => Promise.resolve(real(again)) });
+  const writing = behind.write(bytes(1), () => {});
+  own.writes[0]!.sent();
+  own.writes[0]!.reject(REFUSED);
+  await writing;
+  const asked = further.asked.length;
+  const finishing = behind.finish();
+  while (again.writes.length < 1) await turn();
+  assertEquals([again.offsets, behind.careful], [[2000], true]);
+  again.answer();
+  await finishing;
+  own.answer();
+  const next = behind.write(bytes(1), () => {});
+  own.answer();
+  await next;
+  assertEquals([further.asked.length, behind.unanswered], [asked, 0]);
+});
+
+Deno.test("a file that cannot be reopened fails with the first refusal", async () => {
+  const { own, behind } = await wide(0, { reopened: () => Promise.reject(LOST) });
+  const writing = behind.write(bytes(1), () => {});
+  own.writes[0]!.reject(REFUSED);
+  await writing;
+  assertEquals(await assertRejects(() => behind.finish()), REFUSED);
+});
