@@ -81,10 +81,7 @@ export async function listenX11(x11: X11Source): Promise<X11Listener> {
         protocol: x11.protocol,
         data: decodeHex(x11.cookie),
       };
-      await runtime.files.writeFile(authority, encodeAuthority(entry), {
-        mode: 0o600,
-        createNew: true,
-      });
+      await runtime.files.writeFile(authority, encodeAuthority(entry), { mode: 0o600 });
       return new DisplayListener(x11, listener, number, authority, folder);
     } catch (error) {
       listener.close();

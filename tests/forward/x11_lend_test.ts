@@ -36,7 +36,9 @@ class Network implements Disposable {
       this.dialled.push(name);
       const [near, far] = memoryPair();
       this.far = far;
-      return Object.assign(connOf(near, addr), { setNoDelay: () => void this.noDelay++ });
+      return Object.assign(connOf(near, addr), {
+        setNoDelay: (on: boolean) => void (this.noDelay += on ? 1 : 0),
+      });
     };
     denoNet.connect = ({ hostname, port }) =>
       Promise.resolve(dial(`${hostname} ${port}`) as unknown as Deno.TcpConn);
@@ -57,17 +59,22 @@ class Network implements Disposable {
 
 Deno.test("A display is reached by its socket, or by its host and port", async () => {
   using network = new Network();
-  for (const name of [":3", "unix:0", "db:0", "[::1]:10.1", "/tmp/launch:0"]) {
+  const names = [":3", "unix:0", "db/unix:1", "db:0", "[::1]:10.1", "/tmp/launch:0"];
+  for (const name of [...names, "tcp/db:2", "inet/db:3", "inet6/db:4"]) {
     (await connectDisplay(parseDisplay(name))).close();
   }
   assertEquals(network.dialled, [
     "/tmp/.X11-unix/X3",
     "/tmp/.X11-unix/X0",
+    "/tmp/.X11-unix/X1",
     "db 6000",
     "::1 6010",
     "/tmp/launch:0",
+    "db 6002",
+    "db 6003",
+    "db 6004",
   ]);
-  assertEquals(network.noDelay, 2);
+  assertEquals(network.noDelay, 5);
 });
 
 Deno.test("The last display has the last port", () => {
@@ -314,6 +321,7 @@ Deno.test("An X client is carried to the client's display, by its address", asyn
     asked.push([(from as Deno.NetAddr).port, options?.signal?.aborted]);
     return Promise.resolve(pair.client);
   }));
+  assertEquals(x11.display, "127.0.0.1:10.2");
   const streams = network.listeners[0]!.dial("127.0.0.1");
   const writer = streams.writable.getWriter();
   await writer.write(encode("hello"));
@@ -360,18 +368,101 @@ Deno.test("With singleConnection one is accepted; a close ends connections waiti
 
 Deno.test("A client joined with its display ends after both directions, also if one fails", async () => {
   const reading = Promise.withResolvers<number | null>();
-  const local = { read: () => reading.promise, close() {} } as unknown as Deno.UnixConn;
+  const closed: string[] = [];
+  const local = {
+    read: () => reading.promise,
+    close: () => void closed.push("display"),
+  } as unknown as Deno.UnixConn;
   const conn = {
     read: () => Promise.reject(new Error("reset")),
     closeWrite: () => Promise.resolve(),
-    close() {},
+    close: () => void closed.push("client"),
   } as unknown as Deno.Conn;
   using _connect = replaced(denoNet, "connectUnix", () => Promise.resolve(local));
   let isOver = false;
   const joining = assertRejects(() => joinDisplay(conn, parseDisplay(":0")), Error, "reset")
     .then(() => isOver = true);
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve));
-  assertEquals(isOver, false);
+  assertEquals([isOver, closed], [false, ["display", "client"]]);
   reading.resolve(null);
   await joining;
+});
+
+/** Lets everything run that can. */
+async function turns(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve));
+}
+
+Deno.test("Closing a display waits for its listener, its connections and the removal of its file", async () => {
+  using network = new Network();
+  const removed = Promise.withResolvers<void>();
+  const { remove } = Deno;
+  using _remove = replaced(Deno, "remove", async (...args) => {
+    await removed.promise;
+    await remove(...args);
+  });
+  const [asked, opened] = [Promise.withResolvers<void>(), Promise.withResolvers<Channel>()];
+  const x11 = await listenX11(source(() => (asked.resolve(), opened.promise)));
+  const [listener] = network.listeners;
+  listener!.dial("127.0.0.1");
+  await asked.promise;
+  listener!.close = () => {}; // its accept ends later
+  let isOver = false;
+  const closing = x11.close().then(() => isOver = true);
+  const ends = [
+    () => listener!.arrive(Promise.reject(new Deno.errors.BadResource("closed"))),
+    () => opened.reject(new Error("refused")),
+    () => removed.resolve(),
+  ];
+  for (const end of ends) {
+    await turns();
+    assert(!isOver);
+    end();
+  }
+  await closing;
+});
+
+Deno.test("A start of a display that fails has removed its folder", async () => {
+  using network = new Network();
+  network.error = new Deno.errors.NotCapable("no");
+  const [asked, removed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const { remove } = Deno;
+  using _remove = replaced(Deno, "remove", async (...args) => {
+    asked.resolve();
+    await removed.promise;
+    await remove(...args);
+  });
+  let isOver = false;
+  const failed = assertRejects(() => listenX11(source(never)), Deno.errors.NotCapable)
+    .then(() => isOver = true);
+  await asked.promise;
+  await turns();
+  assert(!isOver);
+  removed.resolve();
+  await failed;
+});
+
+Deno.test("Closing a display closes an X client that does not read", async () => {
+  using network = new Network();
+  await using pair = await sessionPair();
+  const x11 = await listenX11(source(() => Promise.resolve(pair.client)));
+  const writing = Promise.withResolvers<void>();
+  const end = Promise.withResolvers<never>();
+  end.promise.catch(() => {});
+  let isClosed = false;
+  const conn = {
+    remoteAddr: addr,
+    read: () => end.promise,
+    write: () => (writing.resolve(), end.promise),
+    close() {
+      isClosed = true;
+      end.reject(new Deno.errors.BadResource("closed"));
+    },
+  };
+  network.listeners[0]!.arrive(Promise.resolve(conn as unknown as Deno.Conn));
+  await pair.server.writeAll(encode("picture"));
+  await writing.promise;
+  const closing = x11.close();
+  assert(isClosed);
+  await closing;
 });
