@@ -58,12 +58,11 @@ export class ServedBindings {
 
   /** Carries one connection; its errors do not affect others. */
   async #carry(conn: Deno.Conn, address: ForwardAddress): Promise<void> {
-    const signal = this.#signal;
     try {
       const { forwarded } = NAMES[familyOf(address)];
       const data = encodeForwarded(address, conn.remoteAddr);
-      const channel = await this.#connection.open(forwarded, data, { signal });
-      await splice(channel, conn, { signal });
+      const channel = await this.#connection.open(forwarded, data);
+      await splice(channel, conn, { signal: this.#signal });
     } catch {
       // The client refused it, or one of the ends failed: both are closed.
     } finally {

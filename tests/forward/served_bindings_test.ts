@@ -33,7 +33,8 @@ class Network implements Disposable {
   constructor() {
     denoNet.listen = ({ hostname = "", port }) => {
       if (this.missing.has(hostname)) throw new Deno.errors.AddrNotAvailable(hostname);
-      const listener = new FakeListener(hostname, port === 0 ? 40_000 : port);
+      const free = 40_000 + this.listeners.length;
+      const listener = new FakeListener(hostname, port === 0 ? free : port);
       this.listeners.push(listener);
       return listener as unknown as Deno.TcpListener;
     };
@@ -262,12 +263,17 @@ Deno.test("A unix socket whose mode cannot be set is closed, but on Windows, whi
   await withoutChmod("windows", () => listenOn({ path }).close());
 });
 
-/** Opens a channel to an address; the reason of its refusal, or null. */
-async function dial({ raw }: RawWorld, port: number): Promise<[number, string] | null> {
+/** A client's request of a channel to an address. */
+function dialTo(port: number): Uint8Array {
   const address = "127.0.0.1";
   const data = TcpipOpen.encode({ address, port, originatorAddress: "", originatorPort: 0 });
   const open = { type: "direct-tcpip", sender: 5, window: 1_000, maxPacket: 1_000, data };
-  raw.send(ChannelOpen.encode(open));
+  return ChannelOpen.encode(open);
+}
+
+/** Opens a channel to an address; the reason of its refusal, or null. */
+async function dial({ raw }: RawWorld, port: number): Promise<[number, string] | null> {
+  raw.send(dialTo(port));
   const answer = await raw.next(MSG.CHANNEL_OPEN_CONFIRMATION, MSG.CHANNEL_OPEN_FAILURE);
   if (answer[0] === MSG.CHANNEL_OPEN_CONFIRMATION) return null;
   const { reason, description } = ChannelOpenFailure.decode(answer);
@@ -308,4 +314,110 @@ Deno.test("A connection that was made for a client that has just left is closed"
   await world.transport.finished;
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve));
   assertEquals(closed, 1);
+});
+
+Deno.test("A dial needs exactly true from the policy", async () => {
+  const connects: unknown[] = [];
+  using _connect = replaced(denoNet, "connect", (options) => {
+    connects.push(options);
+    return Promise.reject(new Error("not expected"));
+  });
+  const answers = [false, 1, {}, undefined, Promise.resolve("yes"), Promise.resolve(false)];
+  for (const answer of answers) {
+    await using world = await rawWorld("server");
+    const local = () => answer as boolean;
+    serveForwards(world.connection, { local, remote: () => true }, world.transport.closed);
+    assertEquals(await dial(world, 80), [1, "This target is not allowed"]);
+  }
+  await using world = await rawWorld("server");
+  serveForwards(world.connection, { remote: () => true }, world.transport.closed);
+  assertEquals(await dial(world, 80), [1, "This target is not allowed"]);
+  assertEquals(connects, []);
+});
+
+Deno.test("A policy that takes its time allows a dial, and an error without a name hides its text", async () => {
+  await using world = await rawWorld("server");
+  const local = () => Promise.resolve(true);
+  serveForwards(world.connection, { local }, world.transport.closed);
+  for (const error of [new Error("password of db"), "password of db"]) {
+    using _connect = replaced(denoNet, "connect", () => Promise.reject(error));
+    const reason = error instanceof Error ? "Error" : "unknown reason";
+    assertEquals(await dial(world, 80), [2, `Cannot connect: ${reason}`]);
+  }
+});
+
+Deno.test("A connect under way is aborted by the end of the SSH connection, with its error", async () => {
+  await using world = await rawWorld("server");
+  serveForwards(world.connection, { local: () => true }, world.transport.closed);
+  const asked = Promise.withResolvers<AbortSignal>();
+  using _connect = replaced(denoNet, "connect", ({ signal }) => {
+    asked.resolve(signal!);
+    return new Promise((_, reject) =>
+      signal!.addEventListener("abort", () => reject(signal!.reason))
+    );
+  });
+  world.raw.send(dialTo(80));
+  const signal = await asked.promise;
+  assert(!signal.aborted);
+  const dead = new ConnectError("The line is dead");
+  world.transport.fail(dead);
+  await until(() => signal.aborted);
+  assertStrictEquals(signal.reason, dead);
+});
+
+/** A connection that never takes what is written to it, nor sends anything. */
+function stuckConn() {
+  const asked = Promise.withResolvers<void>();
+  const end = Promise.withResolvers<never>();
+  end.promise.catch(() => {});
+  const conn = {
+    remoteAddr: { transport: "tcp", hostname: "192.0.2.9", port: 9 },
+    isClosed: false,
+    setNoDelay() {},
+    read: () => end.promise,
+    write: () => (asked.resolve(), end.promise),
+    close() {
+      conn.isClosed = true;
+      end.reject(new Deno.errors.BadResource("closed"));
+    },
+  };
+  return { conn, writing: asked.promise };
+}
+
+/** A message of the client's with data for a channel. */
+const dataFor = (recipient: number) =>
+  Uint8Array.of(MSG.CHANNEL_DATA, 0, 0, 0, recipient, 0, 0, 0, 1, 120);
+
+Deno.test("A target that does not read is closed at the end of the SSH connection", async () => {
+  await using world = await rawWorld("server");
+  const { raw, connection, transport } = world;
+  serveForwards(connection, { local: () => true }, transport.closed);
+  const { conn, writing } = stuckConn();
+  using _connect = replaced(
+    denoNet,
+    "connect",
+    () => Promise.resolve(conn as unknown as Deno.TcpConn),
+  );
+  raw.send(dialTo(80));
+  const opened = await raw.next(MSG.CHANNEL_OPEN_CONFIRMATION);
+  raw.send(dataFor(ChannelOpenConfirmation.decode(opened).sender));
+  await writing;
+  transport.fail(new ConnectError("The line is dead"));
+  await until(() => conn.isClosed);
+});
+
+Deno.test("A client of a bind that does not read is closed at the end of the SSH connection", async () => {
+  using network = new Network();
+  await using world = await served();
+  const { raw, transport } = world;
+  await bind(world, "127.0.0.1", 80);
+  const { conn, writing } = stuckConn();
+  network.listeners[0]!.arrive(Promise.resolve(conn as unknown as Deno.Conn));
+  const { sender: recipient } = ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
+  const window = { window: 1_000, maxPacket: 1_000 };
+  raw.send(ChannelOpenConfirmation.encode({ recipient, sender: 3, ...window, data: NOTHING }));
+  raw.send(dataFor(recipient));
+  await writing;
+  transport.fail(new ConnectError("The line is dead"));
+  await until(() => conn.isClosed);
 });
