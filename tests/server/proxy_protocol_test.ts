@@ -2,13 +2,15 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { connect, ConnectError, none } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
-import type { ServeOptions } from "@denossh/ssh/server";
+import { serve, type ServeOptions } from "@denossh/ssh/server";
 import { type ByteStreams, memoryPair } from "@denossh/ssh/testing";
 import { readProxyHeader } from "../../lib/server/proxy_protocol.ts";
 import { streamSocket } from "../../lib/transport/socket.ts";
 import { until } from "../connection/until.ts";
-import { serveInMemory } from "../support/fake_listener.ts";
+import { denoNet } from "../../lib/runtime/deno_net.ts";
+import { connOf, FakeListener, serveInMemory } from "../support/fake_listener.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { replaced } from "../support/replaced.ts";
 
 const hostKey = await generateKey("ed25519");
 const SIGNATURE = [13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10];
@@ -235,4 +237,31 @@ Deno.test("A server that stops tells a client of a proxy, as any other", async (
   const closed = assertRejects(() => host.closed, Error, "The server is shutting down");
   await server.server.shutdown();
   await closed;
+});
+
+Deno.test("A server that stops while it reads the last byte of a header serves no client", async () => {
+  const errors: unknown[] = [];
+  const stop = new AbortController();
+  const header = v2(0, 0, []);
+  const [near, far] = memoryPair();
+  const listener = new FakeListener();
+  const remoteAddr: Deno.NetAddr = { transport: "tcp", hostname: "10.1.2.3", port: 50_000 };
+  let at = 0;
+  let written = 0;
+  listener.arrive(Promise.resolve(Object.assign(connOf(far, remoteAddr), {
+    setKeepAlive() {},
+    read(into: Uint8Array) {
+      const piece = header.subarray(at, at + into.length);
+      into.set(piece);
+      at += piece.length;
+      if (at === header.length) stop.abort();
+      return Promise.resolve(piece.length === 0 ? null : piece.length);
+    },
+    write: (bytes: Uint8Array) => Promise.resolve((written++, bytes.length)),
+  })));
+  using _listen = replaced(denoNet, "listen", () => listener as unknown as Deno.TcpListener);
+  const server = serve({ ...options, signal: stop.signal, onError: (error) => errors.push(error) });
+  await server.finished;
+  assert(await isClosed(near));
+  assertEquals([at, written, server.connections, errors], [header.length, 0, 0, []]);
 });
