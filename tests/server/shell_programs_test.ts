@@ -272,6 +272,28 @@ Deno.test("A client that disconnects sends HUP to its program, and its output is
   assertEquals(errors, []);
 });
 
+for (const kept of ["stdout", "stderr"] as const) {
+  Deno.test(`A client that leaves ends its session, although a background program keeps ${kept} open`, async () => {
+    using programs = new FakePrograms();
+    const shell = systemShell();
+    const ended = Promise.withResolvers<void>();
+    await using pair = await connectedPair({
+      handler: async (session) => {
+        await shell(session);
+        ended.resolve();
+      },
+    });
+    const next = programs.next();
+    const process = await pair.host.command("x &").spawn();
+    const program = await next;
+    await program[kept === "stdout" ? "stderr" : "stdout"].close();
+    program.exit({ code: 0 });
+    await process.channel.close();
+    await ended.promise;
+    await assertRejects(() => program[kept].getWriter().write(bytes("x")));
+  });
+}
+
 Deno.test("A lost connection breaks its program's input, and sends HUP", async () => {
   await using served = await world();
   const { host, programs, errors } = served;
