@@ -1,10 +1,12 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import {
   AuthError,
+  type Client,
   ClosedError,
   CommandError,
   ConnectError,
   type ConnectOptions,
+  type Fleet,
   fleet,
   none,
 } from "@denossh/ssh";
@@ -151,4 +153,46 @@ Deno.test("A function that connects gets the host as it was given, and the signa
   }).run("x");
   assertEquals(asked, [["a", false], ["a", true]]);
   assertEquals(report.results.map(({ host, tries }) => [host, tries]), [["a", 1], ["own", 0]]);
+});
+
+for (const host of ["text", { name: "own" }]) {
+  Deno.test(`An aborted job closes the connection to a host that does not answer: ${typeof host}`, async () => {
+    const [near, far] = memoryPair();
+    const cancel = new AbortController();
+    const connect = served([], { transport: () => Promise.resolve(near) });
+    const job = Promise.resolve(fleet([host], { connect, signal: cancel.signal }).run("x"));
+    const reader = far.readable.getReader();
+    await reader.read(); // the client has begun
+    cancel.abort(new Error("enough"));
+    assertEquals((await job).failed.length, 1);
+    for (let done = false; !done;) {
+      ({ done } = await reader.read().catch(() => ({ done: true })));
+    }
+  });
+}
+
+Deno.test("An aborted job aborts the command or the copy that runs on a host", async () => {
+  const begin = {
+    run: (hosts: Fleet) => hosts.run("x"),
+    put: (hosts: Fleet) => hosts.put(new Uint8Array(1), "/x"),
+    get: (hosts: Fleet) => hosts.get("/x", () => "/copy"),
+  };
+  for (const [name, job] of Object.entries(begin)) {
+    const cancel = new AbortController();
+    const reason = new Error("enough");
+    let given: AbortSignal | undefined;
+    const running = ({ signal }: { signal?: AbortSignal }) => {
+      given = signal;
+      cancel.abort(reason);
+      return new Promise<never>(() => {});
+    };
+    const client = {
+      run: (_command: string, options: { signal?: AbortSignal }) => running(options),
+      sftp: running,
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    } as unknown as Client;
+    const connect = () => Promise.resolve(client);
+    const { failed } = await job(fleet(["web1"], { connect, signal: cancel.signal }));
+    assertEquals([failed.length, given?.reason], [1, reason], name);
+  }
 });
