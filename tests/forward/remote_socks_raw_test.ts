@@ -97,6 +97,8 @@ Deno.test("A SOCKS client of the server reaches its target, with data it sent be
   const { value } = await far.readable.getReader().read();
   assertEquals(decode(value!), "early");
   assertEquals(dialled, [["192.0.2.1", 80]]);
+  await far.writable.getWriter().write(encode("answer"));
+  assertEquals(await client.heard(6), [...encode("answer")]);
 });
 
 Deno.test("A connection to a target is closed if the server's SOCKS client has left meanwhile", async () => {
@@ -120,4 +122,41 @@ Deno.test("A SOCKS client of the server whose target fails gets the reason, and 
   client.say(REQUEST);
   assertEquals(await client.heard(12), [5, 0, 5, 1, 0, 1, 0, 0, 0, 0, 0, 0]);
   await client.closed();
+});
+
+Deno.test("Data of a SOCKS client of the server reaches its target in order", async () => {
+  let text = "";
+  const conn = {
+    setNoDelay() {},
+    read: () => new Promise(() => {}),
+    async write(bytes: Uint8Array) {
+      await new Promise((resolve) => setTimeout(resolve));
+      text += decode(bytes.subarray(0, 1));
+      return 1;
+    },
+    close() {},
+  };
+  using _connect = replaced(
+    denoNet,
+    "connect",
+    () => Promise.resolve(conn as unknown as Deno.TcpConn),
+  );
+  await using client = await connected();
+  client.say(Uint8Array.of(...REQUEST, ...encode("early ")));
+  client.say(encode("late"));
+  await until(() => text.length === 10);
+  assertEquals(text, "early late");
+});
+
+Deno.test("A SOCKS client of the server does not reach a target that is not permitted", async () => {
+  let connects = 0;
+  using _connect = replaced(denoNet, "connect", () => {
+    connects++;
+    return Promise.reject(new Error("not expected"));
+  });
+  await using client = await connected({ permit: () => false });
+  client.say(REQUEST);
+  assertEquals(await client.heard(12), [5, 0, 5, 2, 0, 1, 0, 0, 0, 0, 0, 0]);
+  await client.closed();
+  assertEquals(connects, 0);
 });
