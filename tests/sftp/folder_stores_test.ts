@@ -14,7 +14,7 @@ import type { TransferContext } from "../../lib/sftp/transfer/file_transfer.ts";
 import { FolderTransfer } from "../../lib/sftp/transfer/folder_transfer.ts";
 import { Progress } from "../../lib/sftp/transfer/progress.ts";
 import { TaskPool } from "../../lib/sftp/transfer/task_pool.ts";
-import { SFTP_FOLDERS_AT_ONCE, SFTP_MAX_DEPTH } from "../../lib/defaults.ts";
+import { SFTP_FILES_AT_ONCE, SFTP_FOLDERS_AT_ONCE, SFTP_MAX_DEPTH } from "../../lib/defaults.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 import { dirEntry } from "../../lib/sftp/remote/dir_entry.ts";
 import { turn } from "./world.ts";
@@ -385,7 +385,6 @@ Deno.test("a source is closed if there is no room for it any more", async () => 
     w.abort.abort(new Error("enough"));
     return opened;
   };
-  w.context.inFlight = 1_000_000;
   await assertRejects(w.run, Error, "enough");
   assertEquals([w.open.size, w.requests], [0, []]);
 });
@@ -511,6 +510,51 @@ Deno.test("a folder that could not be opened is tried again alone, with all that
   // Each is finished once.
   const finished = w.log.filter((line) => line.startsWith("finish"));
   assertEquals([finished.length, new Set(finished).size], [5, 5]);
+});
+
+Deno.test("a link in a folder that is tried again is made, however long its reading takes", async () => {
+  const w = world({ "/from": [["a", FOLDER]], "/from/a": [["l", LINK]] }, { links: "keep" });
+  let refused = false;
+  const { list } = w.from;
+  w.from.list = async function* (path) {
+    if (path === "/from/a" && !refused) {
+      refused = true;
+      throw new SftpError(SftpStatus.FAILURE, "readDir", path, "no");
+    }
+    yield* list(path);
+  };
+  w.from.readLink = async () => {
+    for (let turns = 0; turns < 5; turns++) await turn();
+    return "x";
+  };
+  await w.run();
+  assertEquals([w.log.at(-1), reasons(w)], ['link /to/a/l "x" /to', []]);
+});
+
+Deno.test("a folder's content is transferred before later folders, so that few wait", async () => {
+  const names = Array.from({ length: 100 }, (_, at): [string, SftpFileInfo] => [`${at}`, FOLDER]);
+  const inner = names.map(([name]) => [`/from/${name}`, [["inner", FOLDER]]] as const);
+  const w = world({ "/from": names, ...Object.fromEntries(inner) });
+  await w.run();
+  const before = w.log.findIndex((line) => line.includes("/inner"));
+  assert(before <= 1 + 2 * SFTP_FOLDERS_AT_ONCE, `${before} folders are made before`);
+  assertEquals(w.log.length, 201);
+});
+
+Deno.test("at most as many folders are finished in parallel as files are transferred", async () => {
+  const count = 2 * SFTP_FILES_AT_ONCE;
+  const names = Array.from({ length: count }, (_, at): [string, SftpFileInfo] => [`${at}`, FOLDER]);
+  const w = world({ "/from": names }, { preserve: true });
+  let [finishing, most, finished] = [0, 0, 0];
+  w.to.makeFolder = () => Promise.resolve();
+  w.to.finishFolder = async () => {
+    most = Math.max(most, ++finishing);
+    await turn();
+    finishing--;
+    finished++;
+  };
+  await w.run();
+  assertEquals([most, finished], [SFTP_FILES_AT_ONCE, count + 1]);
 });
 
 Deno.test("the last folder is awaited, however long its listing takes", async () => {

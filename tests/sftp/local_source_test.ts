@@ -217,17 +217,18 @@ Deno.test({
 
 Deno.test("a file with fewer blocks than its size has holes", async () => {
   await using there = await file(data);
-  const cases: [blocks: number | null, size: number, sparse: boolean][] = [
+  const cases: [blocks: number | null, size: number, sparse: boolean, isFile?: boolean][] = [
     [488, 488 * 512, false],
     [488, 488 * 512 + 1, true],
     [489, 250_000, false],
     [null, 250_000, false],
     [0, 250_000, true],
     [0, 0, false],
+    [0, 250_000, false, false], // a pipe, where its size is what has arrived
   ];
-  for (const [blocks, size, sparse] of cases) {
+  for (const [blocks, size, sparse, isFile = true] of cases) {
     using _ = replacedOpenFiles((file) => ({
-      statSync: () => ({ ...file.statSync(), blocks, size }),
+      statSync: () => ({ ...file.statSync(), blocks, size, isFile }),
     }));
     const source = await fileSource(there.path, NOW());
     assertEquals([blocks, source.sparse], [blocks, sparse]);

@@ -272,7 +272,7 @@ export class FolderTransfer {
     }
     const source = await this.#from.source(from, info);
     try {
-      await grow(Math.min(source.size ?? 0, this.#context.inFlight));
+      await grow(source.size ?? 0);
     } catch (cause) {
       source.close();
       throw cause;
@@ -284,7 +284,7 @@ export class FolderTransfer {
 
   /** Whether an error may be due to too many open handles. */
   #mayBeHandles(error: unknown): error is SftpError {
-    if (this.#alone || this.#context.signal.aborted || this.#context.over()) return false;
+    if (this.#alone || this.#context.over()) return false;
     return isRefusal(error) && error.status === SftpStatus.FAILURE;
   }
 
