@@ -109,6 +109,19 @@ Deno.test("A host's options override those of the fleet, and text is connected t
   assertEquals(users, ["own", "all", "all", "ann"]);
 });
 
+Deno.test("The port in a host's name overrides the port of all hosts", async () => {
+  const asked: string[] = [];
+  const hosts = fleet(["text:2201", "ann@text", { name: "own", hostname: "own", port: 2202 }], {
+    connect: served([], {
+      port: 2200,
+      hostKeys: ({ hostname, port }) => asked.push(`${hostname} ${port}`) > 0,
+    }),
+    concurrency: 1,
+  });
+  const { failed } = await hosts.run("x");
+  assertEquals([failed, asked], [[], ["text 2201", "text 2200", "own 2202"]]);
+});
+
 Deno.test("A silent host is noticed by keepalives after 15 seconds, unless they are disabled", async () => {
   const cases: [ConnectOptions, number[]][] = [
     [{}, [0, 1]],
