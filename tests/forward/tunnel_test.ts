@@ -1,8 +1,8 @@
 /** Features of all tunnels, and local tunnels on a listener in memory. */
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import type { Channel } from "@denossh/ssh";
 import { ClosedError, ConnectError, DisconnectError } from "../../lib/errors.ts";
-import { type BindAddress, bindOf, describe } from "../../lib/forward/address.ts";
+import { type BindAddress, bindOf, describe, targetOf } from "../../lib/forward/address.ts";
 import { Tunnel, type TunnelParts } from "../../lib/forward/forwarder.ts";
 import { localTunnel, type Router } from "../../lib/forward/local.ts";
 import { denoNet } from "../../lib/runtime/deno_net.ts";
@@ -254,4 +254,25 @@ Deno.test("Addresses are safe to print", () => {
   assertEquals(describe({ hostname: "", port: 80 }), "* port 80");
   assertEquals(describe({ hostname: "\x1b[2J", port: 80 }), "[2J port 80");
   assertEquals(describe({ path: "/run/\x07x" }), "/run/x");
+});
+
+Deno.test("An address is copied, so that a later change of the caller's has no effect", () => {
+  for (const address of [{ path: "/run/x" }, { hostname: "db", port: 80 }]) {
+    const checked = targetOf(address);
+    Object.assign(address, { path: "", hostname: "other" });
+    assertEquals(
+      "path" in checked ? checked.path : checked.hostname,
+      "port" in checked ? "db" : "/run/x",
+    );
+  }
+});
+
+Deno.test("A text that is not a target is refused with the forms of one", () => {
+  for (const text of ["db", "db:", "db:port", "db:123456", "::1:80", "[::1]80", ""]) {
+    assertThrows(
+      () => targetOf(text),
+      TypeError,
+      `Cannot parse "${text}": expected host:port, [v6]:port or /path`,
+    );
+  }
 });
