@@ -164,7 +164,7 @@ async function drain(
   const reader = from.getReader({ mode: "byob" });
   using _leaving = onAbort(signal, (reason) => void reader.cancel(reason).catch(ignore));
   try {
-    if (early.length > 0) await send(early);
+    await send(early);
     let block = new Uint8Array(BLOCK);
     for (let got; !(got = await reader.read(block)).done;) {
       await send(got.value);

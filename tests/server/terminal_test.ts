@@ -139,6 +139,19 @@ Deno.test("The terminal's name is not output, in any chunks", async () => {
   }
 });
 
+Deno.test("A client that has left before its terminal is ready gets no output, which is no error", async () => {
+  await using served = await world();
+  const next = served.programs.next();
+  const process = await served.host.shell({ pty: true });
+  const program = await next;
+  await process.channel.close();
+  await write(program, "/dev/pts/7\r\nhello").catch(() => {});
+  await until(() => program.signals.length > 0);
+  assertEquals(program.signals, ["SIGHUP"]);
+  await assertRejects(() => write(program, "more"));
+  program.exit({ code: 129 });
+});
+
 Deno.test("Output without a terminal's name is passed on completely, and no size is set", async () => {
   for (const said of ["script: no more ptys", "x".repeat(1000)]) {
     await using served = await world();
