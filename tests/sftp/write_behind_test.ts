@@ -26,7 +26,9 @@ interface Write extends PromiseWithResolvers<void> {
 /** A file in one session, whose WRITEs are sent and answered by the test. */
 class FakeFile {
   readonly writeLength = REQUEST;
-  readonly window = Infinity;
+  window = Infinity;
+  /** Whether the channel takes each WRITE at once. */
+  isQuick = false;
   readonly pathEstimates = { write: new PathEstimate(() => 50) };
   readonly writes: Write[] = [];
   closes = 0;
@@ -35,6 +37,7 @@ class FakeFile {
   writePiece(data: Uint8Array, offset: number, _limits: unknown, sent: () => void = () => {}) {
     const write = { ...Promise.withResolvers<void>(), offset, length: data.length, sent };
     this.writes.push(write);
+    if (this.isQuick) sent();
     return write.promise;
   }
 
@@ -50,7 +53,7 @@ class FakeFile {
   /** Sends and answers everything. */
   answer(): void {
     for (const { sent, resolve } of this.writes.splice(0)) {
-      sent();
+      if (!this.isQuick) sent();
       resolve();
     }
   }
@@ -99,9 +102,13 @@ async function wide(count: number, options: WriteBehindOptions = {}) {
 }
 
 Deno.test("further sessions are asked for once the first bytes are written, from the end of the file", async () => {
-  const { further, behind } = await wide(2, { start: 500 });
+  const { own, further, behind } = await wide(2, { start: 500 });
   assertEquals([further.begun, further.asked], [1, [2500]]);
   assertEquals([behind.isStriped, behind.reached, behind.offset], [true, 2500, 2500]);
+  const writing = behind.write(bytes(1), () => {});
+  own.answer();
+  await writing;
+  assertEquals(further.begun, 1);
 });
 
 Deno.test("a request goes to the lane with the fewest unsent ones, then with the fewest unanswered bytes", async () => {
@@ -219,6 +226,7 @@ Deno.test("an abandoned file does not report that it could not be closed", async
 
 Deno.test("each session that opens is used at once, and waited for once", async () => {
   const { own, further, behind } = await wide(0);
+  assertEquals(behind.isStriped, false);
   const opening = Promise.withResolvers<void>();
   further.opening = opening.promise;
   for (let at = 0; at < 2; at++) {
@@ -254,11 +262,50 @@ Deno.test("a write that waits continues in a lane that opens meanwhile", async (
   await behind.finish();
 });
 
+Deno.test("a write that the channel takes at once does not wait", async () => {
+  const own = new FakeFile();
+  own.isQuick = true;
+  const behind = new WriteBehind(real(own));
+  await behind.write(bytes(3), () => {});
+  assertEquals([behind.unanswered, behind.reached], [3, 0]);
+  own.answer();
+  await behind.finish();
+  assertEquals(behind.reached, 3000);
+});
+
+Deno.test("a write waits before the windows are full, if they total three quarters of what may be in flight", async () => {
+  for (
+    const [count, inFlight, window, expected] of [
+      [1, 8000, 4500, 8], // as many as may be in flight
+      [1, 8000, 4501, 7],
+      [1, 8000, 5000, 8], // the windows are not full without another request
+      [0, 96_000, 96_001, 96], // one channel has no other
+    ] as const
+  ) {
+    const { own, files, behind } = await wide(count, { inFlight });
+    own.window = window;
+    const all = [own, ...files];
+    for (const file of all) file.isQuick = true;
+    let taken = 0;
+    const writing = (async () => {
+      while (taken <= expected) {
+        await behind.write(bytes(1), () => {});
+        taken++;
+      }
+    })();
+    await turn();
+    assertEquals(taken, expected);
+    for (; taken <= expected; await turn()) for (const file of all) file.answer();
+    await writing;
+  }
+});
+
 Deno.test("a server that accepts one request at a time is written to in one session, and reopened", async () => {
   const again = new FakeFile();
-  const { own, further, behind } = await wide(0, { reopened: () => Promise.resolve(real(again)) });
+  const { own, files: [other], further, behind } = await wide(1, {
+    reopened: () => Promise.resolve(real(again)),
+  });
   const writing = behind.write(bytes(1), () => {});
-  own.writes[0]!.sent();
   own.writes[0]!.reject(REFUSED);
   await writing;
   const asked = further.asked.length;
@@ -267,11 +314,10 @@ Deno.test("a server that accepts one request at a time is written to in one sess
   assertEquals([again.offsets, behind.careful], [[2000], true]);
   again.answer();
   await finishing;
-  own.answer();
-  const next = behind.write(bytes(1), () => {});
+  const next = behind.write(new Uint8Array(1), () => {});
   own.answer();
   await next;
-  assertEquals([further.asked.length, behind.unanswered], [asked, 0]);
+  assertEquals([further.asked.length, behind.unanswered, other!.offsets], [asked, 0, []]);
 });
 
 Deno.test("a file that cannot be reopened fails with the first refusal", async () => {
