@@ -272,6 +272,27 @@ Deno.test("A client that disconnects sends HUP to its program, and its output is
   assertEquals(errors, []);
 });
 
+Deno.test("A program gets a broken pipe if its client leaves while output waits for its window", async () => {
+  using programs = new FakePrograms();
+  await using pair = await connectedPair({
+    connect: { window: 32_768 },
+    handler: systemShell(),
+  });
+  const next = programs.next();
+  const process = await pair.host.command("x").spawn();
+  const program = await next;
+  const writer = program.stdout.getWriter();
+  for (let written = 0; written <= 65_536; written += 32_768) {
+    writer.write(new Uint8Array(32_768)).catch(() => {});
+  }
+  await until(() => process.channel.readableBytes === 32_768);
+  await process.channel.close();
+  await assertRejects(async () => {
+    for (;;) await writer.write(bytes("x"));
+  });
+  program.exit({ code: 129 });
+});
+
 for (const kept of ["stdout", "stderr"] as const) {
   Deno.test(`A client that leaves ends its session, although a background program keeps ${kept} open`, async () => {
     using programs = new FakePrograms();
