@@ -63,8 +63,8 @@ export function chooseAuthority(
     if (entry.family === INTERNET6) return isSameAddress(entry.address, hostname!);
     return entry.family === LOCAL && address === hostname;
   };
-  const { protocol, data } = entries.find(fits) ?? {};
-  return protocol !== undefined && data !== undefined ? { protocol, data } : null;
+  const found = entries.find(fits);
+  return found === undefined ? null : { protocol: found.protocol, data: found.data };
 }
 
 /** Parses the file; skips a truncated entry at its end. */
@@ -91,7 +91,7 @@ export function decodeAuthorities(bytes: Uint8Array): AuthorityEntry[] {
   return entries;
 }
 
-/** Reads an entry. */
+/** Encodes an entry. */
 export function encodeAuthority(entry: AuthorityEntry): Uint8Array {
   const { family, address, data } = entry;
   const [number, protocol] = [entry.number, entry.protocol].map((t) => new TextEncoder().encode(t));

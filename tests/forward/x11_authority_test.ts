@@ -56,6 +56,10 @@ const choices: [string, string, Partial<AuthorityEntry>, boolean][] = [
     ...v6,
     address: v6.address.subarray(0, 8),
   }, false],
+  ["an IPv6 entry that is cut off, for a name", "db:0", {
+    ...v6,
+    address: v6.address.subarray(0, 8),
+  }, false],
   ["an empty IPv6 entry", "db:0", { ...v6, address: new Uint8Array(0) }, false],
   ["another machine's name", "db:0", { address: encode("db") }, true],
   ["another machine's name of another family", "db:0", { family: 9, address: encode("db") }, false],
@@ -75,6 +79,21 @@ Deno.test("A secret may be empty, and the last of its file", () => {
   assertEquals(decodeAuthorities(encodeAuthority(last)), [last]);
 });
 
+Deno.test("A truncated entry and what follows it is not used", () => {
+  const [one, two] = [entry({}), entry({ number: "10", address: encode("other") })];
+  const [first, second] = [one, two].map(encodeAuthority);
+  const file = Uint8Array.of(1, 2, 3, ...first!, ...second!);
+  const bytes = file.subarray(3); // not at the start of its memory
+  assertEquals(decodeAuthorities(bytes), [one, two]);
+  for (let length = 0; length < bytes.length; length++) {
+    const expected = length < first!.length ? [] : [one];
+    assertEquals(decodeAuthorities(bytes.subarray(0, length)), expected, `${length} bytes`);
+  }
+  // The rest of an entry that is too long would be one for every address.
+  const wild = encodeAuthority(entry({ family: WILD }));
+  assertEquals(decodeAuthorities(Uint8Array.of(0, 0, ...wild)), []);
+});
+
 Deno.test("The first matching secret is used", () => {
   const entries = [
     entry({ address: encode("other"), data: Uint8Array.of(1) }),
@@ -90,8 +109,10 @@ Deno.test("Secrets are read from the file in XAUTHORITY, otherwise from the home
   const display = parseDisplay(":7");
   const write = (name: string, byte: number, padding = 0) => {
     const file = entry({ family: WILD, number: "7", data: Uint8Array.of(byte) });
-    const bytes = [...encodeAuthority(file), ...new Uint8Array(padding)];
-    return Deno.writeFile(folder.join(name), Uint8Array.from(bytes));
+    const entryBytes = encodeAuthority(file);
+    const bytes = new Uint8Array(entryBytes.length + padding).fill(0xff);
+    bytes.set(entryBytes);
+    return Deno.writeFile(folder.join(name), bytes);
   };
   await write(".Xauthority", 1);
   await write("other", 2);
@@ -112,6 +133,10 @@ Deno.test("Secrets are read from the file in XAUTHORITY, otherwise from the home
   {
     using _env = fakeEnv({ HOME: undefined, XAUTHORITY: undefined });
     assertEquals(await found(), null);
+  }
+  {
+    using _env = fakeEnv({ HOME, XAUTHORITY: "" });
+    assertEquals(await found(), null, "as in Xlib");
   }
   {
     using _env = fakeEnv({ HOME, XAUTHORITY: folder.path });
