@@ -10,6 +10,7 @@ import {
   WriteBehind,
   type WriteBehindOptions,
 } from "../../lib/sftp/remote/write_behind.ts";
+import { FakeTime } from "../support/fake_time.ts";
 import { turn } from "./world.ts";
 
 /** The bytes of one request. */
@@ -271,6 +272,18 @@ Deno.test("a write that the channel takes at once does not wait", async () => {
   own.answer();
   await behind.finish();
   assertEquals(behind.reached, 3000);
+});
+
+Deno.test("what a round trip carries is measured from the answers", async () => {
+  using time = new FakeTime();
+  const own = new FakeFile();
+  own.isQuick = true;
+  const behind = new WriteBehind(real(own));
+  await behind.write(bytes(1), () => {});
+  time.skip(50);
+  own.answer();
+  await behind.finish();
+  assertEquals(own.pathEstimates.write.held, REQUEST);
 });
 
 Deno.test("a write waits before the windows are full, if they total three quarters of what may be in flight", async () => {
