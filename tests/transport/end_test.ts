@@ -1,6 +1,6 @@
 /** The end of a connection: the DISCONNECT, and the wait for the peer. */
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { CLOSE_LINGER_MS } from "../../lib/defaults.ts";
+import { CLOSE_LINGER_MS, MAX_PACKET_LENGTH } from "../../lib/defaults.ts";
 import {
   ConnectError,
   DisconnectError,
@@ -238,11 +238,15 @@ Deno.test("Opening a channel on an ended connection rejects with the reason", as
   assertStrictEquals(await ended.promise, await pair.client.closed);
 });
 
-Deno.test("A DISCONNECT without a language or a description is accepted", async () => {
+Deno.test("A DISCONNECT is shown without control characters, and may lack its language or its texts", async () => {
   const full = m.Disconnect.encode({ reason: 12, description: "full", language: "" });
   const told: [payload: Uint8Array, message: string][] = [
     [full.subarray(0, -4), "The server disconnected (reason 12): full"],
     [full.subarray(0, 5), "The server disconnected (reason 12)"],
+    [
+      m.Disconnect.encode({ reason: 12, description: "full\x1b[2J", language: "" }),
+      "The server disconnected (reason 12): full[2J",
+    ],
   ];
   for (const [payload, message] of told) {
     await using pair = await greetedPair();
@@ -277,4 +281,25 @@ Deno.test("A rekey of an ended connection rejects with the reason", async () => 
   const reasons: unknown[] = [];
   await pair.client.rekey().catch((reason) => void reasons.push(reason));
   assertStrictEquals(reasons[0], error);
+});
+
+Deno.test("The control characters of an error are not sent to the peer", async () => {
+  await using pair = await greetedPair();
+  const { client } = pair;
+  const said: string[] = [];
+  const send = client.sink.sendNow.bind(client.sink);
+  client.sink.sendNow = (payload) => {
+    said.push(m.Disconnect.decode(payload).description);
+    send(payload);
+  };
+  client.fail(new ProtocolError("Bad \x1bthing"));
+  assertEquals(said, ["Bad thing"]);
+});
+
+Deno.test("A packet that is longer than MAX_PACKET_LENGTH ends the connection", async () => {
+  await using pair = await greetedPair();
+  pair.server.sink.sendNow(m.Ignore.encode({ data: new Uint8Array(MAX_PACKET_LENGTH) }));
+  pair.server.disconnect();
+  const error = await pair.client.closed;
+  assert(error instanceof ProtocolError, String(error));
 });

@@ -20,6 +20,7 @@ import { MSG } from "../../lib/wire/numbers.ts";
 import { none } from "../connection/raw_channel.ts";
 import { rawWorld } from "../connection/raw_world.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 import { greetedPair, transportPair } from "./transport_pair.ts";
 
 const userauthRequest = m.UserauthRequest.encode({
@@ -310,4 +311,84 @@ Deno.test("Before the first key exchange a transport has no session, and before 
   await Promise.all([client.handshake(), server.handshake()]);
   assertEquals(client.host.sessionId, client.sessionId);
   assertEquals(client.channelCount, 0);
+});
+
+for (const number of [MSG.NEWKEYS, 30, 49]) {
+  Deno.test(`Message ${number} outside of a key exchange ends the connection`, async () => {
+    await using world = await rawWorld("server");
+    world.raw.send(new Uint8Array([number]));
+    world.raw.transport.disconnect();
+    const error = await world.transport.closed;
+    assert(error instanceof ProtocolError, String(error));
+    assertStringIncludes(error.message, "Unexpected");
+  });
+}
+
+const early: [name: string, message: Uint8Array][] = [
+  ["PING", m.Ping.encode({ data: none })],
+  ["EXT_INFO", encodeExtInfo({ "name@example.com": "1" })],
+  ["SERVICE_REQUEST", m.ServiceRequest.encode({ service: "ssh-userauth" })],
+  ["message 195", new Uint8Array([195])],
+];
+for (const [name, message] of early) {
+  Deno.test(`${name} before the first KEXINIT ends the connection`, async () => {
+    await using pair = transportPair();
+    const { client, server } = pair;
+    const send = client.sink.sendNow.bind(client.sink);
+    client.sink.sendNow = (payload) => {
+      if (payload[0] === MSG.KEXINIT) send(message);
+      send(payload);
+    };
+    client.handshake().catch(() => {});
+    const error = await assertRejects(() => server.handshake(), ProtocolError);
+    assertEquals(plainMessage(error), `Unexpected ${name}`);
+  });
+}
+
+Deno.test("After the login messages 80 to 127 are the connection's, and 128 is answered as unknown", async () => {
+  const sent: string[] = [];
+  const trace = ({ direction, name }: TraceEvent) => {
+    if (direction === "sent") sent.push(name);
+  };
+  await using pair = await greetedPair({ server: { trace } });
+  const handled: number[] = [];
+  pair.server.open({ handle: (payload) => void handled.push(payload[0]!), closed() {} });
+  for (const number of [80, 127, 128]) pair.client.sink.sendNow(new Uint8Array([number]));
+  pair.client.disconnect();
+  await pair.server.closed;
+  assertEquals([handled, sent.at(-1)], [[80, 127], "UNIMPLEMENTED"]);
+});
+
+Deno.test("A server announces the extensions that it has", async () => {
+  await using pair = await greetedPair();
+  pair.server.sink.sendNow(m.ServiceAccept.encode({ service: "ssh-userauth" }));
+  await pair.client.link().receive();
+  assertEquals([...pair.client.extensions.keys()].sort(), [
+    "agent-forward",
+    "ping@openssh.com",
+    "publickey-hostbound@openssh.com",
+    "server-sig-algs",
+  ]);
+});
+
+Deno.test("A PING is answered with its data", async () => {
+  await using pair = await greetedPair();
+  const answers: Uint8Array[] = [];
+  pair.server.sink.send = (payload) => void answers.push(payload);
+  pair.client.sink.sendNow(m.Ping.encode({ data: new Uint8Array([1, 2, 3]) }));
+  pair.client.disconnect();
+  await pair.server.closed;
+  assertEquals(answers, [m.Pong.encode({ data: new Uint8Array([1, 2, 3]) })]);
+});
+
+Deno.test("The first key exchange has no deadline besides that of the login", async () => {
+  using time = new FakeTime();
+  await using pair = transportPair();
+  const { client, server } = pair;
+  server.sink.sendNow = () => {}; // it identifies itself, and stalls
+  for (const end of [client, server]) end.handshake().catch(() => {});
+  await time.advance(3 * KEX_TIMEOUT_MS);
+  const error = new ProtocolError("Enough");
+  client.fail(error);
+  assertEquals(await client.closed, error);
 });

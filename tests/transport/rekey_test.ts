@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import type { Channel } from "../../lib/connection/channel.ts";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { MAX_STRAGGLERS, OUTBOX_LIMIT } from "../../lib/defaults.ts";
@@ -83,22 +83,36 @@ for (const [what, limits, atLeast] of rekeyed) {
   }
 }
 
-for (const direction of ["sent", "received"] as const) {
-  Deno.test(`Rekeying by bytes counts ${direction} bytes separately`, async () => {
-    await using world = await rawWorld("client", {}, { bytes: 10_000 });
-    const hash = () => world.transport.agreed;
-    const before = hash();
-    const note = (from: { send(payload: Uint8Array): void }) =>
-      from.send(m.GlobalRequest.encode({
-        type: "note",
-        wantReply: false,
-        data: new Uint8Array(1000),
-      }));
+for (
+  const [direction, unit] of [
+    ["sent", "bytes"],
+    ["received", "bytes"],
+    ["sent", "packets"],
+    ["received", "packets"],
+  ] as const
+) {
+  Deno.test(`Rekeying by ${unit} counts ${direction} ${unit} separately`, async () => {
+    await using world = await rawWorld("client", {}, {
+      [unit]: unit === "bytes" ? 10_000 : 10,
+    });
+    const { sink } = world.transport;
+    const send = sink.sendNow.bind(sink);
+    let begun = 0;
+    sink.sendNow = (payload) => {
+      if (payload[0] === MSG.KEXINIT) begun++;
+      send(payload);
+    };
+    const note = (from: { send(payload: Uint8Array): void }, type = "note") =>
+      from.send(m.GlobalRequest.encode({ type, wantReply: false, data: new Uint8Array(1000) }));
     const from = direction === "sent" ? world.connection : world.raw;
     for (let i = 0; i < 12; i++) note(from);
-    // The next packet makes the end check its limits.
-    note(world.raw);
-    await until(() => hash() !== before);
+    // The limits are checked after the packets of a read.
+    const noted = Promise.withResolvers<void>();
+    world.connection.handleGlobals("last", () => (noted.resolve(), null));
+    note(world.raw, "last");
+    await noted.promise;
+    await new Promise((resolve) => setTimeout(resolve));
+    assertEquals(begun, 1);
   });
 }
 
@@ -111,6 +125,29 @@ Deno.test("Rekeying by time starts while nothing is sent", async () => {
   await time.advance(2_000);
   await until(() => world.transport.agreed !== before);
   await world[Symbol.asyncDispose]();
+});
+
+Deno.test("The age of the keys is counted from the last key exchange", async () => {
+  using time = new FakeTime();
+  const world = await rawWorld("client", {}, { milliseconds: 60_000 });
+  await time.advance(50_000);
+  await time.settle(world.raw.transport.rekey(), 1000);
+  const before = world.transport.agreed;
+  await time.advance(59_000);
+  assertEquals(world.transport.agreed === before, true);
+  await time.advance(1000);
+  await until(() => world.transport.agreed !== before);
+  await world[Symbol.asyncDispose]();
+});
+
+Deno.test("A rekey that the end of the connection interrupts rejects with the reason", async () => {
+  await using world = await rawWorld("client");
+  const reasons: unknown[] = [];
+  const rekeyed = world.transport.rekey().catch((reason) => void reasons.push(reason));
+  const error = new ProtocolError("Enough");
+  world.transport.fail(error);
+  await rekeyed;
+  assertStrictEquals(reasons[0], error); // not a promise of it
 });
 
 Deno.test("A rekey that is due before the end of the login starts after it", async () => {
@@ -218,7 +255,7 @@ Deno.test("A second KEXINIT within a key exchange ends the connection", async ()
   world.raw.send(init);
   const error = await world.transport.closed;
   assert(error instanceof ProtocolError, String(error));
-  assertStringIncludes(plainMessage(error), "KEX");
+  assertEquals(plainMessage(error), "Unexpected KEXINIT");
 });
 
 Deno.test("Messages between the peer's KEXINIT and its NEWKEYS are accepted in a rekey", async () => {
@@ -254,6 +291,9 @@ Deno.test("Each rekey may have as many messages in between as the last one", asy
     for (let i = 0; i < MAX_STRAGGLERS; i++) world.raw.transport.sink.sendNow(note);
     await rekeyed;
   }
+  for (let i = 0; i <= MAX_STRAGGLERS; i++) world.raw.send(note); // these are in no rekey
+  world.raw.send(m.GlobalRequest.encode({ type: "x", wantReply: true, data: new Uint8Array(0) }));
+  await world.raw.next(MSG.REQUEST_FAILURE);
   world.connection.notify("still alive");
   assertEquals(m.GlobalRequest.decode(await world.raw.next(80)).type, "still alive");
 });
