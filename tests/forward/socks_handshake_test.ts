@@ -71,6 +71,7 @@ const socks4 = (...rest: number[]) => Uint8Array.of(4, 1, 0, 80, 192, 0, 2, 1, .
 const socks4a = (...name: number[]) => Uint8Array.of(4, 1, 0, 80, 0, 0, 0, 1, 0, ...name);
 const GREETING = Uint8Array.of(5, 1, 0);
 const socks5 = (port = 80) => Uint8Array.of(5, 1, 0, 1, 192, 0, 2, 1, port >> 8, port & 255);
+const named5 = (...name: number[]) => Uint8Array.of(5, 1, 0, 3, name.length, ...name, 0, 80);
 const reply5 = (code: number) => [5, code, 0, 1, 0, 0, 0, 0, 0, 0];
 const GRANTED4 = [0, 0x5a, 0, 0, 0, 0, 0, 0];
 const REFUSED4 = [0, 0x5b, 0, 0, 0, 0, 0, 0];
@@ -179,8 +180,24 @@ const addresses: [string, Uint8Array[], ForwardAddress][] = [
     hostname: "0.1.0.1",
     port: 80,
   }],
+  ["SOCKS 4 to 1.0.0.1", [Uint8Array.of(4, 1, 0, 80, 1, 0, 0, 1, 0)], {
+    hostname: "1.0.0.1",
+    port: 80,
+  }],
   ["SOCKS 4a", [socks4a(...encode("dä.example"), 0)], { hostname: "dä.example", port: 80 }],
   ["SOCKS 5", [GREETING, socks5(0x1234)], { hostname: "192.0.2.1", port: 0x1234 }],
+  ["SOCKS 5 with a name", [GREETING, named5(...encode("dä.example"))], {
+    hostname: "dä.example",
+    port: 80,
+  }],
+  ["SOCKS 5 with an IPv6 address in brackets", [GREETING, named5(...encode("[::1]"))], {
+    hostname: "::1",
+    port: 80,
+  }],
+  ["SOCKS 5 with an IPv6 address", [
+    GREETING,
+    Uint8Array.of(5, 1, 0, 4, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 80),
+  ], { hostname: "2001:0db8:0000:0000:0000:0000:0000:0001", port: 80 }],
 ];
 for (const [what, said, target] of addresses) {
   Deno.test(`The target of ${what} is ${JSON.stringify(target)}`, async () => {
@@ -208,6 +225,7 @@ const reasons: [string, Error, number][] = [
   ["is of a type that is not served", new ChannelOpenError(3, "x"), 1],
   ["is one too many", new ChannelOpenError(4, "x"), 1],
   ["is lost with its connection", new ConnectError("x"), 1],
+  ["fails for a reason of another kind", Object.assign(new Error("x"), { reason: 1 }), 1],
 ];
 for (const [what, error, code] of reasons) {
   Deno.test(`A SOCKS client gets ${code} if its target ${what}`, async () => {
@@ -261,6 +279,22 @@ for (const [what, said, answer, message] of mistakes) {
   Deno.test(`A SOCKS client with ${what} is answered once, and nothing is dialled`, async () => {
     const conn = new FakeConn(...said);
     await assertRejects(() => route(conn, never), TypeError, message);
+    assertEquals(conn.written, answer);
+  });
+}
+
+const badTargets: [string, Uint8Array[], number[]][] = [
+  ["a name that is not UTF-8", [GREETING, named5(0xff)], [5, 0, ...reply5(1)]],
+  ["a name with a space", [GREETING, named5(97, 32, 98)], [5, 0, ...reply5(1)]],
+  ["port 0", [GREETING, socks5(0)], [5, 0, ...reply5(1)]],
+  ["a name of SOCKS 4a that is not UTF-8", [socks4a(0xff, 0)], REFUSED4],
+  ["an empty name of SOCKS 4a", [socks4a(0)], REFUSED4],
+  ["port 0 of SOCKS 4", [Uint8Array.of(4, 1, 0, 0, 192, 0, 2, 1, 0)], REFUSED4],
+];
+for (const [what, said, answer] of badTargets) {
+  Deno.test(`A SOCKS client whose target has ${what} is refused before its connection ends`, async () => {
+    const conn = new FakeConn(...said);
+    await assertRejects(() => route(conn, never));
     assertEquals(conn.written, answer);
   });
 }
