@@ -283,18 +283,18 @@ for (const [what, said, answer, message] of mistakes) {
   });
 }
 
-const badTargets: [string, Uint8Array[], number[]][] = [
-  ["a name that is not UTF-8", [GREETING, named5(0xff)], [5, 0, ...reply5(1)]],
-  ["a name with a space", [GREETING, named5(97, 32, 98)], [5, 0, ...reply5(1)]],
-  ["port 0", [GREETING, socks5(0)], [5, 0, ...reply5(1)]],
-  ["a name of SOCKS 4a that is not UTF-8", [socks4a(0xff, 0)], REFUSED4],
-  ["an empty name of SOCKS 4a", [socks4a(0)], REFUSED4],
-  ["port 0 of SOCKS 4", [Uint8Array.of(4, 1, 0, 0, 192, 0, 2, 1, 0)], REFUSED4],
+const badTargets: [string, Uint8Array[], number[], string][] = [
+  ["a name that is not UTF-8", [GREETING, named5(0xff)], [5, 0, ...reply5(1)], ""],
+  ["a name with a space", [GREETING, named5(97, 32, 98)], [5, 0, ...reply5(1)], "Not a host"],
+  ["port 0", [GREETING, socks5(0)], [5, 0, ...reply5(1)], "Port must be"],
+  ["a name of SOCKS 4a that is not UTF-8", [socks4a(0xff, 0)], REFUSED4, ""],
+  ["an empty name of SOCKS 4a", [socks4a(0)], REFUSED4, "A target needs a host"],
+  ["port 0 of SOCKS 4", [Uint8Array.of(4, 1, 0, 0, 192, 0, 2, 1, 0)], REFUSED4, "Port must be"],
 ];
-for (const [what, said, answer] of badTargets) {
+for (const [what, said, answer, message] of badTargets) {
   Deno.test(`A SOCKS client whose target has ${what} is refused before its connection ends`, async () => {
     const conn = new FakeConn(...said);
-    await assertRejects(() => route(conn, never));
+    await assertRejects(() => route(conn, never), Error, message);
     assertEquals(conn.written, answer);
   });
 }
