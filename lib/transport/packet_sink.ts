@@ -67,7 +67,6 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
    * first. `send` must send synchronously: the next one is called while there is still room.
    */
   whenRoom(send: () => void): void {
-    if (this.#closed) return;
     this.#waiting.push(send);
     this.#offerRoom();
   }

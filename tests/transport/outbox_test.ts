@@ -41,6 +41,8 @@ const ANSWER = new Uint8Array(64 * 1024).fill(2); // IGNORE, in effect
 Deno.test("The queue during a key exchange is limited to the byte", async () => {
   await using end = sinkOn("quick");
   end.sink.hold();
+  end.sink.release(); // it is counted from zero
+  end.sink.hold();
   for (let bytes = 0; bytes < OUTBOX_LIMIT; bytes += ANSWER.length) end.sink.send(ANSWER);
   assertEquals(end.failures, []);
   end.sink.send(ANSWER.subarray(0, 1));
@@ -120,4 +122,12 @@ Deno.test("Bulk data stays far below the limit: its writers wait at the high-wat
   let called = false;
   end.sink.whenRoom(() => called = true);
   assertEquals([called, end.failures], [false, []]);
+});
+
+Deno.test("After the end nothing is queued, also in a key exchange", async () => {
+  await using end = sinkOn("quick");
+  end.sink.close(new Error("The peer is gone"));
+  end.sink.hold();
+  for (let bytes = 0; bytes <= OUTBOX_LIMIT; bytes += ANSWER.length) end.sink.send(ANSWER);
+  assertEquals(end.failures, []);
 });

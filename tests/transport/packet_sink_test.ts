@@ -1,9 +1,12 @@
 /** The outbound half on a socket that accepts bytes only when a test allows it. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Sealer } from "../../lib/crypto/packet_cipher.ts";
-import { OUTBOX_HIGH_WATER } from "../../lib/defaults.ts";
+import { OUTBOX_HIGH_WATER, OUTBOX_LIMIT } from "../../lib/defaults.ts";
 import { PacketSink } from "../../lib/transport/packet_sink.ts";
-import type { Socket } from "../../lib/transport/socket.ts";
+import type { PlainSealer } from "../../lib/transport/plain_packets.ts";
+import { memoryPair } from "../../lib/testing/memory_pair.ts";
+import { Trace } from "../../lib/transport/trace.ts";
+import { type Socket, streamSocket } from "../../lib/transport/socket.ts";
 import { until } from "../connection/until.ts";
 
 function slowSink(
@@ -115,4 +118,59 @@ Deno.test("A socket error is reported once, and ends pending drains", async () =
   sink.send(Uint8Array.of(2));
   await null;
   assertEquals(failures, [error]);
+});
+
+Deno.test("The payloads under the current and earlier keys are counted", () => {
+  const { sink } = slowSink();
+  const counts = () => [sink.bytesSinceRekey, sink.packetsSinceRekey, sink.bytesBeforeRekey];
+  assertEquals(counts(), [0, 0, 0]);
+  sink.send(Uint8Array.of(2, 0, 0));
+  sink.sendData(7, 0, new Uint8Array(5)); // number, recipient, length
+  assertEquals(counts(), [3 + 14, 2, 0]);
+  sink.sendData(7, 1, new Uint8Array(5)); // and type
+  assertEquals(counts(), [3 + 14 + 18, 3, 0]);
+  sink.release();
+  sink.send(Uint8Array.of(2));
+  sink.release();
+  assertEquals(counts(), [0, 0, 36]);
+  sink.close(new Error("The test is over"));
+});
+
+Deno.test("Bulk data is traced when it is sent, and not after the end", () => {
+  const { sink } = slowSink();
+  const told: string[] = [];
+  sink.trace = new Trace(({ name }) => void told.push(name));
+  sink.sendData(7, 0, new Uint8Array(5));
+  sink.close(new Error("The test is over"));
+  sink.sendData(7, 0, new Uint8Array(5));
+  assertEquals(told, ["CHANNEL_DATA"]);
+});
+
+Deno.test("A sink is congested from the high-water mark on, and fails above its limit", async () => {
+  const failures: unknown[] = [];
+  const framer = {
+    pending: OUTBOX_HIGH_WATER - 1,
+    sealPayload() {},
+    take: () => framer.pending = 0,
+  };
+  const sink = new PacketSink(
+    streamSocket(memoryPair()[0]),
+    (error) => failures.push(error),
+    framer as unknown as PlainSealer,
+  );
+  assert(!sink.congested);
+  framer.pending = OUTBOX_HIGH_WATER;
+  assert(sink.congested);
+  for (const [pending, count] of [[OUTBOX_LIMIT, 0], [OUTBOX_LIMIT + 1, 1]] as const) {
+    framer.pending = pending;
+    sink.send(Uint8Array.of(2));
+    assertEquals(failures.length, count);
+  }
+  await sink.drained();
+});
+
+Deno.test("A sink without a write under way is freed immediately at the end", () => {
+  const { sink } = slowSink();
+  sink.close(new Error("The test is over"));
+  assertThrows(() => sink.sealer.pending);
 });
