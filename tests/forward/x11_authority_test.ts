@@ -11,6 +11,7 @@ import {
 import { parseDisplay } from "../../lib/forward/x11_display.ts";
 import { encode } from "./world.ts";
 import { fakeEnv } from "../support/fake_env.ts";
+import { replaced } from "../support/replaced.ts";
 import { tempFolder } from "../support/temp.ts";
 
 const LOCAL = 256;
@@ -132,6 +133,7 @@ Deno.test("Secrets are read from the file in XAUTHORITY, otherwise from the home
   }
   {
     using _env = fakeEnv({ HOME: undefined, XAUTHORITY: undefined });
+    using _stat = replaced(Deno, "stat", () => Promise.reject(new Error("no file is looked for")));
     assertEquals(await found(), null);
   }
   {
