@@ -158,6 +158,21 @@ Deno.test("data of an aborted read is not written to the caller's buffer", async
   await sftp.close();
 });
 
+Deno.test("data that answers another request than a READ is malformed, and fails that request only", async () => {
+  for (const length of [0, 5]) {
+    const sftp = await atServer(({ type, id }, peer) =>
+      peer.send(
+        type === FXP.LSTAT ? attrs(id) : msg.Data.encode(id, { data: new Uint8Array(length) }),
+      )
+    );
+    const error = await assertRejects(() => sftp.stat("/x"), SftpError);
+    assertEquals([length, error.status], [length, SftpStatus.BAD_MESSAGE]);
+    assertEquals(plainMessage(error).includes("Answer of the wrong type 103"), true);
+    assertEquals((await sftp.lstat("/y")).isFile, false);
+    await sftp.close();
+  }
+});
+
 Deno.test("thousands of aborted requests without an answer end the session", async () => {
   const sftp = await atServer(() => {}, { limit: 1 << 20 });
   let failures = 0;
