@@ -1,6 +1,11 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConnectError, ProtocolError } from "../../lib/errors.ts";
-import { identificationBytes, readIdentification } from "../../lib/transport/identification.ts";
+import {
+  IDENTIFICATION,
+  identificationBytes,
+  readIdentification,
+  withAddendum,
+} from "../../lib/transport/identification.ts";
 import { streamSocket } from "../../lib/transport/socket.ts";
 import { latin1 } from "../support/raw_packets.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
@@ -18,6 +23,7 @@ for (
     ["8191 bytes and CR", `SSH-2.0-${"x".repeat(8183)}`],
     ["bytes that are not ASCII", "SSH-2.0-caf\xe9\x80\x9f"],
     ["no software version", "SSH-2.0-"],
+    ["a tab, and a blank at its end", "SSH-2.0-x\ty "],
   ] as const
 ) {
   Deno.test(`readIdentification accepts a line of ${what} and keeps its bytes`, async () => {
@@ -84,4 +90,47 @@ Deno.test("readIdentification quotes the peer's text before it closed the connec
     ConnectError,
     '"220 mail.example.com ESMTP"',
   );
+});
+
+const refused: [from: "client" | "server", said: string, message: string][] = [
+  ["client", "G", 'The client does not speak SSH: it said "G"'],
+  ["client", "\n", "The client does not speak SSH: it sends binary data"],
+  [
+    "server",
+    `HTTP/1.1 400 ${"x".repeat(100)}\r\n`,
+    `The server does not speak SSH: it said "HTTP/1.1 400 ${"x".repeat(67)}…"; ` +
+    "check the host and the port",
+  ],
+  [
+    "server",
+    `SSH-1.${"5".repeat(30)}-x\r\n`,
+    `The server speaks SSH protocol 1.${"5".repeat(14)}…, not 2.0`,
+  ],
+];
+for (const [from, said, message] of refused) {
+  Deno.test(`readIdentification refuses ${JSON.stringify(said.slice(0, 8))} of a ${from} at once`, async () => {
+    // It sends nothing more, and does not end.
+    const readable = new ReadableStream<Uint8Array>({ start: (to) => to.enqueue(latin1(said)) });
+    const socket = streamSocket({ readable, writable: new WritableStream() });
+    const error = await assertRejects(() => readIdentification(socket, from), Error);
+    assertEquals(plainMessage(error), message);
+  });
+}
+
+Deno.test("readIdentification quotes without control characters", async () => {
+  const error = await assertRejects(() => identify("server", "\x1b[31mWelcome\r\n"), ConnectError);
+  assertEquals(
+    plainMessage(error),
+    'The server closed the connection before it identified itself: "[31mWelcome"',
+  );
+});
+
+Deno.test("withAddendum appends printable ASCII up to 253 characters in all", () => {
+  assertEquals(withAddendum(), IDENTIFICATION);
+  assertEquals(withAddendum("~ x"), `${IDENTIFICATION} ~ x`);
+  const most = 253 - IDENTIFICATION.length - 1;
+  assertEquals(withAddendum("x".repeat(most)).length, 253);
+  for (const text of ["caf\xe9", "a\nb", "\x7f", "x".repeat(most + 1)]) {
+    assertThrows(() => withAddendum(text), TypeError, `up to ${most} printable ASCII`);
+  }
 });
