@@ -393,36 +393,40 @@ async function turns(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve));
 }
 
-Deno.test("Closing a display waits for its listener, its connections and the removal of its file", async () => {
-  using network = new Network();
-  const removed = Promise.withResolvers<void>();
-  const { remove } = Deno;
-  let isRemoving = false;
-  using _remove = replaced(Deno, "remove", async (...args) => {
-    isRemoving = true;
-    await removed.promise;
-    await remove(...args);
+for (const first of ["listener", "connection"]) {
+  Deno.test(`Closing a display waits for the removal of its file, after its ${first} and the other`, async () => {
+    using network = new Network();
+    const removed = Promise.withResolvers<void>();
+    const { remove } = Deno;
+    let isRemoving = false;
+    using _remove = replaced(Deno, "remove", async (...args) => {
+      isRemoving = true;
+      await removed.promise;
+      await remove(...args);
+    });
+    const [asked, opened] = [Promise.withResolvers<void>(), Promise.withResolvers<Channel>()];
+    const x11 = await listenX11(source(() => (asked.resolve(), opened.promise)));
+    const [listener] = network.listeners;
+    listener!.dial("127.0.0.1");
+    await asked.promise;
+    await turns(); // it accepts again
+    listener!.close = () => {}; // its accept ends later
+    let isOver = false;
+    const closing = x11.close().then(() => isOver = true);
+    const ends = [
+      () => listener!.arrive(Promise.reject(new Deno.errors.BadResource("closed"))),
+      () => opened.reject(new Error("refused")),
+    ];
+    if (first === "connection") ends.reverse();
+    ends.push(() => removed.resolve());
+    for (const [index, end] of ends.entries()) {
+      await turns();
+      assertEquals([isRemoving, isOver], [index === 2, false]);
+      end();
+    }
+    await closing;
   });
-  const [asked, opened] = [Promise.withResolvers<void>(), Promise.withResolvers<Channel>()];
-  const x11 = await listenX11(source(() => (asked.resolve(), opened.promise)));
-  const [listener] = network.listeners;
-  listener!.dial("127.0.0.1");
-  await asked.promise;
-  listener!.close = () => {}; // its accept ends later
-  let isOver = false;
-  const closing = x11.close().then(() => isOver = true);
-  const ends = [
-    () => listener!.arrive(Promise.reject(new Deno.errors.BadResource("closed"))),
-    () => opened.reject(new Error("refused")),
-    () => removed.resolve(),
-  ];
-  for (const [index, end] of ends.entries()) {
-    await turns();
-    assertEquals([isRemoving, isOver], [index === 2, false]);
-    end();
-  }
-  await closing;
-});
+}
 
 Deno.test("A start of a display that fails has removed its folder", async () => {
   using network = new Network();
