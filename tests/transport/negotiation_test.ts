@@ -86,6 +86,23 @@ for (const [key, kind] of lists) {
   });
 }
 
+const tables: [key: keyof KexInitValue, option: string, name: string][] = [
+  ["kex", "kex", "diffie-hellman-group14-sha1"],
+  ["hostKey", "hostKey", "ssh-rsa"],
+  ["cipherC2S", "cipher", "aes128-cbc"],
+  ["macS2C", "mac", "hmac-sha1"],
+  ["compressionC2S", "compression", "zlib@openssh.com"],
+];
+for (const [key, option, name] of tables) {
+  Deno.test(`The error of ${key} names the option that allows the peer's algorithm`, () => {
+    const theirs = { ...OFFER, [key]: ["something else", name] };
+    const advice = `algorithms: { ${option}: "+${name}" }`;
+    for (const role of ["client", "server"] as const) {
+      assertThrows(() => negotiate(role, OFFER, theirs), NegotiationError, advice);
+    }
+  });
+}
+
 Deno.test("A guess is right only if both lists begin alike, flags included", () => {
   const guess = { firstKexPacketFollows: true };
   const cases: [Partial<KexInitValue>, Partial<KexInitValue>, boolean][] = [

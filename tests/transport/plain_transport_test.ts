@@ -160,3 +160,24 @@ Deno.test("A shared connection neither rekeys nor answers unknown messages", asy
   transport.disconnect();
   await transport.finished;
 });
+
+Deno.test("A lost control master's socket is closed although a write is under way", async () => {
+  const { socket, transport } = opened();
+  const stuck = Promise.withResolvers<void>();
+  socket.writing = stuck.promise;
+  transport.sink.send(new Uint8Array([80]));
+  await null;
+  transport.fail(new ConnectError("lost"));
+  assertEquals(socket.closed, 1);
+  stuck.resolve();
+  await transport.finished;
+});
+
+Deno.test("After the end of a shared connection no message is handled, and no timer is left", async () => {
+  using time = new FakeTime();
+  const { socket, transport, handled } = opened();
+  socket.push(framed([80]));
+  transport.disconnect();
+  await transport.finished;
+  assertEquals([handled, time.timers], [[], 0]);
+});
