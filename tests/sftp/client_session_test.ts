@@ -119,8 +119,11 @@ Deno.test("an aborted request rejects immediately, and its late answer is droppe
 Deno.test("a handle received after its open was aborted is closed", async () => {
   const opened = Promise.withResolvers<number>();
   const closed = Promise.withResolvers<Uint8Array>();
+  let closes = 0;
   const sftp = await atServer(({ type, id, body }, peer) => {
     if (type === FXP.OPEN) return opened.resolve(id);
+    if (type === FXP.LSTAT) return peer.send(attrs(id));
+    closes++;
     closed.resolve(msg.Close.decode(body).handle);
     return peer.send(status(id, 0));
   });
@@ -131,6 +134,9 @@ Deno.test("a handle received after its open was aborted is closed", async () => 
   await assertRejects(() => opening, DOMException);
   await sftp.server.send(msg.Handle.encode(id, { handle }));
   assertEquals(await closed.promise, handle);
+  await sftp.server.send(msg.Handle.encode(id, { handle })); // a second answer is ignored
+  await sftp.lstat("/y");
+  assertEquals(closes, 1);
   await sftp.close();
 });
 
@@ -192,7 +198,7 @@ Deno.test("close waits a moment for answers, and rejects the unanswered requests
     if (type === FXP.LSTAT) return peer.send(attrs(id));
   });
   const [answered, unanswered] = [sftp.lstat("/x"), sftp.stat("/y")];
-  const rejected = assertRejects(() => unanswered, Error, "closed");
+  const rejected = assertRejects(() => unanswered, Error, "SFTP session is closed");
   await sftp.close();
   await rejected;
   assertEquals((await answered).isFile, false);

@@ -196,6 +196,24 @@ Deno.test("a request found undone after another loss waits for the next channel,
   assertEquals(time.timers, 0);
 });
 
+Deno.test("a request that is repeated on a new channel times out there", async () => {
+  using time = new FakeTime();
+  const first = channelTo((_, peer) => peer.channel.close());
+  const second = channelTo(() => {});
+  const reopen = () => Promise.resolve(second.channel);
+  const session = await ClientSession.open(first.channel, { timeout: 100, reopen });
+  const call = { operation: "stat", path: "/a" };
+  let late = false;
+  const asking = session.request(msg.Stat, { path: "/a" }, msg.Attrs, call);
+  const failing = assertRejects(() => asking, SftpError, "no answer in 100 ms");
+  failing.then(() => late = true);
+  await time.advance(99);
+  assertEquals(late, false);
+  await time.advance(1);
+  assertEquals(late, true);
+  await time.settle(session.close());
+});
+
 Deno.test("an appending write is never repeated", async () => {
   await using world = new Lossy();
   const sftp = await world.client();
