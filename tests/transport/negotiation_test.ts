@@ -288,3 +288,20 @@ Deno.test("Each direction gets its negotiated algorithms", async () => {
     "server-to-client aes256-ctr",
   ]);
 });
+
+Deno.test("Received bytes are counted over all keys", () => {
+  const use = new KeyUse();
+  for (const bytes of [5, 7]) {
+    use.bytesIn = bytes;
+    use.renew();
+  }
+  assertEquals([use.bytesBefore, use.bytesIn], [12, 0]);
+});
+
+Deno.test("A service has the extensions that arrive after its request", () => {
+  const { link } = linkWith();
+  const service = requestService(link, "ssh-userauth");
+  const extensions = new Map([["name@example.com", new Uint8Array(1)]]);
+  Object.assign(link, { extensions });
+  assertEquals(service.extensions, extensions);
+});
