@@ -214,6 +214,28 @@ Deno.test("a request that is repeated on a new channel times out there", async (
   await time.settle(session.close());
 });
 
+Deno.test("a channel that opens after the end of its session is closed", async () => {
+  const first = channelTo((_, peer) => peer.channel.close());
+  const late = channelTo(() => {});
+  let closes = 0;
+  const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const reopen = async () => {
+    asked.resolve();
+    await gate.promise;
+    return { ...late.channel, close: () => (closes++, late.channel.close()) };
+  };
+  const session = await ClientSession.open(first.channel, { reopen });
+  const call = { operation: "stat", path: "/a" };
+  const asking = session.request(msg.Stat, { path: "/a" }, msg.Attrs, call);
+  const failing = assertRejects(() => asking, Error, "SFTP session is closed");
+  await asked.promise;
+  await session.close();
+  await failing;
+  gate.resolve();
+  await turn();
+  assertEquals(closes, 1);
+});
+
 Deno.test("an appending write is never repeated", async () => {
   await using world = new Lossy();
   const sftp = await world.client();
