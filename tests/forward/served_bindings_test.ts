@@ -6,6 +6,7 @@ import { listenOn } from "../../lib/forward/sockets.ts";
 import { denoNet } from "../../lib/runtime/deno_net.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import {
+  ChannelClose,
   ChannelEof,
   ChannelOpen,
   ChannelOpenConfirmation,
@@ -400,8 +401,12 @@ Deno.test("A target that does not read is closed at the end of the SSH connectio
   );
   raw.send(dialTo(80));
   const opened = await raw.next(MSG.CHANNEL_OPEN_CONFIRMATION);
-  raw.send(dataFor(ChannelOpenConfirmation.decode(opened).sender));
+  const { sender: recipient } = ChannelOpenConfirmation.decode(opened);
+  raw.send(dataFor(recipient));
   await writing;
+  raw.send(ChannelClose.encode({ recipient }));
+  await raw.next(MSG.CHANNEL_CLOSE);
+  assert(!conn.isClosed, "it may still take the data");
   transport.fail(new ConnectError("The line is dead"));
   await until(() => conn.isClosed);
 });
@@ -418,6 +423,9 @@ Deno.test("A client of a bind that does not read is closed at the end of the SSH
   raw.send(ChannelOpenConfirmation.encode({ recipient, sender: 3, ...window, data: NOTHING }));
   raw.send(dataFor(recipient));
   await writing;
+  raw.send(ChannelClose.encode({ recipient }));
+  await raw.next(MSG.CHANNEL_CLOSE);
+  assert(!conn.isClosed, "it may still take the data");
   transport.fail(new ConnectError("The line is dead"));
   await until(() => conn.isClosed);
 });
