@@ -4,6 +4,7 @@ import { password, type TraceEvent, traceLine } from "@denossh/ssh";
 import { connectedPair } from "@denossh/ssh/testing";
 import { Trace } from "../../lib/transport/trace.ts";
 import * as m from "../../lib/wire/messages.ts";
+import { MemoryWatch } from "../support/memory_watch.ts";
 import { transportPair } from "./transport_pair.ts";
 
 const names = (events: readonly TraceEvent[], direction: string) =>
@@ -133,4 +134,19 @@ Deno.test("A trace of channel data has its kind and its size, and no bytes", () 
 Deno.test("Without a trace nothing is decoded for it", async () => {
   await using pair = transportPair({ client: { trace: () => {} } });
   assertEquals([pair.client.sink.trace !== null, pair.server.sink.trace], [true, null]);
+});
+
+Deno.test("A trace has no fields of the key exchange's messages, and leaves no copy of bytes", () => {
+  const secret = crypto.getRandomValues(new Uint8Array(24));
+  const told: TraceEvent["fields"][] = [];
+  const trace = new Trace(({ fields }) => told.push(fields));
+  const message = m.Ignore.encode({ data: secret });
+  {
+    using watch = new MemoryWatch();
+    trace.received(Uint8Array.of(30, 0, 0, 0, 1, 5));
+    trace.sent(message);
+    assertEquals(watch.count(secret), 0);
+  }
+  assertEquals(told, [{}, { data: "24 bytes" }]);
+  assertEquals(m.Ignore.decode(message).data, secret);
 });
