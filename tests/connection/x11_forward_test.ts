@@ -182,8 +182,8 @@ Deno.test("An X client with another secret gets an X server's refusal, and nothi
     assertEquals([client.said, client.put()], [["written", "closed"], undefined]);
     assertEquals([client.written[0], client.written[2]], [0, 11]);
     assertEquals(
-      new TextDecoder().decode(Uint8Array.from(client.written)).slice(8, 12),
-      "Wron",
+      new TextDecoder().decode(Uint8Array.from(client.written)).slice(8, 13),
+      "Wrong",
     );
   }
 });
