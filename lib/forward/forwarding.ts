@@ -209,7 +209,7 @@ export class Forwarding {
         try {
           const { opened: conn, early } = await acceptSocks(new ChannelConn(channel, from, from), {
             dial: (target) => {
-              if (permit(target)) return connectTo(target, tunnel.signal);
+              if (permit(target) === true) return connectTo(target, tunnel.signal);
               const { ADMINISTRATIVELY_PROHIBITED } = OPEN_FAILURE;
               throw new ChannelOpenError(
                 ADMINISTRATIVELY_PROHIBITED,

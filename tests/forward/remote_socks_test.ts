@@ -68,6 +68,17 @@ Deno.test("The end of a SOCKS tunnel from the server ends its connections, and t
   await assertRejects(() => Deno.connect({ port: tunnel.addr.port }));
 });
 
+Deno.test("Only the answer true permits a target, not a promise as of an async function", async () => {
+  await using server = echo();
+  await using pair = await tunnelPair();
+  for (const answer of [Promise.resolve(false), Promise.resolve(true), 1, "yes"]) {
+    const permit = () => answer as unknown as boolean;
+    await using tunnel = await pair.host.forwardRemoteSocks({ from: { port: 0 }, permit });
+    const heard = await say(tunnel.addr.port, connectTo(server.port));
+    assertEquals([...heard], answers(FORBIDDEN));
+  }
+});
+
 Deno.test("A server that refuses to listen refuses SOCKS", async () => {
   await using pair = await connectedPair();
   const refused = () => pair.host.forwardRemoteSocks({ from: { port: 0 } });
