@@ -248,6 +248,31 @@ Deno.test("an appending write is never repeated", async () => {
   await file.close();
 });
 
+Deno.test("a read of a file that is appended to is repeated", async () => {
+  await using world = new Lossy();
+  const sftp = await world.client();
+  const file = await sftp.open("/log", { append: true, read: true, create: true });
+  await file.write(DATA.subarray(0, 10));
+  world.lose(FXP.READ, "after");
+  const back = new Uint8Array(10);
+  assertEquals(await file.readAt(back, 0), 10);
+  assert(same(back, DATA.subarray(0, 10)));
+  await file.close();
+});
+
+Deno.test("a loss during the check of a request repeats the check alone", async () => {
+  await using world = new Lossy();
+  const { server } = world;
+  const sftp = await world.client();
+  server.add("/a", DATA);
+  world.lose(FXP.EXTENDED, "after", () => world.lose(FXP.LSTAT));
+  await sftp.rename("/a", "/b");
+  assertEquals([world.channels, [...server.files.keys()].includes("/b")], [3, true]);
+  // The check looks at both names; the server has seen one of them before the loss.
+  const looks = server.log.filter((line) => line.startsWith("LSTAT"));
+  assertEquals(looks, ["LSTAT /b", "LSTAT /a", "LSTAT /b"]);
+});
+
 Deno.test("open files are reopened with their options, without truncation", async () => {
   await using world = new Lossy();
   const { server } = world;
@@ -340,6 +365,29 @@ Deno.test("a request that ends each channel fails, and others do not", async () 
   assertEquals((await sftp.stat("/a")).size, DATA.length);
   await bad;
   await file.close();
+});
+
+Deno.test("after many losses a request that was never sent is not given up", async () => {
+  await using world = new Lossy();
+  const sftp = await world.client();
+  world.server.add("/a", DATA);
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const { promise: closed, resolve: close } = Promise.withResolvers<void>();
+  let losses = 0;
+  const count = () => {
+    if (++losses <= SFTP_REPEATS) return;
+    world.gate = gate;
+    close();
+  };
+  world.lose(FXP.READLINK, "before", count, SFTP_REPEATS + 1);
+  const end = new AbortController();
+  const aborted = assertRejects(() => sftp.readLink("/a", { signal: end.signal }), Error, "enough");
+  await closed;
+  end.abort(new Error("enough"));
+  await aborted;
+  const waiting = sftp.stat("/a");
+  open();
+  assertEquals((await waiting).size, DATA.length);
 });
 
 Deno.test("requests wait for the next channel, and can be aborted meanwhile", async () => {
