@@ -54,7 +54,8 @@ export function replacedOpenFiles(change: (file: OpenFile) => Partial<OpenFile>)
       get(file, name) {
         if (name in changed) return changed[name];
         const value = Reflect.get(file, name);
-        return typeof value === "function" ? value.bind(file) : value;
+        if (typeof value !== "function") return value;
+        return (...args: unknown[]) => value.apply(file, args); // Deno 2.4 takes no bound function for `using`
       },
     });
   };
