@@ -44,7 +44,10 @@ export interface FleetTry {
 
 /** Options of a fleet. */
 export interface FleetOptions {
-  /** Options for every host, which those of a host, and its user and port, override; or a function that connects. */
+  /**
+   * Options for every host, or a function that connects. The options, the user and the port of one host
+   * override those for every host.
+   */
   readonly connect?: ConnectOptions | FleetConnect;
   /** Maximum hosts in parallel; 32 by default. */
   readonly concurrency?: number;

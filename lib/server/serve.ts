@@ -148,7 +148,7 @@ class Server implements SshServer {
   readonly #penalties: Penalties | null;
   readonly #metrics: ServerMetrics;
   readonly #startups: Startups;
-  /** What ends with the server. */
+  /** Disposed of when the server ends: its metrics and its abort listener. */
   readonly #running = new DisposableStack();
 
   constructor(

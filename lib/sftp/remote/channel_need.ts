@@ -24,7 +24,10 @@ const WAITING_SHARE = 0.5;
 /** The share of a window sent per round trip, below which the link or the server is the limit. */
 const FILLED_SHARE = 0.5;
 
-/** The same for all channels together, at which more would carry more; the first and last round trips count. */
+/**
+ * The share of all windows together above which more connections would help. It is below 1 because few bytes
+ * are sent in the first and the last round trips.
+ */
 const FULL_SHARE = 0.75;
 
 /** The factor by which the last channels must have raised the rate before more are opened. */
@@ -77,7 +80,7 @@ export class ChannelNeed {
     this.#most = most;
   }
 
-  /** Whether so many measurements have found no need that there will probably be none. */
+  /** Whether enough measurements have found no need: later ones will probably find none either. */
   get isEnough(): boolean {
     return this.#without >= ENOUGH_MEASUREMENTS;
   }

@@ -533,8 +533,8 @@ export class ClientSession {
 
   /**
    * A request's time-out starts when it is sent, and again whenever the oldest request is answered,
-   * because on a slow connection the last of many reads waits for those before it. A request that the
-   * server skips stays the oldest, so that it times out although later ones are answered.
+   * because on a slow connection the last of many reads waits for those before it. If the server skips a
+   * request, that one stays the oldest, and times out although later ones are answered.
    */
   #tick = (): void => {
     this.#timer = null;
