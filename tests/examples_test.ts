@@ -129,13 +129,7 @@ Deno.test("The examples of channels run", async (t) => {
   await t.step("channel_server.ts", async () => {
     await using server = startExample("channel_server.ts", ["0"]);
     const [, port] = await server.waitFor(/Listening on port (\d+)/);
-    await using host = await connect({
-      hostname: "127.0.0.1",
-      port: Number(port),
-      user: "me",
-      auth: [none()],
-      hostKeys: () => true,
-    });
+    await using host = await connect({ ...anyone(port!), user: "me", auth: [none()] });
     assertEquals(await host.run("greet"), "hello me");
     assertEquals((await host.command("rm").output()).code, 127);
   });
@@ -218,13 +212,7 @@ Deno.test("The examples of agents run", async (t) => {
   await t.step("agent_server.ts", async () => {
     await using server = startExample("agent_server.ts", ["0"]);
     const [, port] = await server.waitFor(/Listening on port (\d+)/);
-    await using host = await connect({
-      hostname: "127.0.0.1",
-      port: Number(port),
-      user: "me",
-      auth: [none()],
-      hostKeys: () => true,
-    });
+    await using host = await connect({ ...anyone(port!), user: "me", auth: [none()] });
     using keyring = new Keyring();
     using lent = await loadKey(key);
     keyring.add(lent);
@@ -242,13 +230,7 @@ Deno.test("The example of a bastion runs: allowed sessions are relayed, recorded
   const args = ["0", folder.join("host_key"), keys, target, folder.join("recordings")];
   await using bastion = startExample("bastion.ts", args, env);
   const [, port] = await bastion.waitFor(/Listening on port (\d+)/);
-  await using host = await connect({
-    hostname: "127.0.0.1",
-    port: Number(port),
-    user: "ann",
-    auth: [publicKey(key)],
-    hostKeys: () => true,
-  });
+  await using host = await connect({ ...anyone(port!), user: "ann", auth: [publicKey(key)] });
   assertEquals(await host.run("echo inside"), "inside");
   assertEquals((await host.command("rm -r /").output()).code, 126);
   await bastion.waitFor(/\{"user":"ann","program":"rm -r \/","code":126\}/);
@@ -362,13 +344,7 @@ Deno.test("The examples of files run", async (t) => {
   await t.step("sftp_backend.ts", async () => {
     await using backend = startExample("sftp_backend.ts", ["0"]);
     const [, port] = await backend.waitFor(/Listening on port (\d+)/);
-    await using host = await connect({
-      hostname: "127.0.0.1",
-      port: Number(port),
-      user: "me",
-      auth: [none()],
-      hostKeys: () => true,
-    });
+    await using host = await connect({ ...anyone(port!), user: "me", auth: [none()] });
     await using sftp = await host.sftp();
     assertEquals(await sftp.readTextFile("/hello.txt"), "hello\n");
     const names = await Array.fromAsync(sftp.readDir("/"), ({ name }) => name);

@@ -3,31 +3,7 @@ import { configFlags } from "../support/ssh_flags.ts";
 import { peerTest } from "./harness/peers.ts";
 import { startSshd } from "./harness/sshd.ts";
 import { tempFolder } from "../support/temp.ts";
-import { type Ran, run, type RunOptions } from "../support/run.ts";
-
-const DEMO = [
-  "run",
-  "-A",
-  "--no-check",
-  new URL("../../examples/demo/main.ts", import.meta.url).pathname,
-];
-
-/** Runs the demo to its end. */
-function demo(args: readonly string[], options?: RunOptions): Promise<Ran> {
-  return run(Deno.execPath(), [...DEMO, ...args], options);
-}
-
-const SHOWN = new RegExp(
-  [
-    "  server       .+",
-    "  host key     ssh-ed25519 SHA256:\\S+",
-    "  kex          \\S+",
-    "  cipher       \\S+",
-    "  \\$ echo hello +.+",
-    "  sent         8 MiB +[\\d.]+ MB/s   SHA-256 .+",
-    "  fetched      8 MiB +[\\d.]+ MB/s   SHA-256 equal",
-  ].map((line) => `${line}\n`).join(""),
-);
+import { demo, SHOWN } from "../support/demo.ts";
 
 await peerTest(["sshd"], "demo works with a real server", async () => {
   await using folder = await tempFolder();
