@@ -488,6 +488,19 @@ Deno.test("as many folders are listed in parallel as allowed, and all in the end
   assertEquals([count.most, w.log.length], [SFTP_FOLDERS_AT_ONCE, 101]);
 });
 
+/** Refuses the first listing of a folder of the source. */
+function refuseOnce({ from }: World, refused: string): void {
+  const { list } = from;
+  let isRefused = false;
+  from.list = async function* (path) {
+    if (path === refused && !isRefused) {
+      isRefused = true;
+      throw new SftpError(SftpStatus.FAILURE, "readDir", path, "no");
+    }
+    yield* list(path);
+  };
+}
+
 Deno.test("a folder that could not be opened is tried again alone, with all that is below it", async () => {
   const w = world({
     "/from": [["a", FOLDER]],
@@ -495,15 +508,7 @@ Deno.test("a folder that could not be opened is tried again alone, with all that
     "/from/a/b": [["y", FILE]],
     "/from/a/d": [["z", FILE]],
   }, { preserve: true });
-  let refused = false;
-  const { list } = w.from;
-  w.from.list = async function* (path) {
-    if (path === "/from/a" && !refused) {
-      refused = true;
-      throw new SftpError(SftpStatus.FAILURE, "readDir", path, "no");
-    }
-    yield* list(path);
-  };
+  refuseOnce(w, "/from/a");
   const count = counted(w);
   await w.run();
   assertEquals([count.most, reasons(w), w.progress.files], [1, [], 3]);
@@ -514,15 +519,7 @@ Deno.test("a folder that could not be opened is tried again alone, with all that
 
 Deno.test("a link in a folder that is tried again is made, however long its reading takes", async () => {
   const w = world({ "/from": [["a", FOLDER]], "/from/a": [["l", LINK]] }, { links: "keep" });
-  let refused = false;
-  const { list } = w.from;
-  w.from.list = async function* (path) {
-    if (path === "/from/a" && !refused) {
-      refused = true;
-      throw new SftpError(SftpStatus.FAILURE, "readDir", path, "no");
-    }
-    yield* list(path);
-  };
+  refuseOnce(w, "/from/a");
   w.from.readLink = async () => {
     for (let turns = 0; turns < 5; turns++) await turn();
     return "x";

@@ -1,6 +1,8 @@
 /** Local files as one end of a folder transfer. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { SftpFileInfo, SftpTransferOptions } from "../../lib/sftp/mod.ts";
+import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
+import { S_IF } from "../../lib/sftp/protocol/numbers.ts";
 import { LocalStore } from "../../lib/sftp/transfer/local_store.ts";
 import { partName } from "../../lib/sftp/transfer/resume.ts";
 import { replacedFiles } from "./local_files.ts";
@@ -12,17 +14,7 @@ function storeOf(options: SftpTransferOptions = {}): LocalStore {
   return new LocalStore({ options, limits: {}, inFlight: 1, warn() {} });
 }
 
-const INFO: SftpFileInfo = {
-  isFile: true,
-  isDirectory: false,
-  isSymlink: false,
-  size: 0,
-  mtime: null,
-  atime: null,
-  mode: null,
-  uid: null,
-  gid: null,
-};
+const INFO: SftpFileInfo = infoOf({ size: 0 }, S_IF.FILE);
 
 async function modeOf(path: string): Promise<number> {
   return (await Deno.stat(path)).mode! & 0o7777;

@@ -4,6 +4,8 @@ import { AdaptiveIo } from "../../lib/runtime/adaptive_io.ts";
 import type { OpenFile } from "../../lib/runtime/files.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import type { SftpFileInfo, SftpTransferOptions } from "../../lib/sftp/mod.ts";
+import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
+import { S_IF } from "../../lib/sftp/protocol/numbers.ts";
 import type { TransferTarget } from "../../lib/sftp/transfer/file_store.ts";
 import { deviceTarget, fileTarget } from "../../lib/sftp/transfer/local_target.ts";
 import { replacedFiles, replacedOpenFiles } from "./local_files.ts";
@@ -34,17 +36,7 @@ function target(path: string, how: How = {}): Promise<TransferTarget> {
   });
 }
 
-const INFO: SftpFileInfo = {
-  isFile: true,
-  isDirectory: false,
-  isSymlink: false,
-  size: 0,
-  mtime: null,
-  atime: null,
-  mode: null,
-  uid: null,
-  gid: null,
-};
+const INFO: SftpFileInfo = infoOf({ size: 0 }, S_IF.FILE);
 
 async function names(path: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).sort();

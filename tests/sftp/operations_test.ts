@@ -3,7 +3,8 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { SFTP_MAX_CHUNK } from "../../lib/defaults.ts";
 import { SftpError, type SftpFileInfo, SftpStatus } from "../../lib/sftp/mod.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
-import { FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
+import { FXF, FXP, S_IF } from "../../lib/sftp/protocol/numbers.ts";
 import type {
   SftpBackend,
   SftpBackendEntry,
@@ -20,17 +21,7 @@ const { EOF, FAILURE, NO_SUCH_FILE, OK, OP_UNSUPPORTED, PERMISSION_DENIED } = Sf
 /** Answers longer than this are not copied. */
 const SHORT = 16 * 1024;
 
-const INFO: SftpFileInfo = {
-  isFile: true,
-  isDirectory: false,
-  isSymlink: false,
-  size: 7,
-  mtime: null,
-  atime: null,
-  mode: null,
-  uid: null,
-  gid: null,
-};
+const INFO: SftpFileInfo = infoOf({ size: 7 }, S_IF.FILE);
 const FOLDER = { ...INFO, isFile: false, isDirectory: true };
 
 interface Session {

@@ -1,6 +1,8 @@
 /** Where a transfer resumes: compared and rejected parts. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { runtime } from "../../lib/runtime/runtime.ts";
+import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
+import { S_IF } from "../../lib/sftp/protocol/numbers.ts";
 import { digestOf, feedPrefix } from "../../lib/sftp/transfer/content_digest.ts";
 import type { TransferSource, TransferTarget } from "../../lib/sftp/transfer/file_store.ts";
 import { partName, resumeOffset } from "../../lib/sftp/transfer/resume.ts";
@@ -278,17 +280,7 @@ Deno.test("the name of a part depends on the version of the source and on the ta
   assertEquals(new Set([usual, ...others]).size, others.length + 1);
 });
 
-const INFO = {
-  isFile: true,
-  isDirectory: false,
-  isSymlink: false,
-  size: 0,
-  mtime: null as Date | null,
-  atime: null,
-  mode: null,
-  uid: null,
-  gid: null,
-};
+const INFO = infoOf({ size: 0 }, S_IF.FILE);
 
 Deno.test("a prefix is hashed in blocks, also with short reads, up to the end of the file", async () => {
   for (const [length, hashed] of [[0, 0], [1, 1], [600_000, 600_000], [2_000_000, 1_000_000]]) {

@@ -6,26 +6,8 @@ import {
   type TransferProgress,
 } from "../../lib/sftp/mod.ts";
 import { fakeEnv } from "../support/fake_env.ts";
-import { noise, ourWorld, refusal, same } from "./world.ts";
+import { noise, ourWorld, plantMixedFolder, refusal, same } from "./world.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
-
-/** A folder of small, large, empty and deeply nested files with different modes and times. */
-async function plant(path: string): Promise<void> {
-  await Deno.mkdir(`${path}/empty`, { recursive: true });
-  await Deno.mkdir(`${path}/deep/deeper/deepest`, { recursive: true });
-  for (let i = 0; i < 120; i++) await Deno.writeFile(`${path}/small ${i}`, noise(i * 37, i + 1));
-  await Deno.writeFile(`${path}/deep/large`, noise(6_000_000));
-  await Deno.writeFile(`${path}/deep/deeper/ünïcode`, noise(1_044_480, 2));
-  await Deno.writeFile(`${path}/deep/deeper/deepest/script`, noise(300_000, 3));
-  await Deno.chmod(`${path}/deep/deeper/deepest/script`, 0o755);
-  await Deno.chmod(`${path}/deep/large`, 0o400);
-  for (
-    const name of ["deep/deeper/deepest/script", "deep/large", "deep/deeper", "empty", "small 3"]
-  ) {
-    await Deno.utime(`${path}/${name}`, 1_000_000_000, 1_100_000_000);
-  }
-  await Deno.chmod(`${path}/empty`, 0o500);
-}
 
 Deno.test("progress reports bytes, totals and rates, and ends at the total", async () => {
   await using world = await ourWorld();
@@ -120,7 +102,7 @@ Deno.test("a put fails with the error of its stream", async () => {
 Deno.test("an abort ends transfers of folders", async () => {
   await using world = await ourWorld();
   const { sftp, here } = world;
-  await plant(`${here}/from`);
+  await plantMixedFolder(`${here}/from`);
   for (const way of ["put", "get"] as const) {
     const abort = new AbortController();
     let files = 0;
@@ -148,7 +130,7 @@ Deno.test("a transfer aborted before its start does nothing", async () => {
 Deno.test("failures are reported per file, and the rest continues", async () => {
   await using world = await ourWorld();
   const { sftp, here, root } = world;
-  await plant(`${here}/from`);
+  await plantMixedFolder(`${here}/from`);
   await Deno.mkdir(`${root}/tree/small 60`, { recursive: true });
   const putting = sftp.put(`${here}/from`, "/tree", { recursive: true });
   const error = await assertRejects(() => putting, SftpTransferError);

@@ -2,6 +2,7 @@
 import { assertRejects } from "@std/assert";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { noise } from "../support/random.ts";
 import {
   localFiles,
   serveSftp,
@@ -12,7 +13,7 @@ import {
   SftpError,
 } from "../../lib/sftp/mod.ts";
 
-export { noise } from "../support/random.ts";
+export { noise };
 
 /** One direction of an in-memory channel; a writer waits while `limit` bytes are not yet read. */
 class Pipe {
@@ -171,6 +172,24 @@ export async function ourWorld(options: WorldOptions = {}): Promise<World> {
       await here[Symbol.asyncDispose]();
     },
   };
+}
+
+/** A folder of small, large, empty and deeply nested files with different modes and times. */
+export async function plantMixedFolder(path: string): Promise<void> {
+  await Deno.mkdir(`${path}/empty`, { recursive: true });
+  await Deno.mkdir(`${path}/deep/deeper/deepest`, { recursive: true });
+  for (let i = 0; i < 120; i++) await Deno.writeFile(`${path}/small ${i}`, noise(i * 37, i + 1));
+  await Deno.writeFile(`${path}/deep/large`, noise(6_000_000));
+  await Deno.writeFile(`${path}/deep/deeper/ünïcode`, noise(1_044_480, 2));
+  await Deno.writeFile(`${path}/deep/deeper/deepest/script`, noise(300_000, 3));
+  await Deno.chmod(`${path}/deep/deeper/deepest/script`, 0o755);
+  await Deno.chmod(`${path}/deep/large`, 0o400);
+  for (
+    const name of ["deep/deeper/deepest/script", "deep/large", "deep/deeper", "empty", "small 3"]
+  ) {
+    await Deno.utime(`${path}/${name}`, 1_000_000_000, 1_100_000_000);
+  }
+  await Deno.chmod(`${path}/empty`, 0o500);
 }
 
 /** Whether two arrays are the same, without a diff of a megabyte if they are not. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encodeHex } from "../../../lib/encoding.ts";
 import { SftpStatus } from "../../../lib/sftp/mod.ts";
-import { ClientCases, noise, refusal, same } from "../world.ts";
+import { ClientCases, noise, plantMixedFolder, refusal, same } from "../world.ts";
 
 export const cases: ClientCases = new ClientCases();
 
@@ -23,24 +23,6 @@ async function describe(path: string, prefix = ""): Promise<string[]> {
     }
   }
   return lines.sort();
-}
-
-/** A folder of small, large, empty and deeply nested files with different modes and times. */
-async function plant(path: string): Promise<void> {
-  await Deno.mkdir(`${path}/empty`, { recursive: true });
-  await Deno.mkdir(`${path}/deep/deeper/deepest`, { recursive: true });
-  for (let i = 0; i < 120; i++) await Deno.writeFile(`${path}/small ${i}`, noise(i * 37, i + 1));
-  await Deno.writeFile(`${path}/deep/large`, noise(6_000_000));
-  await Deno.writeFile(`${path}/deep/deeper/ünïcode`, noise(1_044_480, 2));
-  await Deno.writeFile(`${path}/deep/deeper/deepest/script`, noise(300_000, 3));
-  await Deno.chmod(`${path}/deep/deeper/deepest/script`, 0o755);
-  await Deno.chmod(`${path}/deep/large`, 0o400);
-  for (
-    const name of ["deep/deeper/deepest/script", "deep/large", "deep/deeper", "empty", "small 3"]
-  ) {
-    await Deno.utime(`${path}/${name}`, 1_000_000_000, 1_100_000_000);
-  }
-  await Deno.chmod(`${path}/empty`, 0o500);
 }
 
 cases.add("put and get copy a file in both directions", async ({ sftp, at, root, here }) => {
@@ -112,7 +94,7 @@ cases.add("blobs, responses and URLs of files are transferred", async (world) =>
 });
 
 cases.add("put and get of a folder copy everything in it", async ({ sftp, at, root, here }) => {
-  await plant(`${here}/from`);
+  await plantMixedFolder(`${here}/from`);
   const there = await sftp.put(`${here}/from`, at("tree"), { recursive: true, preserve: true });
   assertEquals([there.files, there.skipped], [123, []]);
   assertEquals(await describe(`${root}/tree`), await describe(`${here}/from`));
