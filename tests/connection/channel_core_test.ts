@@ -217,15 +217,20 @@ Deno.test("Closing again, or aborting, sends one CLOSE", async () => {
   assert(released() > 0);
 });
 
-Deno.test("An abort ends what waits with its reason; later calls see a closed channel", async () => {
-  const { core } = coreWith();
-  core.receiveData(0, bytes(1));
-  const waiting = [
+/** Calls that wait for the peer: a read, a write, a request and the exit status. */
+function waitingFor(core: ChannelCore): Promise<unknown>[] {
+  return [
     core.stderr.readChunk(),
     core.writer.writeAll([bytes(200)], 0, null),
     core.requests.request("x", none, {}),
     core.requests.exitStatus,
   ];
+}
+
+Deno.test("An abort ends what waits with its reason; later calls see a closed channel", async () => {
+  const { core } = coreWith();
+  core.receiveData(0, bytes(1));
+  const waiting = waitingFor(core);
   core.abort(ABORTED);
   for (const result of await Promise.allSettled(waiting)) {
     assert(result.status === "rejected" && result.reason.message.includes("aborted"));
@@ -353,13 +358,7 @@ Deno.test("After the peer's eow writes fail, and EOF can be sent", async () => {
 Deno.test("The failure of a connection fails its channels with the first reason, and nothing is sent", async () => {
   const { core, sent } = coreWith();
   core.receiveData(0, bytes(1));
-  const waiting = [
-    core.stderr.readChunk(),
-    core.writer.writeAll([bytes(200)], 0, null),
-    core.requests.request("x", none, {}),
-    core.requests.exitStatus,
-    core.closed,
-  ];
+  const waiting = [...waitingFor(core), core.closed];
   const before = sent.length;
   core.fail(new Error("lost"));
   core.fail(new Error("again"));

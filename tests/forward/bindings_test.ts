@@ -64,8 +64,9 @@ async function bound(
   bindings: Bindings,
   address: Parameters<Bindings["bind"]>[0],
   take: TakeForwarded,
+  onError?: Parameters<Bindings["bind"]>[3],
 ) {
-  const binding = bindings.bind(address, take);
+  const binding = bindings.bind(address, take, undefined, onError);
   const request = GlobalRequest.decode(await raw.next(MSG.GLOBAL_REQUEST));
   raw.send(granted);
   return { binding: await binding, request };
@@ -531,15 +532,13 @@ async function refusedAgain(world: RawWorld) {
   const { raw, connection } = world;
   const errors: RequestDeniedError[] = [];
   const bindings = new Bindings(connection);
-  const making = bindings.bind(
+  const { binding } = await bound(
+    world,
+    bindings,
     { hostname: "a", port: 80 },
     () => {},
-    undefined,
     (error) => errors.push(error),
   );
-  await raw.next(MSG.GLOBAL_REQUEST);
-  raw.send(granted);
-  const binding = await making;
   const over = new AbortController();
   const renewing = bindings.renew(connection, over.signal);
   await raw.next(MSG.GLOBAL_REQUEST);
@@ -611,15 +610,13 @@ Deno.test("A connection that ends while bindings are requested again leaves them
   const { raw, connection, transport } = world;
   const errors: unknown[] = [];
   const bindings = new Bindings(connection);
-  const making = bindings.bind(
+  const { binding } = await bound(
+    world,
+    bindings,
     { hostname: "a", port: 80 },
     () => {},
-    undefined,
     (error) => errors.push(error),
   );
-  await raw.next(MSG.GLOBAL_REQUEST);
-  raw.send(granted);
-  const binding = await making;
   const renewing = bindings.renew(connection, new AbortController().signal);
   await raw.next(MSG.GLOBAL_REQUEST);
   transport.fail(new ConnectError("lost"));

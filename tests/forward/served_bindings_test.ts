@@ -389,19 +389,12 @@ function stuckConn() {
 const dataFor = (recipient: number) =>
   Uint8Array.of(MSG.CHANNEL_DATA, 0, 0, 0, recipient, 0, 0, 0, 1, 120);
 
-Deno.test("A target that does not read is closed at the end of the SSH connection", async () => {
-  await using world = await rawWorld("server");
-  const { raw, connection, transport } = world;
-  serveForwards(connection, { local: () => true }, transport.closed);
-  const { conn, writing } = stuckConn();
-  using _connect = replaced(
-    denoNet,
-    "connect",
-    () => Promise.resolve(conn as unknown as Deno.TcpConn),
-  );
-  raw.send(dialTo(80));
-  const opened = await raw.next(MSG.CHANNEL_OPEN_CONFIRMATION);
-  const { sender: recipient } = ChannelOpenConfirmation.decode(opened);
+/** Sends data to a channel whose connection takes none, closes it, and ends the SSH connection. */
+async function closedWhileStuck(
+  { raw, transport }: RawWorld,
+  recipient: number,
+  { conn, writing }: ReturnType<typeof stuckConn>,
+): Promise<void> {
   raw.send(dataFor(recipient));
   await writing;
   raw.send(ChannelClose.encode({ recipient }));
@@ -409,23 +402,33 @@ Deno.test("A target that does not read is closed at the end of the SSH connectio
   assert(!conn.isClosed, "it may still take the data");
   transport.fail(new ConnectError("The line is dead"));
   await until(() => conn.isClosed);
+}
+
+Deno.test("A target that does not read is closed at the end of the SSH connection", async () => {
+  await using world = await rawWorld("server");
+  const { raw, connection, transport } = world;
+  serveForwards(connection, { local: () => true }, transport.closed);
+  const stuck = stuckConn();
+  using _connect = replaced(
+    denoNet,
+    "connect",
+    () => Promise.resolve(stuck.conn as unknown as Deno.TcpConn),
+  );
+  raw.send(dialTo(80));
+  const opened = await raw.next(MSG.CHANNEL_OPEN_CONFIRMATION);
+  const { sender: recipient } = ChannelOpenConfirmation.decode(opened);
+  await closedWhileStuck(world, recipient, stuck);
 });
 
 Deno.test("A client of a bind that does not read is closed at the end of the SSH connection", async () => {
   using network = new Network();
   await using world = await served();
-  const { raw, transport } = world;
+  const { raw } = world;
   await bind(world, "127.0.0.1", 80);
-  const { conn, writing } = stuckConn();
-  network.listeners[0]!.arrive(Promise.resolve(conn as unknown as Deno.Conn));
+  const stuck = stuckConn();
+  network.listeners[0]!.arrive(Promise.resolve(stuck.conn as unknown as Deno.Conn));
   const { sender: recipient } = ChannelOpen.decode(await raw.next(MSG.CHANNEL_OPEN));
   const window = { window: 1_000, maxPacket: 1_000 };
   raw.send(ChannelOpenConfirmation.encode({ recipient, sender: 3, ...window, data: NOTHING }));
-  raw.send(dataFor(recipient));
-  await writing;
-  raw.send(ChannelClose.encode({ recipient }));
-  await raw.next(MSG.CHANNEL_CLOSE);
-  assert(!conn.isClosed, "it may still take the data");
-  transport.fail(new ConnectError("The line is dead"));
-  await until(() => conn.isClosed);
+  await closedWhileStuck(world, recipient, stuck);
 });
