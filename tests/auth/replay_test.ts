@@ -47,6 +47,17 @@ Deno.test("answers are repeated, as many as the server asks for", async () => {
   await assertRejects(() => again.authenticate(more), AuthError, "requests more answers");
 });
 
+Deno.test("only the last try is repeated", async () => {
+  let asked = 0;
+  const recorded = recording(password(() => `secret ${++asked}`));
+  assertEquals(await recorded.authenticate(dialogWith([FAILURE])), FAILURE);
+  const last = dialogWith([SUCCESS]);
+  await recorded.authenticate(last);
+  const later = dialogWith([SUCCESS]);
+  assertEquals(await recorded.again().authenticate(later), SUCCESS);
+  assertEquals(later.sent, last.sent);
+});
+
 Deno.test("a method without answers is used unchanged", () => {
   const method = none();
   assertStrictEquals(recording(method).again(), method);

@@ -282,3 +282,23 @@ Deno.test("An edit fails if the locked file cannot be checked", async () => {
   });
   await assertRejects(() => editKnownHosts(path, add), Error, "cannot look");
 });
+
+Deno.test("A file that is replaced while an edit waits for its lock is locked as well", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  const { realPath, remove } = Deno;
+  let looks = 0;
+  let locks = 0;
+  using _ = replacing({
+    ...locking(() => Promise.resolve(void locks++)),
+    async realPath(path) {
+      if (++looks > 1) return await realPath(path);
+      await remove(path);
+      // For a moment there is no file.
+      return await realPath(path).finally(() => folder.write("hosts", OLD));
+    },
+  });
+  assertEquals(await editKnownHosts(path, add), true);
+  assertEquals([locks, looks], [2, 2]);
+  assertEquals(await Deno.readTextFile(path), add(KnownHosts.parse(OLD)).toString());
+});
