@@ -46,7 +46,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   #held: Uint8Array[] | null = null;
   #heldBytes = 0;
   #flushing = false;
-  #closed: { error: unknown } | null = null;
+  #closed = false;
   /** Callbacks that send bulk data once there is room, in their order. */
   readonly #waiting: (() => void)[] = [];
   #idle: PromiseWithResolvers<void> | null = null;
@@ -59,7 +59,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
 
   /** Whether bulk data has to wait. */
   get congested(): boolean {
-    return this.#held !== null || this.#closed !== null || this.sealer.pending >= OUTBOX_HIGH_WATER;
+    return this.#held !== null || this.#closed || this.sealer.pending >= OUTBOX_HIGH_WATER;
   }
 
   /**
@@ -126,11 +126,10 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
     return this.#idle.promise;
   }
 
-  /** Accepts no more messages; sealed packets are still written. */
-  close(error: unknown): void {
-    if (this.#closed !== null) return;
-    this.#closed = { error };
-    this.#held = null; // frees their memory
+  /** Accepts no more messages; sealed packets are still written, and held messages are wiped. */
+  close(): void {
+    this.#closed = true;
+    for (const payload of this.#held?.splice(0) ?? []) payload.fill(0);
     if (!this.#flushing) this.sealer[Symbol.dispose]();
   }
 

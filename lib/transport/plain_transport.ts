@@ -73,7 +73,7 @@ export class PlainTransport implements MessageTransport {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     // The master closes the channels that we leave open.
-    this.sink.close(error);
+    this.sink.close();
     this.#over.resolve(error);
     this.#upperLayer?.closed(error);
     if (error instanceof ConnectError) return this.socket.close();

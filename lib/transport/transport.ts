@@ -280,7 +280,7 @@ export class Transport implements MessageTransport {
       this.sink.sendNow(Disconnect.encode({ reason, description: said, language: "" }));
     }
     this.#aging?.[Symbol.dispose]();
-    this.sink.close(error);
+    this.sink.close();
     this.#over.resolve(error);
     this.#kex?.end(error);
     this.#auth.end(error);

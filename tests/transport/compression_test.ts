@@ -7,8 +7,9 @@ import { connectedPair } from "../../lib/testing/connected_pair.ts";
 import { memoryPair } from "../../lib/testing/memory_pair.ts";
 import { streamSocket } from "../../lib/transport/socket.ts";
 import { Transport } from "../../lib/transport/transport.ts";
-import { Ignore, UserauthSuccess } from "../../lib/wire/messages.ts";
+import { Ignore, ServiceAccept, UserauthSuccess } from "../../lib/wire/messages.ts";
 import { noise } from "../support/random.ts";
+import { greetedPair } from "./transport_pair.ts";
 
 const text = new TextEncoder().encode("all work and no play makes a dull boy, ".repeat(20_000));
 
@@ -33,6 +34,19 @@ Deno.test("compression is used only if both ends request it", async () => {
     connect: { algorithms: { compression: "zlib@openssh.com,none" } },
   });
   assertEquals(pair.host.info.compression, "none");
+});
+
+Deno.test("compression starts with the server's SUCCESS, not with a client's", async () => {
+  const suite = resolveSuite({ compression: "zlib@openssh.com" });
+  await using pair = await greetedPair({ client: { suite }, server: { suite } });
+  const [client, server] = [pair.client.link(), pair.server.link()];
+  pair.client.sink.onSuccess = () => {}; // it knows that it is wrong
+  client.send(UserauthSuccess.encode({}));
+  assertEquals((await server.receive())[0], UserauthSuccess.number);
+  client.send(UserauthSuccess.encode({}));
+  assertEquals((await server.receive())[0], UserauthSuccess.number);
+  server.send(ServiceAccept.encode({ service: "ssh-userauth" }));
+  assertEquals((await client.receive())[0], ServiceAccept.number);
 });
 
 Deno.test("a bomb ends the connection with RFC 4253's reason for it", async () => {

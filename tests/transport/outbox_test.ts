@@ -29,7 +29,7 @@ function sinkOn(socket: "quick" | "stuck") {
     failures,
     async [Symbol.asyncDispose]() {
       const drained = sink.drained();
-      sink.close(new Error("The test is over"));
+      sink.close();
       stuck.resolve();
       await drained;
     },
@@ -40,13 +40,16 @@ const ANSWER = new Uint8Array(64 * 1024).fill(2); // IGNORE, in effect
 
 Deno.test("The queue during a key exchange is limited to the byte", async () => {
   await using end = sinkOn("quick");
-  end.sink.hold();
-  end.sink.release(); // it is counted from zero
-  end.sink.hold();
-  for (let bytes = 0; bytes < OUTBOX_LIMIT; bytes += ANSWER.length) end.sink.send(ANSWER);
-  assertEquals(end.failures, []);
-  end.sink.send(ANSWER.subarray(0, 1));
-  assert(end.failures[0] instanceof ProtocolError);
+  for (let round = 1; round <= 2; round++) {
+    end.sink.hold();
+    for (let bytes = 0; bytes < OUTBOX_LIMIT; bytes += ANSWER.length) end.sink.send(ANSWER);
+    assertEquals(end.failures, []);
+    end.sink.send(ANSWER.subarray(0, 1));
+    assert(end.failures[0] instanceof ProtocolError);
+    end.sink.release();
+    await end.sink.drained();
+    end.failures.length = 0;
+  }
 });
 
 Deno.test("The queue is counted from zero in each key exchange", async () => {
@@ -126,7 +129,7 @@ Deno.test("Bulk data stays far below the limit: its writers wait at the high-wat
 
 Deno.test("After the end nothing is queued, also in a key exchange", async () => {
   await using end = sinkOn("quick");
-  end.sink.close(new Error("The peer is gone"));
+  end.sink.close();
   end.sink.hold();
   for (let bytes = 0; bytes <= OUTBOX_LIMIT; bytes += ANSWER.length) end.sink.send(ANSWER);
   assertEquals(end.failures, []);

@@ -49,7 +49,7 @@ Deno.test("Bulk writers send in turn, however much data each has", async () => {
   }
   const inTurn = Array.from({ length: WRITERS }, (_, writer) => writer);
   assertEquals(turns, [...inTurn, ...inTurn, ...inTurn]);
-  sink.close(new Error("The test is over"));
+  sink.close();
   takeOne();
 });
 
@@ -61,7 +61,7 @@ Deno.test("A writer without more data leaves the room to the next", async () => 
   assertEquals(called, 0);
   takeOne();
   await until(() => called === 50);
-  sink.close(new Error("The test is over"));
+  sink.close();
   takeOne();
 });
 
@@ -70,7 +70,7 @@ Deno.test("A bulk writer is called immediately if there is room", () => {
   let called = false;
   sink.whenRoom(() => called = true);
   assert(called);
-  sink.close(new Error("The test is over"));
+  sink.close();
 });
 
 Deno.test("What a key exchange holds, messages and writers, is sent at its end", () => {
@@ -84,7 +84,7 @@ Deno.test("What a key exchange holds, messages and writers, is sent at its end",
   sink.release();
   assert(called && sink.sealer.pending > 0);
   assertEquals([sink.bytesSinceRekey, sink.packetsSinceRekey], [1, 1]);
-  sink.close(new Error("The test is over"));
+  sink.close();
 });
 
 Deno.test("After the end of the connection no bulk writer is called", async () => {
@@ -95,7 +95,7 @@ Deno.test("After the end of the connection no bulk writer is called", async () =
   const call = () => void (called = true);
   sink.whenRoom(call);
   const drained = sink.drained();
-  sink.close(new Error("The peer is gone"));
+  sink.close();
   sink.whenRoom(call);
   const taking = setInterval(takeOne);
   await drained;
@@ -107,7 +107,7 @@ Deno.test("A socket error is reported once, and ends pending drains", async () =
   const failures: unknown[] = [];
   const { sink, breakOff } = slowSink((error) => {
     failures.push(error);
-    sink.close(error);
+    sink.close();
   });
   sink.send(Uint8Array.of(2));
   const drained = sink.drained();
@@ -133,7 +133,7 @@ Deno.test("The payloads under the current and earlier keys are counted", () => {
   sink.send(Uint8Array.of(2));
   sink.release();
   assertEquals(counts(), [0, 0, 36]);
-  sink.close(new Error("The test is over"));
+  sink.close();
 });
 
 Deno.test("Bulk data is traced when it is sent, and not after the end", () => {
@@ -141,7 +141,7 @@ Deno.test("Bulk data is traced when it is sent, and not after the end", () => {
   const told: string[] = [];
   sink.trace = new Trace(({ name }) => void told.push(name));
   sink.sendData(7, 0, new Uint8Array(5));
-  sink.close(new Error("The test is over"));
+  sink.close();
   sink.sendData(7, 0, new Uint8Array(5));
   assertEquals(told, ["CHANNEL_DATA"]);
 });
@@ -171,6 +171,6 @@ Deno.test("A sink is congested from the high-water mark on, and fails above its 
 
 Deno.test("A sink without a write under way is freed immediately at the end", () => {
   const { sink } = slowSink();
-  sink.close(new Error("The test is over"));
+  sink.close();
   assertThrows(() => sink.sealer.pending);
 });

@@ -87,15 +87,18 @@ Deno.test("The client's private value is freed after the exchange", async () => 
   }
 });
 
-Deno.test("The bytes of a message that waits for a key exchange are wiped when it is sent", async () => {
-  await using pair = transportPair();
-  await Promise.all([pair.client.handshake(), pair.server.handshake()]);
-  const secret = crypto.getRandomValues(new Uint8Array(40)).fill(2, 0, 1); // IGNORE
-  using watch = new MemoryWatch();
-  const { sink } = pair.client;
-  sink.hold();
-  sink.send(structuredClone(secret));
-  assertEquals(watch.count(secret), 1);
-  sink.release();
-  assertEquals(watch.count(secret), 0);
-});
+for (const end of ["it is sent", "the connection ends"]) {
+  Deno.test(`The bytes of a message that waits for a key exchange are wiped when ${end}`, async () => {
+    await using pair = transportPair();
+    await Promise.all([pair.client.handshake(), pair.server.handshake()]);
+    const secret = crypto.getRandomValues(new Uint8Array(40)).fill(2, 0, 1); // IGNORE
+    using watch = new MemoryWatch();
+    const { sink } = pair.client;
+    sink.hold();
+    sink.send(structuredClone(secret));
+    assertEquals(watch.count(secret), 1);
+    if (end === "it is sent") sink.release();
+    else pair.client.disconnect();
+    assertEquals(watch.count(secret), 0);
+  });
+}
