@@ -1,4 +1,4 @@
-import { printable, ProtocolError } from "../errors.ts";
+import { printable } from "../errors.ts";
 import { tell } from "../listener.ts";
 import { DATA_HEADER, EXTENDED_DATA_HEADER, peek32 } from "../wire/hot.ts";
 import { MESSAGES } from "../wire/messages.ts";
@@ -122,9 +122,8 @@ function fieldsOf(payload: Uint8Array): Record<string, TraceField> {
     return Object.fromEntries(
       Object.entries(fields).map(([name, value]) => [name, shown(value)]),
     );
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error;
-    return {}; // it is about to end the connection
+  } catch {
+    return {}; // it is malformed, and about to end the connection
   }
 }
 

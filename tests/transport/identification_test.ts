@@ -64,9 +64,10 @@ Deno.test("readIdentification refuses lines without a version, or without a dash
 });
 
 Deno.test("readIdentification skips a server's lines with colors, but refuses binary data", async () => {
-  const { line } = await identify("server", "\x1b[31m\x07Welcome\x7f\x1b[0m\r\n", "SSH-2.0-x\r\n");
+  const greeting = "\x1b[31m\x01\x07Welcome\x7f\x1b[0m\r\n";
+  const { line } = await identify("server", greeting, "SSH-2.0-x\r\n");
   assertEquals(line, "SSH-2.0-x");
-  for (const [from, said] of [["server", "\x15\x03\x01\0\x02"], ["client", "\x1b[31m"]] as const) {
+  for (const [from, said] of [["server", "\x15\x03\0\x02"], ["client", "\x1b[31m"]] as const) {
     await assertRejects(() => identify(from, `${said}\r\nSSH-2.0-x\r\n`), ConnectError);
   }
   await assertRejects(() => identify("server", "SSH-2.0-\x1b[31m\r\n"), ConnectError, "SSH-2.0-");
