@@ -40,6 +40,8 @@ export type AddrOf<A extends BindAddress> = A extends SocketPath ? Deno.UnixAddr
  * @throws {TypeError} If it is not a valid target
  * @throws {RangeError} If the port is out of range
  */
+export function targetOf(target: HostPort): HostPort;
+export function targetOf(target: ForwardTarget): ForwardAddress;
 export function targetOf(target: ForwardTarget): ForwardAddress {
   const address = typeof target === "string" ? parsed(target) : target;
   return checked(address, 1);

@@ -1,6 +1,6 @@
 import { runtime } from "../runtime/runtime.ts";
 import { onAbort } from "../waiting.ts";
-import type { ForwardAddress } from "./address.ts";
+import type { HostPort } from "./address.ts";
 import type { Tunnel } from "./forwarder.ts";
 import { localTunnel } from "./local.ts";
 import { type SocksCredentials, type SocksDialer, socksRouter } from "./socks.ts";
@@ -15,7 +15,7 @@ export type HttpInit = RequestInit & {
 };
 
 /** A target to which the server did not connect. */
-type Refused = (target: ForwardAddress, error: unknown) => void;
+type Refused = (target: HostPort, error: unknown) => void;
 
 /**
  * Sends HTTP requests through a connection. Deno's HTTP client makes its connections itself, so it uses a
@@ -61,8 +61,6 @@ export class HttpTunnel {
         `Cannot fetch from the server: the URL must be http: or https:, not ${protocol}`,
       );
     }
-    const { signal } = this.#tunnel;
-    signal.throwIfAborted();
     const client = init.client ?? (this.#client ??= this.client());
     let refusal: { readonly error: unknown } | null = null;
     const refused: Refused = (target, error) => {
@@ -73,7 +71,7 @@ export class HttpTunnel {
       return await fetch(input, { ...init, client });
     } catch (error) {
       // Deno's error says only that no answer arrived.
-      signal.throwIfAborted();
+      this.#tunnel.signal.throwIfAborted();
       throw refusal === null ? error : (refusal as { readonly error: unknown }).error;
     } finally {
       this.#underWay.delete(refused);
@@ -86,8 +84,7 @@ export class HttpTunnel {
 }
 
 /** Whether the target is the host of the URL. */
-function isOf({ protocol, hostname, port }: URL, target: ForwardAddress): boolean {
-  if ("path" in target) return false;
+function isOf({ protocol, hostname, port }: URL, target: HostPort): boolean {
   const host = target.hostname.includes(":")
     ? new URL(`http://[${target.hostname}]`).hostname // in the short form, as URLs have it
     : target.hostname;

@@ -4,7 +4,7 @@ import { closeQuietly } from "../runtime/connections.ts";
 import { writeAll } from "../runtime/write_all.ts";
 import { onTimeout } from "../waiting.ts";
 import { OPEN_FAILURE } from "../wire/numbers.ts";
-import { type ForwardAddress, targetOf } from "./address.ts";
+import { type HostPort, targetOf } from "./address.ts";
 import type { Route, Router } from "./local.ts";
 
 /** A client that does not send its target within this many milliseconds is closed. */
@@ -20,7 +20,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Opens the channel that a SOCKS client asked for. */
 export type SocksDialer = (
-  target: ForwardAddress,
+  target: HostPort,
   from: Deno.Addr,
   signal: AbortSignal,
 ) => Promise<Route["channel"]>;
@@ -59,7 +59,7 @@ export function socksRouter(dial: SocksDialer, clients: SocksClients = {}): Rout
 /** Opens and closes connections to the targets of a SOCKS server. */
 export interface SocksOptions<T> extends SocksClients {
   /** Opens a connection to an address. */
-  readonly dial: (target: ForwardAddress) => Promise<T>;
+  readonly dial: (target: HostPort) => Promise<T>;
   /** Closes the connection if the client has left. */
   readonly undo: (opened: T, error: unknown) => void;
 }
@@ -93,7 +93,7 @@ export async function acceptSocks<T>(
 }
 
 interface SocksRequest {
-  readonly target: ForwardAddress;
+  readonly target: HostPort;
   readonly granted: Uint8Array;
   readonly refused: (error: unknown) => Uint8Array;
 }

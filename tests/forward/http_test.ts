@@ -1,7 +1,9 @@
 /** `host.fetch()`: HTTP and HTTPS from the server, through a proxy that others cannot use. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelOpenError, ClosedError } from "../../lib/errors.ts";
-import { target, tunnelPair } from "./world.ts";
+import { HttpTunnel } from "../../lib/forward/http_tunnel.ts";
+import { OPEN_FAILURE } from "../../lib/wire/numbers.ts";
+import { encode, readAll, sendAll, target, tunnelPair } from "./world.ts";
 import { freePort } from "../support/free_port.ts";
 
 /** A self-signed certificate for only `localhost`, valid for a hundred years. */
@@ -184,4 +186,62 @@ Deno.test("The port of host.fetch() refuses clients without its password", async
     await assertRejects(() => fetch(url, { client }), TypeError);
   }
   assertEquals(seen, []);
+});
+
+/** The SOCKS server of a tunnel whose targets are all refused, and what it tells its client. */
+async function refusing(tunnel: HttpTunnel): Promise<number[]> {
+  const { createHttpClient } = Deno;
+  let proxy!: { url: string; basicAuth: { username: string; password: string } };
+  Deno.createHttpClient = (options) => {
+    proxy = options.proxy as typeof proxy;
+    return createHttpClient(options);
+  };
+  tunnel.client().close();
+  Deno.createHttpClient = createHttpClient;
+  const { username, password } = proxy.basicAuth;
+  using conn = await Deno.connect({
+    port: Number(new URL(proxy.url.replace(/^\w+/, "http")).port),
+  });
+  const name = encode("host.example");
+  await sendAll(conn, Uint8Array.of(5, 1, 2));
+  await sendAll(conn, Uint8Array.of(1, username.length, ...encode(username)));
+  await sendAll(conn, Uint8Array.of(password.length, ...encode(password)));
+  await sendAll(conn, Uint8Array.of(5, 1, 0, 3, name.length, ...name, 0, 80));
+  return [...await readAll(conn)];
+}
+
+const over = new Promise<never>(() => {});
+
+Deno.test("A client of httpClient() learns from the proxy that the server refuses a target", async () => {
+  const reason = OPEN_FAILURE.ADMINISTRATIVELY_PROHIBITED;
+  const dial = () => Promise.reject(new ChannelOpenError(reason, "not allowed"));
+  // Two at a time: each has a port.
+  const tunnels = [new HttpTunnel(dial, over), new HttpTunnel(dial, over)];
+  const FORBIDDEN = 2;
+  for (const tunnel of tunnels) {
+    const answers = await refusing(tunnel);
+    assertEquals(answers, [5, 2, 1, 0, 5, FORBIDDEN, 0, 1, 0, 0, 0, 0, 0, 0]);
+  }
+  for (const tunnel of tunnels) await tunnel.close();
+});
+
+Deno.test("A refusal is compared with the host.fetch() calls under way alone", async () => {
+  const tunnel = new HttpTunnel(() => Promise.reject(new Error("refused")), over);
+  const { URL } = globalThis;
+  let compared = 0;
+  globalThis.URL = class extends URL {
+    constructor(...args: ConstructorParameters<typeof URL>) {
+      super(...args);
+      if (/^http:\/\/\[.*\]$/.test(`${args[0]}`)) compared++;
+    }
+  };
+  try {
+    for (let call = 1; call <= 3; call++) {
+      await assertRejects(() => tunnel.fetch("http://[::1]:8080/"), Error, "refused");
+      assertEquals(compared, call);
+    }
+  } finally {
+    globalThis.URL = URL;
+    await tunnel.close();
+  }
 });

@@ -117,7 +117,7 @@ Deno.test("A channel for a SOCKS client that has disconnected is aborted", async
     const gone = new Deno.errors.BrokenPipe("gone");
     const dial: SocksDialer = () => {
       conn.writeError = gone;
-      return dialTo(channel)({ path: "" }, from, new AbortController().signal);
+      return dialTo(channel)({ hostname: "", port: 1 }, from, new AbortController().signal);
     };
     const error = await assertRejects(() => route(conn, dial));
     assertEquals([error, channel.aborted], [gone, [gone]]);
