@@ -107,6 +107,10 @@ const nothing: [name: string, Case][] = [
     text: line(shown) + line(gone),
     announced: [gone, shown],
   }],
+  ["a revoked key is not announced", {
+    text: `${line(shown)}@revoked db1 ${gone}\n`,
+    announced: [shown],
+  }],
   ["the only new key is revoked", {
     text: `${line(shown)}@revoked * ${added}\n`,
     announced: [shown, added],

@@ -23,7 +23,11 @@ function replacing(functions: Partial<Files>): Disposable {
 }
 
 /** Records the calls on files that are opened for writing, by name. */
-function recorded(notes: string[], failing?: string): Partial<Files> {
+function recorded(
+  notes: string[],
+  failing?: string,
+  modes: (number | undefined)[] = [],
+): Partial<Files> {
   const { open, chmod, rename } = Deno;
   const step = (name: string) => {
     notes.push(name);
@@ -33,6 +37,7 @@ function recorded(notes: string[], failing?: string): Partial<Files> {
     async open(path, options) {
       if (options?.read) return await open(path, options); // which is locked
       step("open");
+      modes.push(options?.mode);
       const file = await open(path, options);
       return {
         async write(bytes: Uint8Array) {
@@ -68,11 +73,13 @@ Deno.test("A changed file is written to a temporary file, synced, and renamed ov
   await using folder = await tempFolder();
   const path = await folder.write("hosts", OLD);
   const notes: string[] = [];
+  const modes: (number | undefined)[] = [];
   {
-    using _ = replacing(recorded(notes));
+    using _ = replacing(recorded(notes, undefined, modes));
     await editKnownHosts(path, forget);
   }
   assertEquals(runs(notes), ["open", "write", "sync", "chmod", "rename", "close"]);
+  assertEquals(modes, [0o600]); // until it has the mode of the old one
   assertEquals(await Deno.readTextFile(path), forget(KnownHosts.parse(OLD)).toString());
 });
 
@@ -301,4 +308,21 @@ Deno.test("A file that is replaced while an edit waits for its lock is locked as
   assertEquals(await editKnownHosts(path, add), true);
   assertEquals([locks, looks], [2, 2]);
   assertEquals(await Deno.readTextFile(path), add(KnownHosts.parse(OLD)).toString());
+});
+
+Deno.test("Nothing is kept in memory about a file once its edits have ended", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  const kept = new Set<Map<unknown, unknown>>();
+  const { set } = Map.prototype;
+  {
+    using _ = replaced(Map.prototype, "set", function (this: Map<unknown, unknown>, key, value) {
+      if (key === path) kept.add(this);
+      return set.call(this, key, value);
+    });
+    await Promise.all([editKnownHosts(path, add), editKnownHosts(path, forget)]);
+  }
+  assertEquals(kept.size, 1);
+  await new Promise((resolve) => setTimeout(resolve));
+  for (const map of kept) assertEquals(map.has(path), false);
 });

@@ -133,6 +133,8 @@ Deno.test("A line that a program without locks adds meanwhile is kept", async ()
     return known.without("gone", 22);
   });
   assertEquals([await Deno.readTextFile(path), calls], [`new ${other}\n`, 2]);
+  const names = [...Deno.readDirSync(folder.path)].map(({ name }) => name);
+  assertEquals(names, ["hosts"]); // the first attempt's temporary file is removed
 });
 
 Deno.test("A failed edit does not change the file, and others continue", async () => {

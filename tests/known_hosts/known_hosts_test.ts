@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { decodeBase64, encodeBase64 } from "../../lib/encoding.ts";
 import { generateKey, type PublicKey } from "../../lib/keys/mod.ts";
+import { hostMatcher } from "../../lib/known_hosts/host_pattern.ts";
 import { KnownHosts } from "../../lib/known_hosts/mod.ts";
 import { matchesWildcards } from "../../lib/patterns.ts";
 import { Writer } from "../../lib/wire/writer.ts";
@@ -109,6 +110,12 @@ Deno.test("a hash with an extra part, or of another length, matches no host", ()
     assertEquals(KnownHosts.parse(`${hosts} ${mine}`).find("db1", 22), [], hosts);
   }
   assertEquals(decodeBase64(salt!)!.length, 20); // OpenSSH reads no other
+  const short = encodeBase64(decodeBase64(hash!)!.subarray(1));
+  // A line with it is malformed for ssh-keygen, too.
+  assertEquals([hash, short].map((hash) => hostMatcher(`|1|${salt}|${hash}`) === null), [
+    false,
+    true,
+  ]);
 });
 
 Deno.test("find returns the lines of a host unchanged, without comments", () => {

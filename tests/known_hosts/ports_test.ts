@@ -61,19 +61,26 @@ Deno.test("A source is equal to the files, except for names without a port", asy
 
 Deno.test("A source is called without a key, then with it, and is named in the error", async () => {
   const asked: (string | undefined)[] = [];
+  const signals: (AbortSignal | undefined)[] = [];
   const source: KnownHostsSource = {
     name: "the inventory",
-    find({ hostname, port }, shown) {
+    find({ hostname, port }, shown, options) {
       asked.push(`${hostname} ${port} ${shown?.type}`);
+      signals.push(options?.signal);
       return Promise.resolve(KnownHosts.parse(ported(other)));
     },
   };
   const policy = knownHosts([], { source });
   const host = { hostname: "db1", port: 2222 };
-  assertEquals(await policy.knownTypes!(host), ["ecdsa-sha2-nistp256"]);
-  const error = await assertRejects(async () => await policy.verify(host, key), HostKeyError);
+  const { signal } = new AbortController();
+  assertEquals(await policy.knownTypes!(host, { signal }), ["ecdsa-sha2-nistp256"]);
+  const error = await assertRejects(
+    async () => await policy.verify(host, key, { signal }),
+    HostKeyError,
+  );
   assertStringIncludes(error.message, "the inventory line 1");
   assertEquals(asked, ["db1 2222 undefined", "db1 2222 ssh-ed25519"]);
+  assertEquals(signals, [signal, signal]);
 });
 
 Deno.test("A failing source fails the check", async () => {

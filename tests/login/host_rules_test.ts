@@ -5,6 +5,7 @@ import { generateKey, issueCertificate, type PublicKey, RevocationList } from "@
 import { agentKeys, agentPath, socketPath } from "../../lib/login/agent_keys.ts";
 import { withRules } from "../../lib/login/host_key_rules.ts";
 import { hostKeyPolicy, type HostKeys, verifyHostKey } from "../../lib/login/host_keys.ts";
+import type { LoginSettings } from "../../lib/login/settings.ts";
 import type { HostKeyPolicy } from "../../lib/known_hosts/host_key_policy.ts";
 import { linkPair } from "../auth/link_pair.ts";
 import { fakeEnv } from "../support/fake_env.ts";
@@ -77,6 +78,23 @@ Deno.test("An error of a policy is a refusal with that cause", async () => {
   assertStrictEquals(await refusal({ verify: () => Promise.reject(own) }, key), own);
 });
 
+Deno.test("A policy is given the signal of the connection, with and without rules", async () => {
+  const { signal } = new AbortController();
+  const seen: (AbortSignal | undefined)[] = [];
+  const policy: HostKeyPolicy = {
+    verify: (_host, _key, options) => seen.push(options?.signal) > 0,
+    knownTypes(_host, options) {
+      seen.push(options?.signal);
+      return [];
+    },
+  };
+  for (const each of [policy, withRules(policy, {})]) {
+    await verifyHostKey(each, host, key, { signal });
+    await each.knownTypes!(host, { signal });
+  }
+  assertEquals(seen, Array(4).fill(signal));
+});
+
 const anybody: HostKeyPolicy = { verify: () => true };
 
 /** Why the rules refuse a key, with a file of revoked ones. */
@@ -127,6 +145,23 @@ Deno.test("The lists of all files are applied", async () => {
   const policy = withRules(anybody, { RevokedHostKeys: files });
   const error = await refusal(policy, key);
   assert(error!.message.includes(`it is in ${files[1]}`), error!.message);
+});
+
+Deno.test("On loopback, too, rules refuse a revoked key and a signature that is not allowed", async () => {
+  await using folder = await tempFolder();
+  const revoked = await folder.write("revoked", `${key}\n`);
+  const rules: [settings: LoginSettings, shown: PublicKey, reason: string][] = [
+    [{ RevokedHostKeys: [revoked] }, key, "revoked"],
+    [{ CASignatureAlgorithms: "ecdsa-sha2-nistp256" }, certificate, "refused"],
+  ];
+  for (const [settings, shown, reason] of rules) {
+    const policy = withRules(anybody, { ...settings, NoHostAuthenticationForLocalhost: true });
+    const error = await assertRejects(
+      async () => await policy.verify({ hostname: "127.0.0.1", port: 22 }, shown),
+      HostKeyError,
+    );
+    assertEquals(error.reason, reason);
+  }
 });
 
 Deno.test("Rules pass on types and updates of the policy, if it has them", async () => {

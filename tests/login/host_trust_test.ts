@@ -110,6 +110,41 @@ Deno.test("A changed key is only accepted with a warning, and then no password m
   );
 });
 
+Deno.test("A changed key is refused with a warning, too, unless StrictHostKeyChecking is no", async () => {
+  const known = `db1 ${(await generateKey()).publicKey}\n`;
+  for (const strict of ["ask", "accept-new", "yes"] as const) {
+    const dialog = new TestDialog("yes");
+    await using world = await trustWith({ StrictHostKeyChecking: strict }, dialog, known);
+    const error = await assertRejects(
+      async () => await world.trust.policy.verify(host, key.publicKey),
+      HostKeyError,
+    );
+    assertEquals([error.reason, dialog.events], ["changed", []], strict);
+    assertEquals([world.trust.compromised, await world.count()], [false, 1], strict);
+  }
+});
+
+Deno.test("A revoked or otherwise refused key is refused even with StrictHostKeyChecking no", async () => {
+  const cases: [known: string, settings: LoginSettings, reason: string][] = [
+    [`@revoked * ${key.publicKey}\n`, {}, "revoked"],
+    ["", { RevokedHostKeys: ["/nonexistent/revoked"] }, "refused"],
+  ];
+  for (const [known, settings, reason] of cases) {
+    const dialog = new TestDialog("yes");
+    await using world = await trustWith(
+      { ...settings, StrictHostKeyChecking: "no" },
+      dialog,
+      known,
+    );
+    const error = await assertRejects(
+      async () => await world.trust.policy.verify(host, key.publicKey),
+      HostKeyError,
+    );
+    assertEquals([error.reason, dialog.events], [reason, []]);
+    assertEquals(world.trust.compromised, false);
+  }
+});
+
 Deno.test("A new key that cannot be added is an error unless a warning can be given", async () => {
   await using folder = await tempFolder();
   const path = folder.join("known_hosts");
