@@ -17,6 +17,8 @@ import {
   SIGNATURE_ALGORITHMS,
   withCertificate,
 } from "../../lib/keys/mod.ts";
+import { decodeCertificate } from "../../lib/keys/certificate_format.ts";
+import { certifiedType } from "../../lib/keys/certificate_names.ts";
 import { decodeSignature, encodeSignature } from "../../lib/keys/signature.ts";
 import { Reader } from "../../lib/wire/reader.ts";
 import { Writer } from "../../lib/wire/writer.ts";
@@ -352,6 +354,18 @@ Deno.test("parsePublicKey refuses certificates that are wrong in any part", asyn
   for (const [what, blob, message] of refused) {
     assertThrows(() => parsePublicKey(blob), KeyFormatError, message, what);
   }
+});
+
+Deno.test("an authority may have as many bits as are allowed, and no more", async () => {
+  const { blob, type } = await issueCertificate(authority, key.publicKey, ANN);
+  const plain = certifiedType(type)!;
+  const { bits } = authority.publicKey;
+  assertEquals(decodeCertificate(plain, blob, "", bits).certificate?.keyId, "ann");
+  assertThrows(
+    () => decodeCertificate(plain, blob, "", bits - 1),
+    KeyFormatError,
+    `more than ${bits - 1} bits`,
+  );
 });
 
 Deno.test("a certificate that is changed in any byte, or cut at any, is refused", async () => {
