@@ -89,6 +89,18 @@ Deno.test("A peer waits from one request more than may wait, until one is answer
   assertEquals(take("last", () => Promise.resolve("yes")), undefined);
 });
 
+Deno.test("Refused requests do not count any more, however many there were", async () => {
+  const { given, take } = queueOf();
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < MAX_PENDING_REQUESTS; i++) {
+      assertEquals(take("broken", () => Promise.reject(new Error("broken"))), undefined);
+    }
+    await turn();
+  }
+  take("next", () => "yes");
+  assertEquals(given.at(-1), "next yes"); // at once, because nothing waits
+});
+
 Deno.test("A closed queue takes no request, and no message waits for it", async () => {
   const { queue, asked, take } = queueOf();
   for (let i = 0; i < MAX_PENDING_REQUESTS; i++) take("slow", () => new Promise(() => {}));
