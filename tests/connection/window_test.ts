@@ -206,6 +206,17 @@ Deno.test("ReceiveWindow shrinks again when half of it takes many round trips", 
   assertEquals([window.size, budget.left], [8000, 24_000]);
 });
 
+Deno.test("ReceiveWindow that had to start small returns its growth on a slow path", () => {
+  const { budget, window } = tuned(1e9, 24_000, 1000);
+  flow(window, 100_000);
+  assertEquals([window.size, budget.left], [25_000, 0]);
+  budget.roundTrip = 0;
+  flow(window, 1_000_000);
+  assertEquals([window.size, budget.left], [1000, 24_000]);
+  flow(window, 10_000); // it stays at its start
+  assertEquals([window.size, budget.left], [1000, 24_000]);
+});
+
 Deno.test("windowsOf accepts 1024 to 2^31 - 1 bytes, and lets a window grow up to its limit", () => {
   for (const bytes of [1024, 0x7fff_ffff]) {
     assertEquals(windowsOf(bytes, null, "server"), { initial: bytes, budget: null });
