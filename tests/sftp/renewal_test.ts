@@ -7,8 +7,8 @@ import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { ClientSession } from "../../lib/sftp/remote/client_session.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { LISTED, MemoryServer } from "./memory_server.ts";
-import { channelTo, type RawPeer } from "./raw.ts";
-import { noise, same, turn } from "./world.ts";
+import { channelTo, type RawPeer, status } from "./raw.ts";
+import { channelPair, noise, same, turn } from "./world.ts";
 
 /** Before or after the server executes the request. */
 type When = "before" | "after";
@@ -214,6 +214,43 @@ Deno.test("a request that is repeated on a new channel times out there", async (
   await time.settle(session.close());
 });
 
+Deno.test("a request is not sent on a channel that has ended with its VERSION", async () => {
+  const first = channelTo(() => {});
+  let asked = 0;
+  const third = channelTo(({ id }, peer) => {
+    asked++;
+    return peer.send(status(id, 0));
+  });
+  const gate = Promise.withResolvers<void>();
+  const lost = Promise.withResolvers<void>();
+  const second: SftpChannel = {
+    ...channelPair()[0],
+    async consume(take) {
+      await turn();
+      take(msg.encodeVersion(FXP.VERSION, 3));
+    },
+  };
+  let channels = 1;
+  const reopen = async () => {
+    if (++channels === 2) return second;
+    lost.resolve();
+    await gate.promise;
+    return third.channel;
+  };
+  const session = await ClientSession.open(first.channel, { reopen });
+  await first.peer.channel.close();
+  await lost.promise;
+  await turn();
+  // A request that is never repeated.
+  const fields = { request: "once", data: new Uint8Array(0) };
+  const call = { operation: "once", path: null };
+  const asking = session.request(msg.Extended, fields, msg.Status, call);
+  gate.resolve();
+  await asking;
+  assertEquals([asked, channels], [1, 3]);
+  await session.close();
+});
+
 Deno.test("a channel that opens after the end of its session is closed", async () => {
   const first = channelTo((_, peer) => peer.channel.close());
   const late = channelTo(() => {});
@@ -246,6 +283,36 @@ Deno.test("an appending write is never repeated", async () => {
   assertEquals(world.server.log.filter((line) => line.startsWith("WRITE")).length, 2);
   await file.write(DATA.subarray(20, 30)); // it is open again
   await file.close();
+});
+
+Deno.test("a request that waited for a channel that is lost, too, counts as sent", async () => {
+  await using world = new Lossy();
+  const sftp = await world.client();
+  const file = await sftp.open("/log", { append: true, create: true });
+  const gate = Promise.withResolvers<void>();
+  world.gate = gate.promise;
+  world.lose(FXP.STAT);
+  const asking = sftp.stat("/");
+  for (let i = 0; i < 5; i++) await turn();
+  world.lose(FXP.WRITE, "after");
+  const writing = file.write(DATA.subarray(0, 10));
+  gate.resolve();
+  await lost(sftp, () => writing, "it may or may not have been done");
+  await asking;
+  assertEquals(world.server.data("/log")!.length, 10);
+  await file.close();
+});
+
+Deno.test("a file that is appended to is open again although another one has emptied it", async () => {
+  await using world = new Lossy();
+  const sftp = await world.client();
+  const file = await sftp.open("/log", { append: true, create: true });
+  await file.write(DATA.subarray(0, 10));
+  world.lose(FXP.STAT, "before", () => world.server.files.get("/log")!.data = new Uint8Array(0));
+  await sftp.stat("/");
+  await file.write(DATA.subarray(10, 20));
+  await file.close();
+  assertEquals(world.server.log.filter((line) => line.startsWith("WRITE")).length, 2);
 });
 
 Deno.test("a read of a file that is appended to is repeated", async () => {

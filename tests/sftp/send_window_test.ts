@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { SFTP_IN_FLIGHT } from "../../lib/defaults.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
@@ -66,26 +66,32 @@ Deno.test("a window that has grown beyond what a transfer may have in flight lim
   assertEquals(window.largest, Infinity);
 });
 
-/** Offset and length of each WRITE on the second channel; the first was lost with `lost` WRITEs of 64 KiB. */
+/**
+ * Offset and length of each WRITE on the second channel, and the numbers of other requests; the first channel
+ * was lost with `lost` WRITEs of 64 KiB.
+ */
 async function afterLoss(lost: number) {
   const first = channelTo(() => {}, { limit: 1 << 20 });
   const sent: { id: number; offset: number; length: number }[] = [];
+  const others: number[] = [];
   const second = channelTo(({ id, type, body }) => {
-    if (type !== FXP.WRITE) return;
+    if (type !== FXP.WRITE) return void others.push(id);
     const { offset, data } = msg.Write.decode(body);
     sent.push({ id, offset: Number(offset) / KIB, length: data.length / KIB });
   }, { limit: 1 << 20 });
   const reopen = () => Promise.resolve(second.channel);
   const session = await ClientSession.open(first.channel, { reopen });
-  const write = (flags: number, offset: number, length: number) =>
+  const write = (flags: number, offset: number, length: number, signal?: AbortSignal) =>
     session.write(new OpenHandle("/x", flags), offset * KIB, new Uint8Array(length * KIB), {
       operation: "write",
       path: "/x",
+      signal,
     });
   const writing = Array.from({ length: lost }, (_, at) => write(FXF.WRITE, 64 * at, 64));
   await first.peer.channel.close();
-  const answer = async (at: number) => await second.peer.send(status(sent[at]!.id, 0));
-  return { session, sent, write, writing, answer };
+  const ok = async (id: number) => await second.peer.send(status(id, 0));
+  const answer = async (at: number) => await ok(sent[at]!.id);
+  return { session, sent, others, write, writing, ok, answer };
 }
 
 Deno.test("a WRITE that is sent in parts is complete before the next one begins", async () => {
@@ -117,5 +123,43 @@ Deno.test("an appending WRITE has one part, since others could come between its 
   }
   await Promise.all([...writing, appending]);
   assertEquals(sent.map(({ length }) => length), [16, 64, 48]);
+  await session.close();
+});
+
+Deno.test("a request that is aborted while it waits for the window does not hold up the next one", async () => {
+  const { session, sent, write, writing, answer } = await afterLoss(2);
+  while (sent.length < 2) await turn();
+  const abort = new AbortController();
+  const aborted = assertRejects(() => write(FXF.WRITE, 128, 8, abort.signal), Error, "enough");
+  const next = write(FXF.WRITE, 192, 8);
+  abort.abort(new Error("enough"));
+  await aborted;
+  await answer(0);
+  for (let turns = 0; turns < 10; turns++) await turn();
+  assertEquals(sent.map(({ offset }) => offset), [0, 64, 32, 192]);
+  for (const at of [1, 2, 3]) await answer(at);
+  while (sent.length < 5) await turn();
+  await answer(4);
+  await Promise.all([...writing, next]);
+  await session.close();
+});
+
+Deno.test("requests without data take nothing of the window, and wait for it if it is full", async () => {
+  const { session, sent, others, write, writing, ok, answer } = await afterLoss(1);
+  while (sent.length < 1) await turn();
+  const call = { operation: "remove", path: "/x" };
+  const remove = () => session.command(msg.Remove, { path: "/x" }, call);
+  const all = [...writing, write(FXF.WRITE, 64, 16 - 1 / KIB)]; // one byte is left
+  all.push(remove(), remove(), write(FXF.WRITE, 128, 1), remove());
+  for (let turns = 0; turns < 10; turns++) await turn();
+  assertEquals([sent.map(({ offset }) => offset), others.length], [[0, 64, 128], 2]);
+  for (const id of others) await ok(id);
+  for (let at = 0; at < 5; at++) {
+    while (sent.length <= at) await turn();
+    await answer(at);
+  }
+  while (others.length < 3) await turn();
+  await ok(others[2]!);
+  await Promise.all(all);
   await session.close();
 });

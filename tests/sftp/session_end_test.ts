@@ -75,9 +75,10 @@ Deno.test("a server or client that breaks the protocol is disconnected", async (
   const sftp = await SftpClient.open(closed);
   await assertRejects(() => sftp.stat("/"), SftpError);
   assertEquals(closed.closed, 1);
-  closed.closeWrite = () => Promise.reject(new Error("it is closed"));
+  let ends = 0;
+  closed.closeWrite = () => Promise.resolve(void ends++);
   await sftp.close(); // nothing is left to do
-  assertEquals(closed.closed, 1);
+  assertEquals([closed.closed, ends], [1, 0]);
   const [near, far] = channelPair();
   const served = closable(far);
   const serving = serveSftp(served, {});
@@ -323,6 +324,21 @@ Deno.test("a new channel that is lost before its VERSION is replaced, too", asyn
   await answered;
   assertEquals([session.cause, next.length], [null, 0]);
   await session.close();
+});
+
+Deno.test("a session is closed at once while its channel is replaced", async () => {
+  using time = new FakeTime();
+  const { channel, peer } = channelTo(() => {});
+  const silent = closable(channelPair()[0]);
+  const session = await ClientSession.open(channel, { reopen: () => Promise.resolve(silent) });
+  const failed = assertRejects(() => stat(session), Error, "SFTP session is closed");
+  await time.advance(1);
+  await peer.channel.close();
+  await time.advance(1);
+  const closing = session.close();
+  await time.advance(0);
+  assertEquals(silent.closed, 1);
+  await Promise.all([closing, failed]);
 });
 
 Deno.test("only the time of a single request is used as the round trip", async () => {

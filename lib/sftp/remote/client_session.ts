@@ -55,8 +55,10 @@ interface Pending {
   readonly end: number;
   /** When it was sent; Infinity while it waits for a new channel. */
   sentAt: number;
-  /** How often it was sent; Infinity if it serves to restore the session on a new channel. */
-  sends: number;
+  /** Whether it was sent, on this channel or on a lost one. */
+  wasSent: boolean;
+  /** Whether it serves to restore the session on a new channel. */
+  readonly renews: boolean;
   /** The loss after which it was repeated because a check found it not done; null otherwise. */
   loss: SftpError | null;
   isLookedAt: boolean;
@@ -109,7 +111,7 @@ export class ClientSession {
   /** Lost channels since the last answered request. */
   #losses = 0;
   readonly #window: SendWindow = new SendWindow();
-  /** The requests that wait for the window, in order. */
+  /** The requests that wait for the window, in order; there are none while it is open. */
   #queue: number[] = [];
   #nextId = 0;
   #closing: Promise<void> | null = null;
@@ -228,7 +230,7 @@ export class ClientSession {
       : null;
     seeing?.catch(() => {}); // the open fails, too
     await this.request(msg.Open, { path, flags, attributes }, msg.Handle, call, file);
-    if (seeing !== null) file.seen = (await seeing)?.attributes ?? null;
+    file.seen = (await seeing)?.attributes ?? null;
     return file;
   }
 
@@ -354,8 +356,7 @@ export class ClientSession {
       return Promise.reject(cause);
     }
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const waits = !renews &&
-      (this.#renewal !== null || this.#queue.length > 0 || !this.#window.isOpen);
+    const waits = !renews && (this.#renewal !== null || !this.#window.isOpen);
     const sentAt = waits ? Infinity : performance.now();
     const alone = this.#pending.size === 0;
     const pending: Pending = {
@@ -366,7 +367,8 @@ export class ClientSession {
       handle,
       end,
       sentAt,
-      sends: waits ? 0 : renews ? Infinity : 1,
+      wasSent: !waits,
+      renews,
       loss: null,
       isLookedAt: false,
       timeout,
@@ -461,7 +463,7 @@ export class ClientSession {
     if (pending.alone) {
       this.#roundTrip = Math.min(this.#roundTrip, this.#oldestSince - pending.sentAt);
     }
-    if (pending.sends !== Infinity) this.#losses = 0;
+    if (!pending.renews) this.#losses = 0;
     try {
       let result = value();
       const isRead = pending.reply === msg.Data;
@@ -586,7 +588,7 @@ export class ClientSession {
     [this.#timer, this.#due] = [null, Infinity];
     for (const [id, pending] of this.#pending) {
       pending.sentAt = Infinity;
-      if (pending.sends !== Infinity) continue;
+      if (!pending.renews) continue;
       this.#forget(id, pending);
       pending.reject(loss);
     }
@@ -605,7 +607,7 @@ export class ClientSession {
     if (signal.aborted) return;
     this.#renewal = null;
     const all = [...this.#pending];
-    const oldest = all.find(([, { sends }]) => sends > 0);
+    const oldest = all.find(([, { wasSent }]) => wasSent);
     if (this.#losses > SFTP_REPEATS && oldest !== undefined) {
       const [id, pending] = oldest;
       const what = `the request is unanswered after ${this.#losses} losses`;
@@ -645,14 +647,14 @@ export class ClientSession {
 
   /** Repeats a request that was not answered, unless it might then be done twice. */
   #makeAgain(id: number, pending: Pending, loss: SftpError): void {
-    const { call, asked, handle, sends, reply } = pending;
+    const { call, asked, handle, wasSent, reply } = pending;
     if (pending.isLookedAt) return; // the requests of the check are repeated instead
     if (handle !== null && reply !== msg.Handle) {
       const closed = () => answerLost(call, "the file was closed before", loss);
       const gone = handle.isClosed ? closed() : handle.gone;
       if (gone !== null) return this.#giveUp(id, pending, gone);
     }
-    if (sends === 0) return this.#sendAgain(id);
+    if (!wasSent) return this.#sendAgain(id);
     const appends = handle !== null && handle.appends && reply === msg.Status;
     const policy = asked !== null ? policyOf(asked, handle) : appends ? "never" : "repeat";
     if (policy === "never") {
@@ -702,7 +704,7 @@ export class ClientSession {
       const pending = this.#pending.get(id);
       if (pending === undefined) continue; // cancelled
       const { encode, length, done, handle, timeout } = pending;
-      pending.sends++;
+      pending.wasSent = true;
       pending.sentAt = performance.now();
       if (pending.sentAt + timeout < this.#due) this.#arm(timeout);
       this.#window.sent(pending.part = this.#part(length - done, handle));
