@@ -25,9 +25,9 @@ export type Framer =
 export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   /** The cipher of the outbound direction. */
   readonly sealer: F;
-  /** Bytes of payload sealed under the current keys. */
+  /** Bytes of payload sealed under the current keys, or since the key exchange under way began. */
   bytesSinceRekey = 0;
-  /** Bytes of payload sealed under earlier keys. */
+  /** Bytes of payload sealed before, without key exchanges. */
   bytesBeforeRekey = 0;
   /** Packets sealed under the current keys. */
   packetsSinceRekey = 0;
@@ -105,6 +105,8 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   /** Holds all messages except those of the key exchange. */
   hold(): void {
     this.#held ??= [];
+    this.bytesBeforeRekey += this.bytesSinceRekey;
+    this.bytesSinceRekey = 0;
   }
 
   /** Sends the held messages, after the new keys are in force. */
@@ -112,7 +114,6 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
     const held = this.#held ?? [];
     this.#held = null;
     this.#heldBytes = 0;
-    this.bytesBeforeRekey += this.bytesSinceRekey;
     this.bytesSinceRekey = 0;
     this.packetsSinceRekey = 0;
     for (const payload of held) wiping(payload, () => this.sendNow(payload));

@@ -129,8 +129,13 @@ Deno.test("The payloads under the current and earlier keys are counted", () => {
   assertEquals(counts(), [3 + 14, 2, 0]);
   sink.sendData(7, 1, new Uint8Array(5)); // and type
   assertEquals(counts(), [3 + 14 + 18, 3, 0]);
+  sink.hold();
+  sink.hold();
+  sink.sendNow(Uint8Array.of(20)); // of the key exchange
   sink.release();
   sink.send(Uint8Array.of(2));
+  assertEquals(counts(), [1, 1, 35]);
+  sink.hold();
   sink.release();
   assertEquals(counts(), [0, 0, 36]);
   sink.close();

@@ -219,11 +219,29 @@ Deno.test("A key exchange whose last message crosses the end of the connection s
   assertEquals(time.timers, 0);
 });
 
-Deno.test("The session identifier stays the first exchange hash", async () => {
+for (const role of ["client", "server"] as const) {
+  Deno.test(`The session identifier and its signature stay those of the first exchange (${role})`, async () => {
+    await using pair = await greetedPair();
+    const { host, hostKey } = pair[role];
+    await pair.server.rekey();
+    assertEquals(pair[role].host, host);
+    assertStrictEquals(pair[role].hostKey, hostKey);
+    assert(hostKey!.verify("ssh-ed25519", host.sessionId, pair[role].host.signature));
+  });
+}
+
+Deno.test("The traffic is counted over all keys, without the key exchanges", async () => {
   await using world = await rawWorld("client");
-  const before = world.transport.sessionId;
-  await world.transport.rekey();
-  assertEquals(world.transport.sessionId, before);
+  const { transport, raw } = world;
+  const [sent, received] = [transport.traffic.sent, raw.transport.traffic.received];
+  let bytes = 0;
+  for (let round = 0; round < 3; round++) {
+    world.connection.notify("note");
+    bytes += (await raw.next(MSG.GLOBAL_REQUEST)).length;
+    await raw.transport.rekey();
+  }
+  assertEquals(transport.traffic.sent - sent, bytes);
+  assertEquals(raw.transport.traffic.received - received, bytes);
 });
 
 Deno.test("With strict kex the sequence numbers restart at every NEWKEYS", async () => {
