@@ -89,7 +89,7 @@ export function streamSocket(streams: ByteStreams): Socket {
     },
     async write(bytes) {
       // A stream may keep its chunks, and the outbox is reused: pass a copy.
-      await writer.ready.then(() => writer.write(bytes.slice())).catch((error) => {
+      await writer.write(bytes.slice()).catch((error) => {
         throw lost(error);
       });
     },

@@ -88,7 +88,7 @@ export async function webSocketTransport(
 function nextEvent(ws: WebSocket): Promise<object> {
   const { promise, resolve } = Promise.withResolvers<object>();
   for (const type of ["open", "error", "close"]) {
-    ws.addEventListener(type, (event: object) => resolve(event), { once: true });
+    ws.addEventListener(type, (event: object) => resolve(event));
   }
   return promise;
 }

@@ -1,6 +1,9 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
+import { MAX_PACKET_LENGTH } from "../../lib/defaults.ts";
+import { ProtocolError } from "../../lib/errors.ts";
 import { PlainOpener, PlainSealer } from "../../lib/transport/plain_packets.ts";
 import { noise } from "../support/random.ts";
+import { uint32 } from "../support/raw_packets.ts";
 
 /** Sizes around the initial buffer and the largest packet. */
 const SIZES = [1, 2, 5, 1000, 32 * 1024, 65_536, 200_000, 256 * 1024, 3];
@@ -72,5 +75,43 @@ Deno.test("Plain packets reuse the buffer while half of it is enough", () => {
   assertEquals(sealer.room(1).buffer === memory, true);
   sealer.seal(most);
   sealer.room(memory.byteLength / 2);
-  assertEquals(sealer.room(1).buffer === memory, false);
+  assertEquals(sealer.room(1).buffer.byteLength, 2 * (memory.byteLength + 5));
+});
+
+const headers: [length: number, padding: number, error: string | null][] = [
+  [0, 0, "out of range"],
+  [1, 0, "out of range"],
+  [2, 0, null],
+  [2, 1, "padding"],
+  [MAX_PACKET_LENGTH, 0, null],
+  [MAX_PACKET_LENGTH + 1, 0, "out of range"],
+  [2 ** 32 - 1, 0, "out of range"],
+];
+for (const [length, padding, error] of headers) {
+  Deno.test(`A plain packet of length ${length} and padding ${padding} is ${error === null ? "awaited" : "refused before it arrives"}`, () => {
+    const opener = new PlainOpener();
+    opener.push(uint32(length));
+    assertEquals(opener.next(), null);
+    opener.push(Uint8Array.of(padding));
+    if (error === null) assertEquals(opener.next(), null);
+    else assertThrows(() => opener.next(), ProtocolError, error);
+  });
+}
+
+Deno.test("A packet that fills the buffer exactly fits in, also after others", () => {
+  const sealer = new PlainSealer();
+  const memory = sealer.room(1).buffer;
+  for (let round = 0; round < 2; round++) {
+    assertEquals(sealer.room(memory.byteLength - 5).buffer === memory, true);
+    sealer.seal(memory.byteLength - 5);
+    assertEquals(sealer.take(new Uint8Array(memory.byteLength)), memory.byteLength);
+  }
+});
+
+Deno.test("A plain sealer frees its memory at the end", () => {
+  const sealer = new PlainSealer();
+  sealer.sealPayload(new Uint8Array(3));
+  const memory = sealer.room(1).buffer;
+  sealer[Symbol.dispose]();
+  assertEquals([sealer.pending, sealer.room(1).buffer === memory], [0, false]);
 });

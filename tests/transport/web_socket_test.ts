@@ -44,17 +44,19 @@ class FakeSocket extends EventTarget {
 
 const bytes = (...values: number[]) => new Uint8Array(values);
 
-Deno.test("webSocketTransport returns a WebSocket's data until it is closed", async () => {
-  const socket = new FakeSocket();
-  const opening = webSocketTransport(socket.asWebSocket);
-  const { readable } = await (socket.opened(), opening);
-  assertEquals(socket.binaryType, "arraybuffer");
-  socket.receive(bytes(1, 2).buffer);
-  socket.receive(bytes(3).buffer);
-  socket.close(1001);
-  socket.receive(bytes(4).buffer);
-  assertEquals(await Array.fromAsync(readable), [bytes(1, 2), bytes(3)]);
-});
+for (const code of [1000, 1001, 1005]) {
+  Deno.test(`webSocketTransport returns a WebSocket's data until it is closed with code ${code}`, async () => {
+    const socket = new FakeSocket();
+    const opening = webSocketTransport(socket.asWebSocket);
+    const { readable } = await (socket.opened(), opening);
+    assertEquals(socket.binaryType, "arraybuffer");
+    socket.receive(bytes(1, 2).buffer);
+    socket.receive(bytes(3).buffer);
+    socket.close(code);
+    socket.receive(bytes(4).buffer);
+    assertEquals(await Array.fromAsync(readable), [bytes(1, 2), bytes(3)]);
+  });
+}
 
 Deno.test("webSocketTransport sends written data, and closes the WebSocket at the end", async () => {
   const socket = new FakeSocket().opened();
@@ -94,11 +96,25 @@ Deno.test("Closing a WebSocket fails pending and later writes", async () => {
   await assertRejects(() => writer.write(bytes(1)), Error, "The WebSocket is closed");
 });
 
+Deno.test("Nothing is sent to a WebSocket that was closed while nothing was written", async () => {
+  const socket = new FakeSocket().opened();
+  const { writable } = await webSocketTransport(socket.asWebSocket);
+  const writer = writable.getWriter();
+  writer.closed.catch(() => {});
+  socket.close();
+  await assertRejects(() => writer.write(bytes(1)), Error, "The WebSocket is closed");
+  assertEquals(socket.sent, []);
+});
+
 Deno.test("A WebSocket that is closed with a reason fails the reader with it", async () => {
-  for (const [reason, message] of [["too\x1b many", "code 1011: too many"], ["", "code 1011"]]) {
+  const ends: [code: number, reason: string, message: string][] = [
+    [1011, "too\x1b many", "code 1011: too many"],
+    [1006, "", "code 1006"],
+  ];
+  for (const [code, reason, message] of ends) {
     const socket = new FakeSocket().opened();
     const { readable } = await webSocketTransport(socket.asWebSocket);
-    socket.close(1011, reason);
+    socket.close(code, reason);
     const { message: shown } = await assertRejects(() => readable.getReader().read(), Error);
     assertEquals(shown, `The WebSocket broke off with ${message}`);
   }
@@ -163,6 +179,27 @@ Deno.test("Opening a WebSocket can be aborted, before and while it opens", async
   end.abort(new Error("No longer"));
   await assertRejects(() => opening, Error, "No longer");
   assertEquals(socket.readyState, WebSocket.CLOSED);
+  let made = 0;
+  using _fake = replaced(
+    globalThis,
+    "WebSocket",
+    class extends FakeSocket {
+      static readonly CONNECTING = 0;
+      constructor() {
+        super();
+        made++;
+      }
+    } as unknown as typeof WebSocket,
+  );
   const again = () => webSocketTransport("ws://relay/", { signal: end.signal });
   await assertRejects(again, Error, "No longer");
+  assertEquals(made, 0);
+});
+
+Deno.test("A signal that is aborted later leaves an opened WebSocket alone", async () => {
+  const end = new AbortController();
+  const socket = new FakeSocket().opened();
+  await webSocketTransport(socket.asWebSocket, { signal: end.signal });
+  end.abort(new Error("Too late"));
+  assertEquals(socket.readyState, WebSocket.OPEN);
 });
