@@ -39,7 +39,7 @@ export class Conversation {
       this.#delivered = null;
       return Promise.resolve(payload);
     }
-    this.#wake();
+    this.#resume?.();
     this.#waiting = Promise.withResolvers();
     return this.#waiting.promise;
   }
@@ -76,13 +76,7 @@ export class Conversation {
     this.#over = { error };
     this.#waiting?.reject(error);
     this.#outside?.reject(error);
-    this.#wake();
-  }
-
-  #wake(): void {
-    const resume = this.#resume;
-    this.#resume = null;
-    resume?.();
+    this.#resume?.();
   }
 }
 

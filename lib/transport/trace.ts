@@ -111,8 +111,8 @@ function nameOf(number: number): string {
 
 function fieldsOf(payload: Uint8Array): Record<string, TraceField> {
   const number = payload[0]!;
-  const [, ...byHand] = BY_HAND.get(number) ?? [];
-  if (byHand.length > 0 && payload.length > 4 * byHand.length) {
+  const byHand = BY_HAND.get(number)?.slice(1);
+  if (byHand !== undefined && payload.length > 4 * byHand.length) {
     return Object.fromEntries(byHand.map((name, i) => [name, peek32(payload, 1 + 4 * i)]));
   }
   const row = MESSAGES.get(number);

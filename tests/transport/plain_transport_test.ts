@@ -154,6 +154,7 @@ Deno.test("The wait for a control master that stops reading is limited", async (
 Deno.test("A shared connection neither rekeys nor answers unknown messages", async () => {
   const { socket, transport } = opened();
   assertEquals([transport.role, transport.shared], ["client", true]);
+  assertEquals(transport.sink.trace, null); // unless one is asked for
   transport.unimplemented();
   await assertRejects(() => transport.rekey(), TypeError, "the control master's to exchange");
   assertEquals(socket.written, []);
