@@ -231,7 +231,8 @@ class Server implements SshServer {
       using _late = onTimeout(loginGraceTime || undefined, () => socket.close());
       using _stopping = onAbort(this.#stopping.signal, () => socket.close());
       const remoteAddr = await readProxyHeader(socket) ?? socket.remoteAddr;
-      this.#serve({ ...socket, remoteAddr });
+      // A server that stops has closed the socket.
+      if (!this.#stopping.signal.aborted) this.#serve({ ...socket, remoteAddr });
     } catch (error) {
       socket.close();
       tell(onError, error, socket.remoteAddr);
@@ -240,7 +241,6 @@ class Server implements SshServer {
 
   #serve(socket: Socket): void {
     const address = addressOf(socket.remoteAddr);
-    if (this.#stopping.signal.aborted) return socket.close();
     const refused = this.#isRefused(address, socket.remoteAddr);
     const startup = refused ? null : this.#startups.admit(address);
     if (startup === null) {
