@@ -219,7 +219,7 @@ Deno.test("Keys expire by bytes or packets of either direction, or by time", () 
   assertEquals(use.exceeds({ ...sent, packetsSinceRekey: 10 }), true);
   for (const [field, limit] of [["bytesIn", 100], ["packetsIn", 10]] as const) {
     use[field] = limit - 1;
-    assertEquals(use.exceeds(sent), false);
+    assertEquals(use.exceeds({ bytesSinceRekey: 99, packetsSinceRekey: 9 }), false);
     use[field] = limit;
     assertEquals(use.exceeds(sent), true);
     use.renew();
