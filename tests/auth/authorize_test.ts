@@ -238,6 +238,29 @@ for (const [name, options] of bad) {
   });
 }
 
+Deno.test("authorize refuses a certificate for certain addresses to a client without one", async () => {
+  const bound = await certificate({ criticalOptions: { "source-address": "0.0.0.0/0" } });
+  const attempt = { key: bound };
+  assert(granted(`cert-authority ${ca}`, attempt));
+  assertEquals(granted(`cert-authority ${ca}`, { ...attempt, address: null }), null);
+});
+
+Deno.test("Each extension of a certificate grants one right", async () => {
+  const rights = {
+    "permit-pty": "pty",
+    "permit-agent-forwarding": "agentForwarding",
+    "permit-X11-forwarding": "x11Forwarding",
+    "permit-port-forwarding": "portForwarding",
+    "no-touch-required": "noTouchRequired",
+  } as const;
+  for (const [extension, right] of Object.entries(rights)) {
+    const one = await certificate({ extensions: { [extension]: "" } });
+    // A line cannot give the certificate's holder what the certificate does not.
+    const grant = granted(`cert-authority,no-touch-required ${ca}`, { key: one })!;
+    assertEquals(Object.values(rights).filter((name) => grant[name]), [right]);
+  }
+});
+
 Deno.test("authorize grants what both the certificate and the line allow", async () => {
   const plain = await certificate({ extensions: { "permit-pty": "" } });
   const grant = granted(`cert-authority ${ca}`, { key: plain })!;

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { acceptEach, closeQuietly } from "../../lib/runtime/connections.ts";
+import { FakeTime } from "../support/fake_time.ts";
 
 /** A listener that accepts the given connections in order, and then waits until it is closed. */
 function listenerOf(...arrivals: (Deno.Conn | Error)[]) {
@@ -57,6 +58,34 @@ Deno.test("acceptEach survives errors of accept and of the handler, and reports 
     throw new Error("no room");
   }, (error) => told.push((error as Error).message));
   assertEquals(told, ["reset", "no room"]);
+});
+
+Deno.test("acceptEach does not report the end of its listener", async () => {
+  const listener = listenerOf();
+  const end = new AbortController();
+  const told: unknown[] = [];
+  const accepting = acceptEach(listener, end.signal, () => {}, (error) => told.push(error));
+  end.abort();
+  await accepting;
+  assertEquals([told, listener.calls], [[], ["listener closed"]]);
+});
+
+Deno.test("acceptEach pauses after each error, of accept or of the handler", async () => {
+  using time = new FakeTime();
+  const conn = () => connOf([], "refused");
+  const listener = listenerOf(new Error("full"), conn(), new Error("full"), conn());
+  const end = new AbortController();
+  let told = 0;
+  const accepting = acceptEach(listener, end.signal, () => {
+    throw new Error("no room");
+  }, () => told++);
+  for (const errors of [1, 2, 3, 4]) {
+    await time.advance(0);
+    assertEquals(told, errors);
+    await time.advance(10);
+  }
+  end.abort();
+  await accepting;
 });
 
 Deno.test("acceptEach awaits the handler before it accepts the next connection", async () => {
