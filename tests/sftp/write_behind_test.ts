@@ -26,7 +26,7 @@ interface Write extends PromiseWithResolvers<void> {
 
 /** A file in one session, whose WRITEs are sent and answered by the test. */
 class FakeFile {
-  readonly writeLength = REQUEST;
+  readonly writeLength: number;
   window = Infinity;
   /** Whether the channel takes each WRITE at once. */
   isQuick = false;
@@ -34,6 +34,10 @@ class FakeFile {
   readonly writes: Write[] = [];
   closes = 0;
   closing: Promise<void> = Promise.resolve();
+
+  constructor(writeLength = REQUEST) {
+    this.writeLength = writeLength;
+  }
 
   writePiece(data: Uint8Array, offset: number, _limits: unknown, sent: () => void = () => {}) {
     const write = { ...Promise.withResolvers<void>(), offset, length: data.length, sent };
@@ -101,6 +105,44 @@ async function wide(count: number, options: WriteBehindOptions = {}) {
   }
   return { own, files, further, behind };
 }
+
+Deno.test("a unit is as many full requests as fit in 256 KiB and in a block", () => {
+  for (
+    const [request, inFlight, unit] of [
+      [32_768, 1 << 24, 262_144],
+      [131_072, 1 << 24, 262_144],
+      [131_073, 1 << 24, 131_073],
+      [300_000, 1 << 24, 300_000],
+      [1000, 65_536, 32_000],
+    ] as const
+  ) {
+    assertEquals(new WriteBehind(real(new FakeFile(request)), { inFlight }).unit, unit);
+  }
+});
+
+Deno.test("a file without further sessions is written at its offsets, with holes that were skipped", async () => {
+  const own = new FakeFile();
+  own.isQuick = true;
+  const behind = new WriteBehind(real(own));
+  await behind.write(bytes(1), () => {});
+  own.answer();
+  await behind.finish();
+  behind.skip(500);
+  assertEquals(behind.offset, 1500);
+  await behind.write(bytes(2), () => {});
+  assertEquals(own.offsets, [1500, 2500]);
+  own.answer();
+  await behind.finish();
+});
+
+Deno.test("after an abort nothing more is written", async () => {
+  const own = new FakeFile();
+  own.isQuick = true;
+  const signal = AbortSignal.abort(new Error("enough"));
+  const behind = new WriteBehind(real(own), { signal });
+  await assertRejects(() => behind.write(bytes(1), () => {}), Error, "enough");
+  assertEquals(own.writes, []);
+});
 
 Deno.test("further sessions are asked for once the first bytes are written, from the end of the file", async () => {
   const { own, further, behind } = await wide(2, { start: 500 });
@@ -249,6 +291,27 @@ Deno.test("each session that opens is used at once, and waited for once", async 
   await failing.behind.end(); // it is written without them
 });
 
+Deno.test("sessions that open one after another are each used without another write", async () => {
+  const { own, further, behind } = await wide(0, { inFlight: 64_000 });
+  assertEquals(behind.window, 3 * 32_000); // two blocks, and one that is being written
+  const opening = [0, 1].map(() => Promise.withResolvers<void>());
+  further.opening = opening[0]!.promise;
+  const writing = behind.write(bytes(1), () => {});
+  own.answer();
+  await writing;
+  further.next = Promise.resolve({ ...pathOver(new FakeFile()), inFlight: 320_000 });
+  further.opening = opening[1]!.promise;
+  opening[0]!.resolve();
+  await turn();
+  assertEquals([behind.isStriped, behind.window], [true, 11 * 32_000]);
+  const asked = further.asked.length;
+  further.opening = null;
+  opening[1]!.resolve();
+  await turn();
+  assertEquals(further.asked.length, asked + 1);
+  await behind.finish();
+});
+
 Deno.test("a write that waits continues in a lane that opens meanwhile", async () => {
   const { own, further, behind } = await wide(0);
   const next = Promise.withResolvers<WiderPath>();
@@ -331,6 +394,63 @@ Deno.test("a server that accepts one request at a time is written to in one sess
   own.answer();
   await next;
   assertEquals([further.asked.length, behind.unanswered, other!.offsets], [asked, 0, []]);
+});
+
+Deno.test("a server that refuses long requests gets those of 32 KiB, each after the answer to the last", async () => {
+  const own = new FakeFile(100_000);
+  own.isQuick = true;
+  const behind = new WriteBehind(real(own));
+  await behind.write(new Uint8Array(65_536), () => {});
+  own.writes.splice(0)[0]!.reject(REFUSED);
+  const seen: number[][] = [];
+  const answering = async () => {
+    while (seen.length < 5) {
+      while (own.writes.length === 0) await turn();
+      seen.push(own.writes.map(({ offset, length }) => [offset, length]).flat());
+      own.answer();
+    }
+  };
+  const answered = answering();
+  await behind.finish();
+  await behind.write(new Uint8Array(70_000), () => {});
+  await answered;
+  assertEquals(seen, [
+    [0, 32_768],
+    [32_768, 32_768],
+    [65_536, 32_768],
+    [98_304, 32_768],
+    [131_072, 4464],
+  ]);
+});
+
+Deno.test("a file is reopened after the answers to all requests, and a second refusal is final", async () => {
+  const again = new FakeFile();
+  let reopened = 0;
+  const { own, behind } = await wide(0, {
+    reopened: () => {
+      reopened++;
+      return Promise.resolve(real(again));
+    },
+  });
+  own.isQuick = true;
+  await behind.write(bytes(2), () => {});
+  const [first, second] = own.writes.splice(0);
+  const finishing = behind.finish();
+  first!.reject(REFUSED);
+  await turn();
+  assertEquals(reopened, 0);
+  second!.resolve();
+  await turn();
+  assertEquals([reopened, again.offsets], [1, [2000]]);
+  again.answer();
+  await turn();
+  assertEquals(again.offsets, [3000]);
+  again.answer();
+  await finishing;
+  const writing = behind.write(bytes(1), () => {});
+  own.writes[0]!.reject(REFUSED);
+  assertEquals(await assertRejects(() => writing), REFUSED);
+  assertEquals([reopened, own.writes.length], [1, 1]);
 });
 
 Deno.test("a file that cannot be reopened fails with the first refusal", async () => {
