@@ -226,8 +226,8 @@ const FAILURES: readonly Failure[] = [
     what: "Nothing answers",
     cause: () => connect({ ...saying(null), timeout: 20 }),
     kind: "ConnectError, `timeout`",
-    said: "Connecting to db1 timed out after 20 ms, while agreeing on keys: the option " +
-      '"timeout" gives it more',
+    said: "Connecting to db1 timed out after 20 ms, while agreeing on keys: raise the option " +
+      '"timeout" if the host is slow',
   },
   {
     what: "A `ProxyCommand` that fails",
@@ -451,8 +451,9 @@ const FAILURES: readonly Failure[] = [
       }
     },
     kind: "SshError, `command`",
-    said: "The command waited since 65536 bytes of its standard error were not read, and " +
-      'was ended: read stderr beside stdout, or spawn with stderr: "null" or "merge"',
+    said:
+      "The command was ended, because it waited for its standard error to be read (65536 bytes): " +
+      'read stderr in parallel with stdout, or spawn with stderr: "null" or "merge"',
   },
   {
     what: "A tunnel that the server forbids",

@@ -79,7 +79,7 @@ export function decodeAddedKey(request: Uint8Array): AddedKey {
       sign(algorithm, data) {
         if (!publicKey.algorithms.includes(algorithm)) {
           const name = printable(algorithm, 64);
-          throw new TypeError(`A key of type "${publicKey.type}" cannot sign by "${name}"`);
+          throw new TypeError(`A key of type "${publicKey.type}" cannot sign with "${name}"`);
         }
         const plain = plainAlgorithm(algorithm);
         return encodeSignature({ algorithm: plain, bytes: parts.sign(plain, data) });

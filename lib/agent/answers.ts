@@ -12,7 +12,9 @@ const MAX_EXTENSIONS = 256;
 /** The keys of a list, without those of unsupported types. */
 export function decodeIdentities(answer: Uint8Array): PublicKey[] {
   const { count, keys } = IdentitiesAnswer.decode(answer);
-  if (count > MAX_IDENTITIES) throw new ProtocolError(`Agent lists ${count} keys`);
+  if (count > MAX_IDENTITIES) {
+    throw new ProtocolError(`Agent lists ${count} keys: at most ${MAX_IDENTITIES} are accepted`);
+  }
   const reader = new Reader(keys);
   const found: PublicKey[] = [];
   for (let left = count; left > 0; left--) {

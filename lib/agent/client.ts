@@ -159,7 +159,7 @@ export class AgentClient implements AsyncDisposable {
   ): Promise<Uint8Array> {
     if (!key.algorithms.includes(algorithm)) {
       const name = printable(algorithm, 64);
-      throw new TypeError(`A key of type "${key.type}" cannot sign by "${name}"`);
+      throw new TypeError(`A key of type "${key.type}" cannot sign with "${name}"`);
     }
     const request = SignRequest.encode({ key: key.blob, data, flags: flagsOf(algorithm) });
     return await this.#exchange(`sign with ${key.fingerprint()}`, request, (answer) => {
@@ -167,7 +167,7 @@ export class AgentClient implements AsyncDisposable {
       const label = decodeSignature(signature).algorithm;
       // An agent without support for flags signs with SHA-1.
       if (label === plainAlgorithm(algorithm)) return signature;
-      throw new ProtocolError(`Agent signed by "${printable(label, 64)}", not "${algorithm}"`);
+      throw new ProtocolError(`Agent signed with "${printable(label, 64)}", not "${algorithm}"`);
     }, options);
   }
 

@@ -52,7 +52,9 @@ export function encodeChallenge({ name, instruction, prompts }: Challenge): Uint
 export function decodeChallenge(payload: Uint8Array): Challenge {
   const request = UserauthInfoRequest.decode(payload);
   if (request.count > MAX_PROMPTS) {
-    throw new ProtocolError(`The server asks ${request.count} questions at a time`);
+    throw new ProtocolError(
+      `The server asks ${request.count} questions at a time, more than ${MAX_PROMPTS}`,
+    );
   }
   const reader = new Reader(request.prompts);
   const prompts = Array.from({ length: request.count }, () => ({

@@ -89,7 +89,9 @@ export function connect(
   options?: ConnectOptions,
 ): Promise<Client> {
   if (typeof target !== "string" && options !== undefined) {
-    throw new TypeError("connect() takes a target and options, or options alone: not two of them");
+    throw new TypeError(
+      "connect() takes a target and options, or options alone, not two objects of options",
+    );
   }
   return inSpan("ssh.connect", "client", {}, async (span) => {
     const client = await connectAt(0, target, options);
@@ -113,7 +115,7 @@ async function connectAt(
   let step = "reading the configuration";
   using deadline = new Deadline(asked.timeout ?? CONNECT_TIMEOUT_MS, (milliseconds) => {
     const message = `Connecting to ${hostLabel(host)} timed out after ${milliseconds} ms, ` +
-      `while ${step}: the option "timeout" gives it more`;
+      `while ${step}: raise the option "timeout" if the host is slow`;
     return new ConnectError(message, { timeout: true });
   });
   const signal = asked.signal ? AbortSignal.any([asked.signal, deadline.signal]) : deadline.signal;
@@ -277,7 +279,7 @@ function check(asked: ConnectOptions, depth: number): void {
   checkConnectOptions(asked);
   addressOf(asked);
   if ([asked.jump, asked.transport, asked.proxyCommand].filter((way) => way).length > 1) {
-    throw new TypeError("A connection goes through a jump, a transport or a command: one of them");
+    throw new TypeError("connect() takes only one of jump, transport and proxyCommand");
   }
   if (asked.transport && typeof asked.transport !== "function") {
     const what = "A transport of your own is one connection: ";
@@ -458,7 +460,7 @@ async function jumpClient(
   carriers: AsyncDisposableStack,
 ): Promise<Client> {
   const [first, ...others] = hops;
-  if (first === undefined) throw new TypeError("No host to jump through");
+  if (first === undefined) throw new TypeError("The option jump has no host");
   if (others.some((hop) => hop instanceof Client)) {
     throw new TypeError("Only the first hop can be connected already");
   }
@@ -565,7 +567,7 @@ function addressOf(options: ConnectOptions): HostAddress {
   const { hostname, port = DEFAULT_PORT } = options;
   if (hostname !== undefined) return { hostname, port: checkPort(port) };
   if (options.transport) return { hostname: "localhost", port };
-  throw new TypeError("No host given");
+  throw new TypeError('No host given: write connect("user@host"), or the option hostname');
 }
 
 /**

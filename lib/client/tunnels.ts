@@ -122,7 +122,9 @@ export class Tunnels implements AsyncDisposable {
     this.#options = options;
     const { local = [], remote = [], socks = [] } = options;
     this.#specs = { local, remote, socks };
-    if (local.length + remote.length + socks.length === 0) throw new TypeError("No tunnel given");
+    if (local.length + remote.length + socks.length === 0) {
+      throw new TypeError("No tunnel given: openTunnels() needs local, remote or socks");
+    }
     this.#closed.promise.catch(() => {});
   }
 

@@ -133,7 +133,12 @@ export class ByteQueue {
     let bytes = 0;
     for (let chunk; (chunk = await this.readChunk(limit)) !== null;) {
       bytes += chunk.length;
-      if (bytes > maxBytes) throw new SshError("command", `More than ${maxBytes} bytes of output`);
+      if (bytes > maxBytes) {
+        const message =
+          `The output is longer than ${maxBytes} bytes: read it as it arrives, or raise ` +
+          "maxOutput (maxBytes of readAll)";
+        throw new SshError("command", message);
+      }
       chunks.push(chunk);
     }
     return chunks.length === 1 ? chunks[0]! : concat(chunks);

@@ -62,7 +62,7 @@ export class CookieForward implements X11Forward {
       throw new RangeError(`Screen must be 0 to 65535, not ${screen}`);
     }
     if (!/^(?:[0-9a-f]{2}){1,256}$/i.test(cookie)) {
-      throw new TypeError("A cookie is hexadecimal, of at least a byte");
+      throw new TypeError("The cookie must be 1 to 256 bytes in hexadecimal");
     }
     this.#options = options;
     this.protocol = protocol;

@@ -72,7 +72,7 @@ export class FleetJob<T> implements AsyncIterable<FleetResult<T>>, PromiseLike<F
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<FleetResult<T>, void> {
     if (this.#begun) {
-      throw new TypeError("The job has been done: make another one, or keep its report");
+      throw new TypeError("The job has been started already: make another one, or keep its report");
     }
     this.#begun = true;
     const { concurrency = FLEET_CONCURRENCY, signal } = this.#options;

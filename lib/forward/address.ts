@@ -79,7 +79,9 @@ function parsed(target: string): ForwardAddress {
 function checked(address: ForwardAddress, lowestPort: 0 | 1): ForwardAddress {
   if ("path" in address) {
     const { path } = address;
-    if (path === "" || path.includes("\0")) throw new TypeError("Not a path of a unix socket");
+    if (path === "" || path.includes("\0")) {
+      throw new TypeError(`Not a path of a unix socket: "${printable(path)}"`);
+    }
     return { path };
   }
   const { hostname, port } = address;
@@ -87,7 +89,7 @@ function checked(address: ForwardAddress, lowestPort: 0 | 1): ForwardAddress {
   if (hostname.length > 255 || /[\s\x00-\x1f\x7f]/.test(hostname)) {
     throw new TypeError(`Not a host: "${printable(hostname)}"`);
   }
-  if (lowestPort === 1 && hostname === "") throw new TypeError("A target needs a host");
+  if (lowestPort === 1 && hostname === "") throw new TypeError("The target has no host");
   if (!Number.isInteger(port) || port < lowestPort || port > 65535) {
     throw new RangeError(`Port must be ${lowestPort} to 65535, not ${port}`);
   }

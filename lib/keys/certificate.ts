@@ -284,7 +284,9 @@ export function withCertificate(key: Signer, certificate: PublicKey): Signer {
     sign(algorithm, data, options) {
       if (!canUse(certificate, algorithm)) {
         const name = printable(algorithm, 64);
-        throw new TypeError(`A certificate of type "${certificate.type}" cannot sign by "${name}"`);
+        throw new TypeError(
+          `A certificate of type "${certificate.type}" cannot sign with "${name}"`,
+        );
       }
       return key.sign(plainAlgorithm(algorithm), data, options);
     },

@@ -103,7 +103,9 @@ export class DerReader {
 
   /** Refuses trailing bytes. */
   end(): void {
-    if (this.#offset !== this.#bytes.length) throw new KeyFormatError("DER has bytes too many");
+    if (this.#offset !== this.#bytes.length) {
+      throw new KeyFormatError("DER has trailing bytes");
+    }
   }
 
   #length(): number {

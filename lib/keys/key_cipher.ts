@@ -100,7 +100,9 @@ function withKey<T>(
   const rounds = reader.u32();
   reader.end();
   if (salt.length === 0 || salt.length > MAX_SALT_BYTES) {
-    throw new KeyFormatError(`Private key has a salt of ${salt.length} bytes`);
+    throw new KeyFormatError(
+      `Private key has a salt of ${salt.length} bytes: 1 to ${MAX_SALT_BYTES} are accepted`,
+    );
   }
   if (rounds === 0 || rounds > MAX_BCRYPT_ROUNDS) {
     throw new KeyFormatError(

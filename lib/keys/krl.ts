@@ -293,7 +293,7 @@ function revokedOf(
     authority: authority?.blob ?? new Uint8Array(0),
     serials: new Set(serials.filter((serial) => typeof serial === "bigint").map(checkedSerial)),
     ranges: ranges.map(([first, last]) => {
-      if (first > last) throw new RangeError(`Range ${first} to ${last} is backwards`);
+      if (first > last) throw new RangeError(`Range ${first} to ${last} ends before its start`);
       return { first: checkedSerial(first), last: checkedSerial(last), bitmap: null };
     }),
     keyIds: new Set(keyIds),

@@ -51,7 +51,9 @@ export interface KrlFile {
 export function decodeKrl(bytes: Uint8Array): KrlFile {
   const reader = new Reader(bytes, KRL_MAGIC.length);
   const format = reader.u32();
-  if (format !== VERSION) throw new KeyFormatError(`Revocation list has the format ${format}`);
+  if (format !== VERSION) {
+    throw new KeyFormatError(`Revocation list has the format ${format}, which is not supported`);
+  }
   const version = reader.u64();
   const generated = reader.u64();
   reader.u64(); // flags, none of which is defined
@@ -69,7 +71,9 @@ export function decodeKrl(bytes: Uint8Array): KrlFile {
   while (reader.remaining > 0) {
     const type = reader.u8();
     // Signatures have another form than sections; OpenSSH has never written them.
-    if (type === SECTION.SIGNATURE) throw new KeyFormatError("Revocation list is signed");
+    if (type === SECTION.SIGNATURE) {
+      throw new KeyFormatError("Revocation list is signed, which is not supported");
+    }
     const read = readers[type];
     if (read === undefined) {
       throw new KeyFormatError(`Revocation list has a section of an unknown type ${type}`);
@@ -161,7 +165,9 @@ function readRange(part: Reader): SerialRange {
   const first = serialOf(part);
   const last = part.u64();
   if (first > last) {
-    throw new KeyFormatError(`Revocation list has a range that is backwards: ${first} to ${last}`);
+    throw new KeyFormatError(
+      `Revocation list has a range whose end is before its start: ${first} to ${last}`,
+    );
   }
   return { first, last, bitmap: null };
 }

@@ -44,7 +44,9 @@ export function readPpk(text: string): PpkFile {
   const lines = new Lines(text.split(/\r\n|\r|\n/));
   const [mark, type] = lines.first();
   const version = mark === `${PPK_MARK}2` ? 2 : mark === `${PPK_MARK}3` ? 3 : null;
-  if (version === null) throw new KeyFormatError(`Private key is of "${printable(mark, 64)}"`);
+  if (version === null) {
+    throw new KeyFormatError(`Private key format "${printable(mark, 64)}" is not supported`);
+  }
   const encryption = lines.field("Encryption");
   const comment = lines.field("Comment");
   const publicBlob = lines.base64("Public-Lines");
@@ -91,7 +93,9 @@ function base64Lines(name: string, bytes: Uint8Array): string[] {
 function readKdf(lines: Lines): PpkKdf {
   const title = lines.field("Key-Derivation");
   if (!Object.hasOwn(VARIANTS, title)) {
-    throw new KeyFormatError(`Private key's passphrase is hashed by "${printable(title, 64)}"`);
+    throw new KeyFormatError(
+      `Private key's passphrase is hashed by "${printable(title, 64)}", which is not supported`,
+    );
   }
   return {
     variant: VARIANTS[title as keyof typeof VARIANTS],
@@ -144,7 +148,9 @@ class Lines {
 
   base64(name: string): Uint8Array {
     const count = this.number(name);
-    if (count > MAX_LINES) throw new KeyFormatError(`Private key has ${count} lines`);
+    if (count > MAX_LINES) {
+      throw new KeyFormatError(`Private key has ${count} lines: at most ${MAX_LINES} are accepted`);
+    }
     const lines = Array.from({ length: count }, () => this.#next());
     const bytes = decodeBase64(lines.join(""));
     if (bytes === null) throw new KeyFormatError(`Private key is not base64 in "${name}"`);
@@ -153,7 +159,7 @@ class Lines {
 
   end(): void {
     if (this.#lines.slice(this.#at).some((line) => line.trim() !== "")) {
-      throw new KeyFormatError("Private key has lines too many");
+      throw new KeyFormatError("Private key has lines after its end");
     }
   }
 

@@ -102,7 +102,9 @@ export function importPrivateKey(text: string, options: ImportOptions = {}): Pri
 function opened(text: string, passphrase: string | undefined): OpenedKey {
   if (text.trimStart().startsWith(PPK_MARK)) return decodePpk(text.trimStart(), passphrase);
   if (/^\s*(?:---- BEGIN SSH2 PUBLIC|(?:ssh|ecdsa|sk)-\S+\s+AAAA)/.test(text)) {
-    throw new KeyFormatError("Private key is a public key, or a certificate");
+    throw new KeyFormatError(
+      "Not a private key, but a public key or a certificate: give the file without .pub",
+    );
   }
   const armored = removeArmor(text, "Private key", /PRIVATE KEY$/);
   try {
@@ -156,7 +158,7 @@ class OpenPrivateKey implements PrivateKey {
     const { parts } = this.#open("sign");
     if (!canUse(this.publicKey, algorithm)) {
       throw new TypeError(
-        `A key of type "${this.publicKey.type}" cannot sign by "${printable(algorithm, 64)}"`,
+        `A key of type "${this.publicKey.type}" cannot sign with "${printable(algorithm, 64)}"`,
       );
     }
     return encodeSignature({ algorithm, bytes: parts.sign(algorithm, data) });

@@ -108,7 +108,9 @@ export async function signMessage(
  */
 export function readSignature(text: string): MessageSignature {
   const { label, bytes } = removeArmor(text, "Signature");
-  if (label !== LABEL) throw new KeyFormatError("Signature has another BEGIN line");
+  if (label !== LABEL) {
+    throw new KeyFormatError(`Signature has the wrong BEGIN line: "${printable(label, 64)}"`);
+  }
   return parsing("Signature", () => decode(bytes));
 }
 
@@ -150,7 +152,7 @@ export function verifyMessage(
     throw new SignatureError("namespace", `Signature is for "${theirs}", not for "${ours}"`);
   }
   if (!signature.verify(message, expected)) {
-    throw new SignatureError("message", "Signature does not hold for the message");
+    throw new SignatureError("message", "Signature is not valid for the message");
   }
   return signature;
 }
@@ -158,10 +160,12 @@ export function verifyMessage(
 function decode(bytes: Uint8Array): MessageSignature {
   const reader = new Reader(bytes);
   if (!equals(reader.bytes(MAGIC.length), MAGIC)) {
-    throw new KeyFormatError("Signature is of no known kind");
+    throw new KeyFormatError("Signature is not an SSHSIG");
   }
   const version = reader.u32();
-  if (version !== VERSION) throw new KeyFormatError(`Signature is of version ${version}`);
+  if (version !== VERSION) {
+    throw new KeyFormatError(`Signature has version ${version}, which is not supported`);
+  }
   const publicKey = parsePublicKey(reader.string());
   const namespace = reader.text();
   const reserved = reader.string();
@@ -170,7 +174,11 @@ function decode(bytes: Uint8Array): MessageSignature {
   reader.end();
   const { algorithm } = decodeSignature(blob);
   if (namespace === "") throw new KeyFormatError("Signature has no namespace");
-  if (!isHash(hash)) throw new KeyFormatError(`Signature is over "${printable(hash, 64)}"`);
+  if (!isHash(hash)) {
+    throw new KeyFormatError(
+      `Signature uses the hash "${printable(hash, 64)}", which is not supported`,
+    );
+  }
   const { certificate } = publicKey;
   // The label is that of the plain key, even with a certificate.
   const key = certificate?.publicKey ?? publicKey;

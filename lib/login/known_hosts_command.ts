@@ -96,7 +96,9 @@ async function textOf({ stdout }: ChildProcess, name: string): Promise<string> {
   const decoder = new TextDecoder();
   let [text, size] = ["", 0];
   for await (const chunk of stdout) {
-    if ((size += chunk.length) > MAX_OUTPUT_BYTES) throw new ConnectError(`${name} never ends`);
+    if ((size += chunk.length) > MAX_OUTPUT_BYTES) {
+      throw new ConnectError(`${name} prints more than ${MAX_OUTPUT_BYTES} bytes`);
+    }
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();

@@ -15,8 +15,9 @@ export function watchStall(channel: Channel, onStall: (error: SshError) => void)
     const stuck = stalled && readableBytes === 0 && unread > 0;
     if (stuck && before) {
       clearInterval(timer);
-      const message = `The command waited since ${unread} bytes of its standard error were not ` +
-        'read, and was ended: read stderr beside stdout, or spawn with stderr: "null" or "merge"';
+      const message =
+        `The command was ended, because it waited for its standard error to be read ` +
+        `(${unread} bytes): read stderr in parallel with stdout, or spawn with stderr: "null" or "merge"`;
       onStall(new SshError("command", message));
     }
     before = stuck;

@@ -60,7 +60,7 @@ export class PlainTransport implements MessageTransport {
 
   // deno-lint-ignore require-await -- what cannot be done is a rejection
   async rekey(): Promise<void> {
-    throw new TypeError("The keys of a shared connection are the control master's to exchange");
+    throw new TypeError("Only the control master exchanges the keys of a shared connection");
   }
 
   /** Leaves the shared connection. */

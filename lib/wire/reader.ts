@@ -89,7 +89,7 @@ export class Reader {
   /** Refuses trailing bytes. */
   end(): void {
     if (this.remaining !== 0) {
-      throw new ProtocolError(`Message has ${this.remaining} bytes too many`);
+      throw new ProtocolError(`Message has ${this.remaining} trailing bytes`);
     }
   }
 

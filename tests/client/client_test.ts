@@ -194,10 +194,14 @@ const contradictions: [string, ConnectOptions, string][] = [
   [
     "a transport and a command",
     { hostname: "a", transport: memoryPair()[0], proxyCommand: "x" },
-    "one of them",
+    "only one of jump, transport and proxyCommand",
   ],
-  ["a jump and a command", { hostname: "a", jump: "b", proxyCommand: "x" }, "one of them"],
-  ["a jump of none", { hostname: "a", jump: [] }, "No host to jump through"],
+  [
+    "a jump and a command",
+    { hostname: "a", jump: "b", proxyCommand: "x" },
+    "only one of jump, transport and proxyCommand",
+  ],
+  ["a jump of none", { hostname: "a", jump: [] }, "The option jump has no host"],
 ];
 for (const [what, options, message] of contradictions) {
   Deno.test(`connect refuses ${what}`, async () => {

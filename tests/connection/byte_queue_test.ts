@@ -131,7 +131,7 @@ Deno.test("ByteQueue.readAll joins all chunks, and fails from one byte more than
   assertEquals(await all(5), Uint8Array.of(1, 2, 3, 4, 5));
   assertEquals(await all(2, [chunks[0]!]) === chunks[0], true);
   assertEquals((await all(0, [])).length, 0);
-  await assertRejects(() => all(4), SshError, "More than 4 bytes of output");
+  await assertRejects(() => all(4), SshError, "The output is longer than 4 bytes");
 });
 
 Deno.test("A waiting read gets what fits, or the end", async () => {

@@ -306,7 +306,11 @@ Deno.test("readAll returns a stream's bytes up to its end, or fails beyond a lim
   const other = await peer.open();
   peer.receive(data(other.id, 5));
   peer.receive(eof(other));
-  const error = await assertRejects(() => other.readAll({ maxBytes: 4 }), SshError, "More than 4");
+  const error = await assertRejects(
+    () => other.readAll({ maxBytes: 4 }),
+    SshError,
+    "longer than 4",
+  );
   assertEquals(error.code, "command");
 });
 

@@ -117,7 +117,7 @@ Deno.test("A job runs once: its results are in the loop or in the report", async
   assertEquals(connections.made, 0);
   assertEquals((await job).success, true);
   assertEquals((await job).success, true); // the same report
-  await assertRejects(() => job[Symbol.asyncIterator]().next(), TypeError, "has been done");
+  await assertRejects(() => job[Symbol.asyncIterator]().next(), TypeError, "has been started");
   assertEquals(connections.made, 1);
 });
 

@@ -288,7 +288,7 @@ const badTargets: [string, Uint8Array[], number[], string][] = [
   ["a name with a space", [GREETING, named5(97, 32, 98)], [5, 0, ...reply5(1)], "Not a host"],
   ["port 0", [GREETING, socks5(0)], [5, 0, ...reply5(1)], "Port must be"],
   ["a name of SOCKS 4a that is not UTF-8", [socks4a(0xff, 0)], REFUSED4, ""],
-  ["an empty name of SOCKS 4a", [socks4a(0)], REFUSED4, "A target needs a host"],
+  ["an empty name of SOCKS 4a", [socks4a(0)], REFUSED4, "The target has no host"],
   ["port 0 of SOCKS 4", [Uint8Array.of(4, 1, 0, 0, 192, 0, 2, 1, 0)], REFUSED4, "Port must be"],
 ];
 for (const [what, said, answer, message] of badTargets) {

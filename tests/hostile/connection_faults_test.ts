@@ -168,7 +168,7 @@ for (
     theirs.disconnect(); // the end, if that was none
     const error = await ours.closed;
     assertInstanceOf(error, ProtocolError);
-    assertStringIncludes(error.message, "too many");
+    assertStringIncludes(error.message, "trailing bytes");
     assertEquals(sent, 1);
   });
 }

@@ -337,7 +337,7 @@ Deno.test("parsePublicKey refuses certificates that are wrong in any part", asyn
   const refused: [string, Uint8Array, string][] = [
     ["no kind", forged({ kind: new Uint8Array([0]) }), "neither a user nor a host"],
     ["another kind", forged({ kind: new Uint8Array([3]) }), "neither a user nor a host"],
-    ["trailing bytes", forged({ behind: new Uint8Array(1) }), "1 bytes too many"],
+    ["trailing bytes", forged({ behind: new Uint8Array(1) }), "1 trailing bytes"],
     ["a byte of a principal", forged({ principals: new Uint8Array(1) }), "ends too early"],
     ["a byte of an option", forged({ critical: new Uint8Array(1) }), "ends too early"],
     ["half a principal", forged({ principals: new Uint8Array([0, 0, 0, 9]) }), "ends too early"],

@@ -193,8 +193,8 @@ Deno.test("a file that is not a private key is refused with its kind", async () 
   const cases: [string, string][] = [
     ["", "has no BEGIN line"],
     ["hello\n", "has no BEGIN line"],
-    [exportPublicKey(publicKey), "is a public key"],
-    [exportPublicKey(publicKey, { format: "rfc4716" }), "is a public key"],
+    [exportPublicKey(publicKey), "but a public key"],
+    [exportPublicKey(publicKey, { format: "rfc4716" }), "but a public key"],
     [exportPublicKey(publicKey, { format: "pkcs8" }), 'which has "PUBLIC KEY"'],
     [dsa, '"DSA PRIVATE KEY" is not supported'],
     [x509, 'which has "CERTIFICATE"'],

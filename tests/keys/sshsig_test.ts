@@ -85,8 +85,8 @@ Deno.test("readSignature refuses unknown versions and algorithms", async () => {
   const sha1 = new Writer().text("ssh-rsa").string(new Uint8Array(256)).take();
   const refused: [string, string, string][] = [
     ["no text", "", "Signature has no BEGIN line"],
-    ["another label", signature.replaceAll("SSH SIGNATURE", "PGP SIGNATURE"), "another BEGIN"],
-    ["a private key", key.export(), "another BEGIN line"],
+    ["another label", signature.replaceAll("SSH SIGNATURE", "PGP SIGNATURE"), "wrong BEGIN line"],
+    ["a private key", key.export(), "wrong BEGIN line"],
     ["half a text", signature.slice(0, 100), "Signature has no END line"],
     ["another version", forged({ version: 2 }), "version 2"],
     ["an empty namespace", forged({ namespace: "" }), "no namespace"],

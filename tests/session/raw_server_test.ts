@@ -237,7 +237,7 @@ Deno.test("Output beyond maxOutput, of either stream, closes the channel", async
       script.print(11, stderr);
       await script.next(MSG.CHANNEL_CLOSE);
       script.close();
-      await assertRejects(() => output, Error, "More than 10 bytes");
+      await assertRejects(() => output, Error, "longer than 10 bytes");
     });
   }
 });
@@ -248,7 +248,7 @@ Deno.test("A process with too much output is closed", () =>
     await script.request();
     script.succeed();
     const process = await spawning;
-    const output = assertRejects(() => process.output(), Error, "More than 10 bytes");
+    const output = assertRejects(() => process.output(), Error, "longer than 10 bytes");
     script.print(11);
     await output;
     assert(!process.channel.isOpen);

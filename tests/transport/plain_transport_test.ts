@@ -156,7 +156,7 @@ Deno.test("A shared connection neither rekeys nor answers unknown messages", asy
   assertEquals([transport.role, transport.shared], ["client", true]);
   assertEquals(transport.sink.trace, null); // unless one is asked for
   transport.unimplemented();
-  await assertRejects(() => transport.rekey(), TypeError, "the control master's to exchange");
+  await assertRejects(() => transport.rekey(), TypeError, "Only the control master");
   assertEquals(socket.written, []);
   transport.disconnect();
   await transport.finished;

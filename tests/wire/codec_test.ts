@@ -138,7 +138,7 @@ for (const [row, value] of SAMPLES) {
     }
     if (!open) {
       const long = new Uint8Array([...wire, 0]);
-      assertThrows(() => row.decode(long), ProtocolError, "too many");
+      assertThrows(() => row.decode(long), ProtocolError, "trailing bytes");
     }
   });
 }

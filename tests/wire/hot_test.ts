@@ -88,7 +88,7 @@ Deno.test("A reader of a part of a buffer starts there, or at an offset, and nev
   assertEquals(whole.bytes(4), part);
   assertEquals(whole.bytes(0), hex(""));
   whole.end();
-  assertThrows(() => new Reader(part, 1).end(), ProtocolError, "3 bytes too many");
+  assertThrows(() => new Reader(part, 1).end(), ProtocolError, "3 trailing bytes");
 });
 
 Deno.test("Text is UTF-8; invalid bytes become U+FFFD, and a byte order mark is kept", () => {

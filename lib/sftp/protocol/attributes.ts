@@ -164,9 +164,11 @@ export function attributesOf(info: SftpFileInfo): Attributes {
  */
 export function attributesOfChanges(changes: SftpChanges): Attributes {
   const { size, mode, uid, gid, atime, mtime } = changes;
-  if ((uid === undefined) !== (gid === undefined)) throw new TypeError("uid and gid go together");
+  if ((uid === undefined) !== (gid === undefined)) {
+    throw new TypeError("uid and gid must be given together");
+  }
   if ((atime === undefined) !== (mtime === undefined)) {
-    throw new TypeError("atime and mtime go together");
+    throw new TypeError("atime and mtime must be given together");
   }
   const result: Attributes = {};
   if (size !== undefined) result.size = size;

@@ -52,9 +52,11 @@ export function flagsOf(options: SftpOpenOptions): number {
   const { write = false, append = false, create = false, createNew = false } = options;
   const { truncate = false, read = !(write || append) } = options;
   const writes = write || append;
-  if (!read && !writes) throw new TypeError("Open for reading, writing or appending");
-  if ((create || createNew) && !writes) throw new TypeError("Creating needs write or append");
-  if (truncate && !write) throw new TypeError("Truncating needs write");
+  if (!read && !writes) throw new TypeError("open() needs read, write or append");
+  if ((create || createNew) && !writes) {
+    throw new TypeError("open() with create or createNew needs write or append");
+  }
+  if (truncate && !write) throw new TypeError("open() with truncate needs write");
   return (read ? FXF.READ : 0) | (writes ? FXF.WRITE : 0) | (append ? FXF.APPEND : 0) |
     (create || createNew ? FXF.CREAT : 0) | (createNew ? FXF.EXCL : 0) |
     (truncate ? FXF.TRUNC : 0);

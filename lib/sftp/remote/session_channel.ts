@@ -144,5 +144,9 @@ function checkVersion(type: number, version: number): void {
   if (type !== FXP.VERSION) throw new ProtocolError("the answer is not from an SFTP server");
   // The lower version applies (filexfer-02 §4): a later server speaks ours, an earlier one only lacks
   // requests.
-  if (version > LATEST_VERSION) throw new ProtocolError(`the server speaks version ${version}`);
+  if (version > LATEST_VERSION) {
+    throw new ProtocolError(
+      `the server speaks version ${version} of SFTP, not ${LATEST_VERSION} or less`,
+    );
+  }
 }

@@ -40,7 +40,7 @@ export async function get(
   const target = streamTarget(local);
   return await transfer.single(async () => {
     try {
-      if (options.recursive || options.glob) throw new TypeError("A folder needs a local path");
+      if (options.recursive || options.glob) throw new TypeError(ONE_FILE);
       const info = await remote.stat(path, transfer.context.limits);
       const source = await transfer.remote(remote, "source").source(path, info);
       await transferFile(path, source, () => Promise.resolve(target), transfer.context);
@@ -65,12 +65,15 @@ export async function put(
     const target = transfer.remote(remote, "target");
     return await transfer.run(await transfer.local(), source, target, path);
   }
-  if (options.recursive || options.glob) throw new TypeError("A folder needs a local path");
+  if (options.recursive || options.glob) throw new TypeError(ONE_FILE);
   const source = dataSource(local);
   return await transfer.single(() =>
     transfer.file(path, source, transfer.remote(remote, "target"), path)
   );
 }
+
+/** Why options about folders fail with bytes or a stream. */
+const ONE_FILE = "recursive and glob need a local path: bytes and streams are one file";
 
 function isPath(local: unknown): local is string | URL {
   return typeof local === "string" || local instanceof URL;

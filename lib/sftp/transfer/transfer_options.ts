@@ -106,7 +106,7 @@ export interface SftpTransferOptions extends SftpOptions {
 /** @throws {TypeError} If options contradict each other */
 export function checkTogether(options: SftpTransferOptions): void {
   if (options.delete && (!options.recursive || options.glob)) {
-    throw new TypeError("delete is about whole folders: it needs recursive, and no glob");
+    throw new TypeError("delete needs recursive, and cannot be used with glob");
   }
   const { update = false } = options;
   if (!UPDATES.has(update)) {
