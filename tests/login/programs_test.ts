@@ -136,12 +136,15 @@ Deno.test("A ProxyCommand's standard error is shown, and its last line is in the
 Deno.test("A ProxyCommand that still runs, or keeps standard error open, does not delay the close", async () => {
   using time = new FakeTime();
   using system = new System();
-  system.errors = new ReadableStream();
+  let cancelled = false;
+  system.errors = new ReadableStream({ cancel: () => void (cancelled = true) });
   const proxy = startProxy("nc");
   const broken = new ConnectError("The server closed the connection");
   assertStrictEquals(await time.settle(proxy.explain(broken)), broken);
   system.ended.resolve(system.status);
+  assertEquals(cancelled, false);
   await time.settle(proxy.close());
+  assertEquals(cancelled, true); // another program may have inherited it
   proxy.socket.close();
 });
 
