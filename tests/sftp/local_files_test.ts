@@ -40,7 +40,7 @@ const FLAGS = [
   "O_NOFOLLOW",
 ] as const;
 
-async function world(kind: "jail" | "open" | "blocking"): Promise<World> {
+async function world(kind: "jail" | "blocking jail" | "open" | "blocking"): Promise<World> {
   const { path: root, [Symbol.asyncDispose]: remove } = await folder();
   const { openSync, constants } = runtime.posix;
   let [used, bits] = [0, 0];
@@ -54,10 +54,11 @@ async function world(kind: "jail" | "open" | "blocking"): Promise<World> {
     FLAGS.filter((name) => (used & constants[name]!) === constants[name]).join(" "),
     bits,
   ];
+  const blocking = kind.startsWith("blocking");
   const backend =
-    (kind === "jail"
-      ? filesOf(new Jail(new PathFolders(root), "/"), "/")
-      : filesOf(new UnrestrictedTree(root), root, kind === "blocking")) as Required<SftpBackend>;
+    (kind.endsWith("jail")
+      ? filesOf(new Jail(new PathFolders(root), "/"), "/", blocking)
+      : filesOf(new UnrestrictedTree(root), root, blocking)) as Required<SftpBackend>;
   return {
     backend,
     root,
@@ -81,22 +82,24 @@ Deno.test({
     "a jail follows no link at the end, waits for no pipe, and makes files only where there are none",
   ignore,
   fn: async () => {
-    await using w = await world("jail");
-    await Deno.writeTextFile(`${w.root}/file`, "text");
-    const usual = "O_NONBLOCK O_NOFOLLOW";
-    assertEquals(await w.opened("file", {}), [usual, 0o666]);
-    assertEquals((await w.opened("file", { write: true }))[0], `O_RDWR ${usual}`);
-    assertEquals((await w.opened("file", { read: false, write: true }))[0], `O_WRONLY ${usual}`);
-    assertEquals(
-      (await w.opened("file", { read: false, append: true }))[0],
-      `O_WRONLY O_APPEND ${usual}`,
-    );
-    // An existing file is neither made nor truncated by the open.
-    assertEquals((await w.opened("file", { ...create, truncate: true }))[0], `O_RDWR ${usual}`);
-    const made = `O_RDWR O_CREAT O_EXCL ${usual}`;
-    assertEquals((await w.opened("a", create))[0], made);
-    assertEquals((await w.opened("b", { ...create, createNew: true }))[0], made);
-    assertEquals((await w.opened("c", { ...create, truncate: true }))[0], made);
+    for (const kind of ["jail", "blocking jail"] as const) {
+      await using w = await world(kind);
+      await Deno.writeTextFile(`${w.root}/file`, "text");
+      const usual = "O_NONBLOCK O_NOFOLLOW";
+      assertEquals(await w.opened("file", {}), [usual, 0o666]);
+      assertEquals((await w.opened("file", { write: true }))[0], `O_RDWR ${usual}`);
+      assertEquals((await w.opened("file", { read: false, write: true }))[0], `O_WRONLY ${usual}`);
+      assertEquals(
+        (await w.opened("file", { read: false, append: true }))[0],
+        `O_WRONLY O_APPEND ${usual}`,
+      );
+      // An existing file is neither made nor truncated by the open.
+      assertEquals((await w.opened("file", { ...create, truncate: true }))[0], `O_RDWR ${usual}`);
+      const made = `O_RDWR O_CREAT O_EXCL ${usual}`;
+      assertEquals((await w.opened("a", create))[0], made);
+      assertEquals((await w.opened("b", { ...create, createNew: true }))[0], made);
+      assertEquals((await w.opened("c", { ...create, truncate: true }))[0], made);
+    }
   },
 });
 
