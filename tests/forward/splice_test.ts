@@ -247,6 +247,35 @@ Deno.test("splice that fails ends once a write under way has ended", async () =>
   await joined;
 });
 
+Deno.test("splice that fails ends once a read under way has ended", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  const read = Promise.withResolvers<null>();
+  conn.read = () => read.promise;
+  conn.writeError = new Error("reset");
+  let isOver = false;
+  const joined = assertRejects(() => splice(pair.client, asConn(conn)), Error, "reset")
+    .then(() => isOver = true);
+  await pair.server.writeAll(encode("x"));
+  await until(() => conn.closed);
+  await turn();
+  assertEquals(isOver, false);
+  read.resolve(null);
+  await joined;
+});
+
+Deno.test("A connection that cannot be closed for writing still delivers its data", async () => {
+  await using pair = await sessionPair();
+  const conn = new FakeConn();
+  conn.closeWrite = () => Promise.reject(new Deno.errors.NotConnected("shut down"));
+  const joined = splice(pair.client, asConn(conn));
+  await pair.server.closeWrite();
+  await turn();
+  conn.feed(encode("late"), null);
+  assertEquals(decode(await pair.server.readAll()), "late");
+  await joined;
+});
+
 Deno.test("splice reads the channel 16 KiB at a time, and more as long as reads are full", async () => {
   const rooms: number[] = [];
   const sizes = [16 * KIB, 64 * KIB - 1, 64 * KIB, 1];

@@ -388,6 +388,26 @@ Deno.test("A client joined with its display ends after both directions, also if 
   await joining;
 });
 
+Deno.test("A client joined with its display is closed once EOF has been passed on, not before", async () => {
+  const [asked, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const closed: string[] = [];
+  const end = (name: string, closeWrite: () => Promise<void>) => ({
+    read: () => Promise.resolve(null),
+    closeWrite,
+    close: () => void closed.push(name),
+  });
+  const local = end("display", () => (asked.resolve(), done.promise)) as unknown as Deno.UnixConn;
+  const conn = end("client", () => Promise.resolve()) as unknown as Deno.Conn;
+  using _connect = replaced(denoNet, "connectUnix", () => Promise.resolve(local));
+  const joined = joinDisplay(conn, parseDisplay(":0"));
+  await asked.promise;
+  await turns();
+  assertEquals(closed, []);
+  done.resolve();
+  await joined;
+  assertEquals(closed, ["display", "client"]);
+});
+
 /** Lets everything run that can. */
 async function turns(): Promise<void> {
   for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve));
