@@ -60,6 +60,16 @@ Deno.test("A truthy option adds no key", async () => {
   }
 });
 
+Deno.test("A new key is learned with its port, in the first of several files", async () => {
+  await using folder = await tempFolder();
+  const files = ["first", "second"].map((name) => folder.join(name));
+  const policy = knownHosts(files, { unknown: "add" });
+  assertEquals(await policy.verify({ hostname: "db1", port: 2222 }, key), true);
+  assertEquals([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["first"]);
+  const line = KnownHosts.line("db1", 2222, key);
+  assertEquals(await Deno.readTextFile(files[0]!), `${line}\n`);
+});
+
 for (const answer of [() => true, () => Promise.resolve(true)]) {
   Deno.test(`A host key is accepted and learned for true: ${answer}`, async () => {
     await using folder = await tempFolder();

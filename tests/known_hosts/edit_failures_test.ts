@@ -1,5 +1,5 @@
 /** A known_hosts file and its temporary files when the disk fails. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { editKnownHosts, KnownHosts, readKnownHosts } from "@denossh/ssh/known-hosts";
 import { generateKey } from "@denossh/ssh/keys";
 import { runtime } from "../../lib/runtime/runtime.ts";
@@ -81,6 +81,25 @@ Deno.test("A changed file is written to a temporary file, synced, and renamed ov
   assertEquals(runs(notes), ["open", "write", "sync", "chmod", "rename", "close"]);
   assertEquals(modes, [0o600]); // until it has the mode of the old one
   assertEquals(await Deno.readTextFile(path), forget(KnownHosts.parse(OLD)).toString());
+});
+
+Deno.test("Temporary files are beside the file, and each has another name", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  const names: string[] = [];
+  const { open } = Deno;
+  {
+    using _ = replacing({
+      open(path, options) {
+        if (options?.createNew) names.push(`${path}`);
+        return open(path, options);
+      },
+    });
+    await editKnownHosts(path, forget);
+    await editKnownHosts(path, (known) => known.without("db2", 22));
+  }
+  assertEquals([names.length, new Set(names).size], [2, 2]);
+  assert(names.every((name) => name.startsWith(`${path}.`)), names.join());
 });
 
 Deno.test("A line is appended to the file, which is closed before the edit resolves", async () => {
@@ -308,6 +327,20 @@ Deno.test("A file that is replaced while an edit waits for its lock is locked as
   assertEquals(await editKnownHosts(path, add), true);
   assertEquals([locks, looks], [2, 2]);
   assertEquals(await Deno.readTextFile(path), add(KnownHosts.parse(OLD)).toString());
+});
+
+Deno.test("A file that another one has replaced is read after that one is locked, too", async () => {
+  await using folder = await tempFolder();
+  const path = await folder.write("hosts", OLD);
+  const other = await folder.write("other", `${OLD}# replaced\n`);
+  let locks = 0;
+  using _ = replacing(locking(async () => {
+    if (++locks === 1) await Deno.rename(other, path);
+  }));
+  assertEquals(await editKnownHosts(path, add), true);
+  assertEquals(locks, 2);
+  const after = add(KnownHosts.parse(`${OLD}# replaced\n`));
+  assertEquals(await Deno.readTextFile(path), after.toString());
 });
 
 Deno.test("Nothing is kept in memory about a file once its edits have ended", async () => {

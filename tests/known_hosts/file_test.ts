@@ -25,6 +25,16 @@ Deno.test("KnownHosts.with appends a line, once", () => {
   }
 });
 
+Deno.test("KnownHosts.with adds a key that stands only as an authority, revoked, or for another port", () => {
+  const line = KnownHosts.line("db1", 22, mine);
+  for (
+    const other of [`@cert-authority db1 ${mine}`, `@revoked db1 ${mine}`, `[db1]:2222 ${mine}`]
+  ) {
+    const known = KnownHosts.parse(`${other}\n`).with("db1", 22, mine);
+    assertEquals(known.toString(), `${other}\n${line}\n`);
+  }
+});
+
 Deno.test("KnownHosts.with writes a comment that cannot end the line", () => {
   const known = KnownHosts.parse("").with("db1", 22, mine, { comment: "a\nb" });
   assertEquals(known.find("db1", 22)[0]!.comment, "ab");
