@@ -63,7 +63,7 @@ export class SshError extends Error {
 }
 
 /**
- * The server could not be reached, or the answer is not from an SSH server.
+ * The server could not be reached, does not speak SSH, or the connection was lost.
  *
  * @example
  * ```ts
@@ -471,7 +471,7 @@ export class SudoError extends SshError {
 }
 
 /**
- * A file operation failed on the server, or its answer was malformed.
+ * A file operation failed, on the server or on this machine, or the SFTP session is over.
  *
  * @example
  * ```ts
@@ -674,7 +674,7 @@ export class ConfigError extends SshError {
 
 /**
  * Makes text that came from a peer safe to print: control characters, escape sequences among them,
- * are dropped, and the text is cut at `limit` characters.
+ * are dropped, and the text is cut at `limit` characters, 255 by default.
  *
  * @example
  * ```ts

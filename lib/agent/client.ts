@@ -252,7 +252,7 @@ export class AgentClient implements AsyncDisposable {
    * (OpenSSH's session-bind).
    *
    * @param host The proof of the server's identity
-   * @param forwarding Whether the agent is forwarded to that host, not used to log in to it
+   * @param forwarding Whether the agent is forwarded to that host, rather than used to log in to it
    * @throws {RequestDeniedError} If the agent does not support sessions, or refuses this one
    */
   async bindSession(

@@ -10,7 +10,7 @@ export const MAX_BINDINGS = 16;
 
 /** The session that a connection to an agent is used for. */
 export interface SessionBinding extends HostProof {
-  /** Whether the agent is forwarded to the host, not used to log in to it. */
+  /** Whether the agent is forwarded to the host, rather than used to log in to it. */
   readonly forwarding: boolean;
 }
 

@@ -90,7 +90,7 @@ export interface WaitOptions {
 export interface SftpStartOptions extends WaitOptions {
   /** The subsystem that serves files; `"sftp"` by default. */
   readonly subsystem?: string;
-  /** Milliseconds after which any request fails. */
+  /** Milliseconds within which each request must be answered; 120,000 by default. */
   readonly timeout?: number;
   /** Maximum bytes of one read or write; by default the server's limit. */
   readonly requestLength?: number;

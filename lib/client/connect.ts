@@ -53,6 +53,7 @@ const DEFAULT_PORT = 22;
  * @throws {NegotiationError} If the two ends have no algorithm in common
  * @throws {HostKeyError} If the host key is not trusted; no credential was sent
  * @throws {AuthError} If the server rejects all credentials
+ * @throws {TypeError} If an option is unknown or invalid, or there is no host or user
  *
  * @example
  * ```ts

@@ -48,7 +48,10 @@ export interface ConnectOptions {
   readonly algorithms?: AlgorithmOptions | "strict";
   /** Aborts connecting. The open connection is not affected. */
   readonly signal?: AbortSignal;
-  /** Milliseconds for TCP, identification, key exchange and authentication together; 0 for no limit. */
+  /**
+   * Milliseconds for TCP, identification, key exchange and authentication together; 60,000 by default, 0 for
+   * no limit.
+   */
   readonly timeout?: number;
   /**
    * Milliseconds of silence before a keepalive request; 0 for never. 0 by default, and 15,000 with

@@ -259,8 +259,10 @@ export class Tunnels implements AsyncDisposable {
 }
 
 /**
- * Opens tunnels through a gateway, like `sshtunnel.open_tunnel`.
+ * Opens tunnels through a gateway, like `sshtunnel.open_tunnel`, and keeps them open: if the gateway is
+ * lost, it reconnects.
  *
+ * @throws {TypeError} If no tunnel is given
  * @throws {ConnectError} If the gateway cannot be reached
  * @throws {AuthError} If it rejects all credentials
  * @throws {RequestDeniedError} If it refuses to listen

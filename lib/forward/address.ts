@@ -27,7 +27,7 @@ export type BindAddress = BindPort | SocketPath;
 export interface BindPort {
   /** The port; 0 for a free one. */
   readonly port: number;
-  /** The address to listen on. */
+  /** The address to listen on; the loopback address by default. */
   readonly hostname?: string;
 }
 

@@ -39,7 +39,7 @@ export interface PublicKey {
   ): boolean;
   /** Whether the other is the same key, ignoring comments. */
   equals(other: PublicKey): boolean;
-  /** The key as one line, as in an `.pub` file. */
+  /** The key as one line, as in a `.pub` file. */
   toString(): string;
 }
 

@@ -42,7 +42,7 @@ export interface SignOptions {
 export interface Signer {
   /** The public half. */
   readonly publicKey: PublicKey;
-  /** Signs `data` with one of the key's algorithms; resolves to a blob with the label. */
+  /** Signs `data` with one of the key's algorithms; the result is a blob with the label (RFC 4253 §6.6). */
   sign(
     algorithm: string,
     data: Uint8Array,
@@ -54,7 +54,7 @@ export interface Signer {
 export interface PrivateKey extends Signer, Disposable {
   /** The comment, or `""`. */
   readonly comment: string;
-  /** Signs `data` with one of the key's algorithms; resolves to a blob with the label. */
+  /** Signs `data` with one of the key's algorithms, and returns a blob with the label (RFC 4253 §6.6). */
   sign(algorithm: string, data: Uint8Array): Uint8Array;
   /** The key as the text of a file, in OpenSSH's format by default; encrypted if there is a passphrase. */
   export(options?: ExportOptions): string;

@@ -53,7 +53,7 @@ function parsed(blob: Uint8Array, comment: string, authorityBits: number): Publi
 }
 
 /**
- * Reads a public key or a certificate: a line as in an `.pub` file, RFC 4716, or PEM.
+ * Reads a public key or a certificate: a line as in a `.pub` file, RFC 4716, or PEM.
  *
  * @param text A line of type, base64 and optionally a comment; or a block between BEGIN and END lines
  * @returns The key

@@ -31,6 +31,7 @@ export async function askAboutHostKey(
  * Asks the user whether to trust a new host key, with the text of `ssh`, on the same terminal as
  * {@linkcode promptSecret}. Without a terminal it refuses the key.
  *
+ * @returns Whether the user trusts the key
  * @throws {InterruptedError} If the user cancels
  *
  * @example

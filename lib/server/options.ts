@@ -89,8 +89,8 @@ export interface ServeOptions {
   /** Failed attempts before a client is disconnected, 6 by default (MaxAuthTries). */
   readonly maxAuthTries?: number;
   /**
-   * Limits of connections before login: from `begin` on, `rate` percent of new ones are dropped; at
-   * `full`, all.
+   * Limits of connections before login: at `begin`, `rate` percent of new ones are dropped, and more until
+   * at `full` all are; 10, 30 and 100 by default (MaxStartups).
    */
   readonly maxStartups?: { readonly begin: number; readonly rate: number; readonly full: number };
   /** Maximum connections before login from one source; unlimited by default (PerSourceMaxStartups). */

@@ -14,8 +14,8 @@ export interface SystemShellOptions {
   readonly cwd?: string;
   /**
    * Additional variables for commands. By default they get HOME, USER, LOGNAME, PATH and LANG of this
-   * process, if it may read them, and SHELL; nothing else, because a server's environment may contain
-   * secrets.
+   * process, if it may read them, SHELL, SSH_CONNECTION and SSH_CLIENT; nothing else, because a server's
+   * environment may contain secrets.
    */
   readonly env?: Readonly<Record<string, string>>;
   /** The client's environment variables to pass on; LANG and LC_* by default. */

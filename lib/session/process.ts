@@ -36,7 +36,7 @@ export interface ProcessOptions {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds after which the process is ended, with a `TimeoutError`; no limit by default. */
   readonly timeout?: number | undefined;
-  /** Maximum bytes that `output()` collects from each stream. */
+  /** Maximum bytes that `output()` collects from each stream; 256 MiB by default. */
   readonly maxOutput?: number | undefined;
 }
 
@@ -50,7 +50,7 @@ interface StartedOptions extends ProcessOptions {
  * A running remote command, shaped like `Deno.ChildProcess`. Its two outputs share the channel's
  * window, 2 MiB at first: an output that is not read stalls the command once it has filled the window,
  * like a full pipe. If this is standard error and the property `stderr` was never read, the command is
- * ended after 10 s with an error that says so. Programs that read only standard output use `stderr:
+ * ended after 5 to 10 s with an error that says so. Programs that read only standard output use `stderr:
  * "null"` or `"merge"`.
  *
  * @example

@@ -86,9 +86,9 @@ export class SftpClient implements AsyncDisposable {
    * Starts a session on a channel that leads to an SFTP server.
    *
    * @param channel The channel; it is closed with the client, or if this fails
-   * @param options `signal`; `timeout`, the milliseconds after which a request fails; `requestLength`, the
-   *   most bytes of one read or write, by default the server's limit; `linkFirst`, whether the server has
-   *   SYMLINK's paths in the draft's order instead of OpenSSH's; `checkFile`, whether it supports
+   * @param options `signal`; `timeout`, the milliseconds within which each request must be answered,
+   *   120,000 by default; `requestLength`, the most bytes of one read or write, by default the server's
+   *   limit; `linkFirst`, whether the server has SYMLINK's paths in the draft's order instead of OpenSSH's; `checkFile`, whether it supports
    *   check-file without announcing it; `further`, which opens further channels to the same server for
    *   large files, or resolves to null if there is no room; `connections`, how many connections those use;
    *   `reopen`, which opens a channel on which the session continues after the connection was lost, or
@@ -136,7 +136,7 @@ export class SftpClient implements AsyncDisposable {
    * Asks for a file's attributes, following symbolic links.
    *
    * @param path The file
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns Its attributes
    * @throws {SftpError} If there is no such file
    */
@@ -148,7 +148,7 @@ export class SftpClient implements AsyncDisposable {
    * Asks for the attributes of a file, or of the symbolic link itself.
    *
    * @param path The file
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns Its attributes
    * @throws {SftpError} If there is no such file
    */
@@ -161,7 +161,7 @@ export class SftpClient implements AsyncDisposable {
    *
    * @param path The file
    * @param changes What to change
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses
    */
   setStat(path: string, changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
@@ -173,7 +173,7 @@ export class SftpClient implements AsyncDisposable {
    *
    * @param path The file or link
    * @param changes What to change
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses, or cannot and it is a link
    */
   lsetStat(path: string, changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
@@ -186,7 +186,7 @@ export class SftpClient implements AsyncDisposable {
    * @param path The file or link
    * @param uid The owner's number
    * @param gid The group's number
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses, or cannot and it is a link
    */
   lchown(path: string, uid: number, gid: number, options: SftpOptions = {}): Promise<void> {
@@ -199,7 +199,7 @@ export class SftpClient implements AsyncDisposable {
    * @param path The file or link
    * @param atime The time of the last access, as a `Date` or in seconds
    * @param mtime The time of the last modification, as a `Date` or in seconds
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses, or cannot and it is a link
    */
   lutime(
@@ -220,7 +220,7 @@ export class SftpClient implements AsyncDisposable {
    *
    * @param path The file
    * @param mode The bits, such as `0o644`
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses
    */
   chmod(path: string, mode: number, options: SftpOptions = {}): Promise<void> {
@@ -233,7 +233,7 @@ export class SftpClient implements AsyncDisposable {
    * @param path The file
    * @param uid The owner's number
    * @param gid The group's number
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses
    */
   chown(path: string, uid: number, gid: number, options: SftpOptions = {}): Promise<void> {
@@ -246,7 +246,7 @@ export class SftpClient implements AsyncDisposable {
    * @param path The file
    * @param atime The time of the last access, as a `Date` or in seconds
    * @param mtime The time of the last modification, as a `Date` or in seconds
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses
    */
   utime(
@@ -267,7 +267,7 @@ export class SftpClient implements AsyncDisposable {
    *
    * @param path The file
    * @param size The new size in bytes
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses
    */
   truncate(path: string, size = 0, options: SftpOptions = {}): Promise<void> {
@@ -278,7 +278,7 @@ export class SftpClient implements AsyncDisposable {
    * Lists a directory, without `.` and `..`, in the server's order.
    *
    * @param path The directory
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns Its entries; leaving the loop early closes the listing
    * @throws {SftpError} If there is no such directory, or it lists impossible names
    */
@@ -311,7 +311,7 @@ export class SftpClient implements AsyncDisposable {
    * Makes a directory and missing ones above it; `mkdir` with `recursive`.
    *
    * @param path The directory
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses, or something else has the name
    */
   ensureDir(path: string, options: SftpOptions = {}): Promise<void> {
@@ -385,7 +385,7 @@ export class SftpClient implements AsyncDisposable {
    *
    * @param from The file
    * @param to The copy
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses
    */
   copyFile(from: string, to: string, options: SftpOptions = {}): Promise<void> {
@@ -398,7 +398,7 @@ export class SftpClient implements AsyncDisposable {
    * Asks the server for the absolute form of a path.
    *
    * @param path The path; `.` is the home directory
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns The absolute path
    * @throws {SftpError} If there is no such file
    */
@@ -410,7 +410,7 @@ export class SftpClient implements AsyncDisposable {
    * Reads the text of a symbolic link.
    *
    * @param path The link
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns The text of the link; do not trust it
    * @throws {SftpError} If there is no such link
    */
@@ -423,7 +423,7 @@ export class SftpClient implements AsyncDisposable {
    *
    * @param target The target of the link
    * @param path The link
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses
    */
   symlink(target: string, path: string, options: SftpOptions = {}): Promise<void> {
@@ -437,7 +437,7 @@ export class SftpClient implements AsyncDisposable {
    *
    * @param from The file
    * @param to The new name
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses or cannot
    */
   async link(from: string, to: string, options: SftpOptions = {}): Promise<void> {
@@ -450,7 +450,7 @@ export class SftpClient implements AsyncDisposable {
    * Asks for the size and free space of the file system of a file (statvfs@openssh.com).
    *
    * @param path Any file there
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns Its size and free space
    * @throws {SftpError} If the server refuses or cannot
    */
@@ -462,7 +462,7 @@ export class SftpClient implements AsyncDisposable {
    * Asks for the absolute form of a path with `~` or `~user` (expand-path@openssh.com).
    *
    * @param path The path
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns The absolute path
    * @throws {SftpError} If there is no such file, or the server cannot
    */
@@ -474,7 +474,7 @@ export class SftpClient implements AsyncDisposable {
    * Asks for a user's home directory.
    *
    * @param user The user; the logged-in user unless given
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns The directory
    * @throws {SftpError} If the user is unknown, or the server does not support it
    */
@@ -487,7 +487,7 @@ export class SftpClient implements AsyncDisposable {
    *
    * @param uids The numbers of users
    * @param gids The numbers of groups
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns The known names
    * @throws {SftpError} If the server does not support it
    */
@@ -516,7 +516,7 @@ export class SftpClient implements AsyncDisposable {
    * `[a-z]` matches one character, a step `**` any number of folders, and `\\` escapes a character.
    *
    * @param pattern The pattern, such as `logs/*.txt`
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns The entries, sorted within each folder
    * @throws {SftpError} If a folder cannot be listed
    */
@@ -537,7 +537,7 @@ export class SftpClient implements AsyncDisposable {
    * Reads a whole file.
    *
    * @param path The file
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns Its content
    * @throws {SftpError} If the server refuses, or the file is cut off while it is read
    */
@@ -560,7 +560,7 @@ export class SftpClient implements AsyncDisposable {
    * Reads a whole file as UTF-8 text.
    *
    * @param path The file
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns Its content
    * @throws {SftpError} If the server refuses
    */

@@ -4,7 +4,7 @@ import type { ByteStreams } from "../transport/socket.ts";
  * Two ends of a byte stream in memory, for tests without a network. Bytes written to one end are read from
  * the other.
  *
- * @param bytes The bytes that each direction buffers before writers wait
+ * @param bytes The bytes that each direction buffers before writers wait; 256 KiB by default
  *
  * @example
  * ```ts

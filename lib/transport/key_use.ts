@@ -5,11 +5,11 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** When to exchange keys again. */
 export interface RekeyLimits {
-  /** Bytes in one direction. */
+  /** Bytes in one direction; 1 GiB by default. */
   readonly bytes?: number;
-  /** Packets in one direction. */
+  /** Packets in one direction; 2^31 by default. */
   readonly packets?: number;
-  /** Milliseconds since the last exchange, also while nothing is sent. */
+  /** Milliseconds since the last exchange, also while nothing is sent; an hour by default. */
   readonly milliseconds?: number;
 }
 

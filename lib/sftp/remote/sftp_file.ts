@@ -52,7 +52,7 @@ export class SftpFile implements AsyncDisposable {
    * Reads at the file's position and moves it on.
    *
    * @param into The destination of the bytes
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns The number of bytes, which may be less than the length of `into`, or null at the end of
    * the file
    * @throws {SftpError} If the server refuses
@@ -68,7 +68,7 @@ export class SftpFile implements AsyncDisposable {
    * Writes all of the data at the file's position and moves it on.
    *
    * @param data The bytes, which must not change until the promise has settled
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns The length of the data
    * @throws {SftpError} If the server refuses
    */
@@ -84,7 +84,7 @@ export class SftpFile implements AsyncDisposable {
    *
    * @param into The destination of the bytes
    * @param offset Bytes from the start of the file
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns The number of bytes, which may be less than the length of `into`, or null at the end of
    * the file
    * @throws {SftpError} If the server refuses
@@ -105,7 +105,7 @@ export class SftpFile implements AsyncDisposable {
    *
    * @param data The bytes, which must not change until the promise has settled
    * @param offset Bytes from the start of the file
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns The length of the data
    * @throws {SftpError} If the server refuses
    */
@@ -119,7 +119,7 @@ export class SftpFile implements AsyncDisposable {
    *
    * @param offset Bytes from the point that `whence` names
    * @param whence `Deno.SeekMode.Start`, `Current` or `End`
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns The new position
    * @throws {RangeError} If that would be before the start of the file
    */
@@ -134,7 +134,7 @@ export class SftpFile implements AsyncDisposable {
       ? this.#position
       : (await this.#file.stat(options)).size;
     if (!Number.isSafeInteger(base + offset) || base + offset < 0) {
-      throw new RangeError("Cannot seek outside the file");
+      throw new RangeError("Cannot seek to before the start of the file");
     }
     return this.#position = base + offset;
   }
@@ -142,7 +142,7 @@ export class SftpFile implements AsyncDisposable {
   /**
    * Asks for the file's attributes.
    *
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns Its attributes
    * @throws {SftpError} If the server refuses
    */
@@ -154,7 +154,7 @@ export class SftpFile implements AsyncDisposable {
    * Changes attributes of the file.
    *
    * @param changes What to change
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses
    */
   setStat(changes: SftpChanges, options: SftpOptions = {}): Promise<void> {
@@ -165,7 +165,7 @@ export class SftpFile implements AsyncDisposable {
    * Truncates the file, or fills it up with zeros.
    *
    * @param size The new size in bytes
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses
    */
   truncate(size = 0, options: SftpOptions = {}): Promise<void> {
@@ -176,7 +176,7 @@ export class SftpFile implements AsyncDisposable {
    * Changes the permission bits of the file.
    *
    * @param mode The bits, such as `0o644`
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses
    */
   chmod(mode: number, options: SftpOptions = {}): Promise<void> {
@@ -188,7 +188,7 @@ export class SftpFile implements AsyncDisposable {
    *
    * @param uid The owner's number
    * @param gid The group's number
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses
    */
   chown(uid: number, gid: number, options: SftpOptions = {}): Promise<void> {
@@ -200,7 +200,7 @@ export class SftpFile implements AsyncDisposable {
    *
    * @param atime The time of the last access, as a `Date` or in seconds
    * @param mtime The time of the last modification, as a `Date` or in seconds
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server refuses
    */
   utime(atime: Date | number, mtime: Date | number, options: SftpOptions = {}): Promise<void> {
@@ -210,7 +210,7 @@ export class SftpFile implements AsyncDisposable {
   /**
    * Asks for the size and free space of the file system of the file (fstatvfs@openssh.com).
    *
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @returns Its size and free space
    * @throws {SftpError} If the server refuses or does not support it
    */
@@ -221,7 +221,7 @@ export class SftpFile implements AsyncDisposable {
   /**
    * Asks the server to flush written data to the disk (fsync@openssh.com).
    *
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server does not support it
    */
   sync(options: SftpOptions = {}): Promise<void> {
@@ -231,7 +231,7 @@ export class SftpFile implements AsyncDisposable {
   /**
    * Asks the server to flush written data to the disk; the same as `sync` in SFTP.
    *
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server does not support it
    */
   syncData(options: SftpOptions = {}): Promise<void> {
@@ -251,7 +251,7 @@ export class SftpFile implements AsyncDisposable {
   /**
    * Closes the file.
    *
-   * @param options A signal
+   * @param options A signal, and a time limit for each answer
    * @throws {SftpError} If the server could not write everything
    */
   close(options: SftpOptions = {}): Promise<void> {
