@@ -4,9 +4,10 @@ import { HostKeyError } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { KnownHosts, readKnownHosts } from "@denossh/ssh/known-hosts";
 import { knownAs } from "../../lib/login/host_keys.ts";
-import { hostTrust } from "../../lib/login/host_trust.ts";
+import { hostTrust, knownHostsFiles } from "../../lib/login/host_trust.ts";
 import { type Ask, type LoginDialog, NO_DIALOG } from "../../lib/login/prompts.ts";
 import type { LoginSettings } from "../../lib/login/settings.ts";
+import { runtime } from "../../lib/runtime/runtime.ts";
 import { fakeEnv } from "../support/fake_env.ts";
 import { replaced } from "../support/replaced.ts";
 import { tempFolder } from "../support/temp.ts";
@@ -58,6 +59,21 @@ for (const [strict, answer, accepted] of unknown) {
     assertEquals(await world.isAdded(), accepted);
   });
 }
+
+Deno.test("Without StrictHostKeyChecking a new key is only accepted by the user's answer", async () => {
+  const dialogs: [LoginDialog, accepted: boolean][] = [
+    [new TestDialog("yes"), true],
+    [new TestDialog("no"), false],
+    [NO_DIALOG, false],
+  ];
+  for (const [dialog, accepted] of dialogs) {
+    await using world = await trustWith({}, dialog);
+    const verify = async () => await world.trust.policy.verify(host, key.publicKey);
+    if (accepted) assert(await verify());
+    else await assertRejects(verify, HostKeyError, "it is not in ");
+    assertEquals(await world.isAdded(), accepted);
+  }
+});
 
 Deno.test("The prompt for a new key is repeated until the answer is valid", async () => {
   for (const [last, accepted] of [[" YES ", true], [" No", false], [null, false]] as const) {
@@ -309,6 +325,30 @@ Deno.test("All files are read, and a new key is added to the user's first file",
     ),
   );
   assertEquals(counts, [1, 0, 0]);
+});
+
+Deno.test("The file none stands for no file, in upper case, too", () => {
+  for (const none of ["none", "None", "NONE"]) {
+    const settings = { UserKnownHostsFile: [none, "/mine"], GlobalKnownHostsFile: [none] };
+    assertEquals(knownHostsFiles(settings), { user: ["/mine"], global: [] });
+  }
+});
+
+Deno.test("A default file with an old name is read only if no permission has to be requested", () => {
+  using _home = fakeEnv({ HOME: "/home/me" });
+  const files = (user: string[], system: string[]) => ({
+    user: user.map((name) => `/home/me/.ssh/${name}`),
+    global: system.map((name) => `/etc/ssh/${name}`),
+  });
+  for (const granted of [true, false]) {
+    using _ = replaced(runtime, "isGranted", () => granted);
+    assertEquals(
+      knownHostsFiles({}),
+      granted
+        ? files(["known_hosts", "known_hosts2"], ["ssh_known_hosts", "ssh_known_hosts2"])
+        : files(["known_hosts"], ["ssh_known_hosts"]),
+    );
+  }
 });
 
 Deno.test("HostKeyAlias is known as a host on port 22", () => {
