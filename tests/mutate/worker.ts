@@ -103,10 +103,15 @@ export class Worker implements AsyncDisposable {
     return invalid ? "invalid" : "noticed";
   }
 
-  /** Runs the files of a folder as one module, since each file alone would compile the library again. */
+  /**
+   * Runs the files of a folder as one module if `deno task test` does, since each file alone would compile
+   * the library again.
+   */
   async #modules(tests: readonly string[]): Promise<readonly string[]> {
-    const rooms = new Set(tests.map((test) => test.split("/", 2).join("/")));
-    if (rooms.size > 1) return tests;
+    const [room, ...others] = new Set(tests.map((test) => test.split("/")[1]!));
+    const module = `${this.#folder}/tests/rooms/${room}.ts`;
+    const isRoom = await Deno.stat(module).catch(() => null) !== null;
+    if (!isRoom || others.length > 0) return tests;
     const ring = `${this.#folder}/ring_test.ts`;
     await Deno.writeTextFile(ring, tests.map((test) => `import "./${test}";\n`).join(""));
     return [ring];
