@@ -73,6 +73,21 @@ Deno.test("A bulk writer is called immediately if there is room", () => {
   sink.close();
 });
 
+Deno.test("A bulk writer that asks again is called after those that wait, also while there is room", () => {
+  const { sink } = slowSink();
+  const turns: number[] = [];
+  const write = (writer: number, rounds: number) =>
+    sink.whenRoom(() => {
+      turns.push(writer);
+      if (rounds > 1) write(writer, rounds - 1);
+    });
+  sink.hold();
+  for (const writer of [0, 1, 2]) write(writer, 3);
+  sink.release();
+  assertEquals(turns, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+  sink.close();
+});
+
 Deno.test("What a key exchange holds, messages and writers, is sent at its end", () => {
   const { sink } = slowSink();
   sink.hold();
