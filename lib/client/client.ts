@@ -650,7 +650,7 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Starts a new key exchange.
+   * Starts a new key exchange, or joins the one under way; resolves when the new keys are in force.
    *
    * @throws {TypeError} If the connection is shared, because the control master has its keys
    */

@@ -99,6 +99,8 @@ export class Transport implements MessageTransport {
   /** The text that the peer sent before its identification. */
   #heard = "";
   #kex: Conversation | null = null;
+  /** The end of the key exchange under way. */
+  #exchanging: Promise<void> | null = null;
   #peerInKex = false;
   /** Messages of the connection since the peer's KEXINIT. */
   #stragglers = 0;
@@ -251,10 +253,13 @@ export class Transport implements MessageTransport {
     this.sink.send(Ignore.encode({ data: new Uint8Array(0) }));
   }
 
-  /** Starts a new key exchange; resolves when the new keys are in force in both directions. */
+  /**
+   * Starts a new key exchange, or joins the one under way; resolves when the new keys are in force in both
+   * directions.
+   */
   async rekey(): Promise<void> {
     if (this.#phase === "closed") throw await this.closed;
-    if (this.#kex === null) await this.#exchange();
+    await (this.#exchanging ?? this.#exchange());
   }
 
   /**
@@ -413,8 +418,12 @@ export class Transport implements MessageTransport {
     return this.#kex!.deliver(payload);
   }
 
+  #exchange(): Promise<void> {
+    return this.#exchanging = this.#exchangeOnce();
+  }
+
   /** Runs one key exchange; `fail` ends it if the connection dies. */
-  async #exchange(): Promise<void> {
+  async #exchangeOnce(): Promise<void> {
     const conversation = this.#kex = new Conversation();
     const first = this.#session === null;
     // The first exchange is inside the connect timeout and the login grace time.
@@ -456,7 +465,7 @@ export class Transport implements MessageTransport {
       this.fail(error);
       throw await this.closed;
     } finally {
-      this.#kex = null;
+      this.#kex = this.#exchanging = null;
       this.#peerInKex = false;
       conversation.end(new TypeError("The key exchange is over"));
     }
