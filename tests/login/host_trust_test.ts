@@ -78,12 +78,18 @@ Deno.test("Without StrictHostKeyChecking a new key is only accepted by the user'
 Deno.test("The prompt for a new key is repeated until the answer is valid", async () => {
   for (const [last, accepted] of [[" YES ", true], [" No", false], [null, false]] as const) {
     const dialog = new TestDialog(
+      "",
       "y",
       "SHA256:wrong",
       key.publicKey.fingerprint().slice(0, -1),
       last,
     );
-    await using world = await trustWith({ StrictHostKeyChecking: "ask" }, dialog);
+    const ask: Ask = (prompt, { echo }) => {
+      assert(echo);
+      return dialog.ask(prompt);
+    };
+    const { report } = dialog;
+    await using world = await trustWith({ StrictHostKeyChecking: "ask" }, { ask, report });
     const verify = async () => await world.trust.policy.verify(host, key.publicKey);
     if (accepted) assert(await verify());
     else await assertRejects(verify, HostKeyError);
@@ -92,7 +98,7 @@ Deno.test("The prompt for a new key is repeated until the answer is valid", asyn
       event.endsWith("? ") || event.endsWith(": ")
     );
     assertMatch(first!, /continue connecting \(yes\/no\/\[fingerprint\]\)\? $/);
-    assertEquals(again, Array(3).fill("Please type 'yes', 'no' or the fingerprint: "));
+    assertEquals(again, Array(4).fill("Please type 'yes', 'no' or the fingerprint: "));
   }
 });
 
