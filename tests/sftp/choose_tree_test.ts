@@ -149,4 +149,6 @@ Deno.test("a served path must be a folder, and the error names it as it was give
   const given = `${here.path}/./file`;
   const text = `Cannot serve "${given}": it is not a directory`;
   assertThrows(() => treeOf(given, "/"), Deno.errors.NotADirectory, text);
+  if (Deno.build.os === "windows") return;
+  assertThrows(() => treeOf("/dev/null", "/"), Deno.errors.NotADirectory, "/dev/null");
 });

@@ -84,6 +84,33 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "what becomes a link before it is pinned is neither changed nor listed through the link",
+  ignore: Deno.build.os !== "linux" || WITHOUT_DESCRIPTORS,
+  fn: async () => {
+    await using root = await folder();
+    await using outside = await folder();
+    await Deno.writeTextFile(`${outside.path}/file`, "secret", { mode: 0o600 });
+    const jail = new Jail(new AnchoredFolders(root.path), "/");
+    const path = `${root.path}/swapped`;
+    const kinds = [
+      [() => Deno.mkdir(path), "."],
+      [() => Deno.writeTextFile(path, ""), "file"],
+    ] as const;
+    for (const [make, name] of kinds) {
+      await make();
+      using found = jail.resolve("/swapped", "follow");
+      await Deno.remove(path);
+      await Deno.symlink(`${outside.path}/${name}`, path);
+      using pinned = jail.pin(found);
+      assertThrows(() => runtime.posix.chmodSync(pinned.path, 0o777));
+      assertThrows(() => [...Deno.readDirSync(pinned.path)]);
+      await Deno.remove(path);
+    }
+    assertEquals((await Deno.stat(`${outside.path}/file`)).mode! & 0o777, 0o600);
+  },
+});
+
 for (const [where, backend] of Object.entries(BACKENDS)) {
   Deno.test({
     name: `a file that becomes a link while it is opened is not followed, ${where}`,
