@@ -9,10 +9,12 @@ import {
   type HostProof,
   type KeyDestination,
   Keyring,
+  ProtocolError,
   RequestDeniedError,
 } from "@denossh/ssh";
 import { generateKey, issueCertificate, type PrivateKey, withCertificate } from "@denossh/ssh/keys";
 import { encodeAddedKey } from "../../lib/agent/added_key.ts";
+import { decodeDestinations, encodeDestinations } from "../../lib/agent/destination.ts";
 import { HostBoundSigned, PublicKeySigned } from "../../lib/wire/requests.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { say } from "./world.ts";
@@ -193,6 +195,15 @@ Deno.test("A session proved twice counts once, and cannot be replaced by another
   await assertRejects(() => client.bindSession(proof(B), forwarding), RequestDeniedError);
   await assertRejects(() => client.bindSession(proof(A)), RequestDeniedError);
   await client.bindSession(proof(B, 2));
+});
+
+Deno.test("A key has 1024 destinations at most, at both ends", () => {
+  const places = (count: number) => Array.from({ length: count }, () => ({ to: hostA }));
+  const most = encodeDestinations(places(1024));
+  assertEquals(decodeDestinations(most).length, 1024);
+  assertThrows(() => encodeDestinations(places(1025)), RangeError);
+  const more = new Writer().bytes(most).bytes(encodeDestinations(places(1))).take();
+  assertThrows(() => decodeDestinations(more), ProtocolError, "Too many destinations");
 });
 
 Deno.test("Empty destinations are refused at both ends", async () => {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
+  type Channel,
   ChannelOpenError,
   connectAgent,
   type ForwardedAgent,
@@ -247,18 +248,50 @@ Deno.test("Two parallel sessions share an agent, and a different agent is refuse
   assertEquals(await pair.host.run("list", { forwardAgent: other }), "other");
 });
 
-Deno.test("The number of parallel connections from a server to the agent is limited", async () => {
-  const agent = fakeAgent(({ readable }) => readable.pipeTo(new WritableStream()));
+const held = ({ readable }: { readable: ReadableStream<Uint8Array> }) =>
+  readable.pipeTo(new WritableStream());
+for (
+  const [what, forwardAgent] of [["an agent", fakeAgent(held)], ["a handler", held]] as [
+    string,
+    ForwardedAgent,
+  ][]
+) {
+  Deno.test(`The number of parallel connections from a server to ${what} is limited`, async () => {
+    await using pair = await connectedPair({
+      serve: allowed,
+      handler: async (session) => {
+        const opens = Array.from({ length: 70 }, () => session.agent!.connect());
+        const results = await Promise.allSettled(opens);
+        const open = results.filter(({ status }) => status === "fulfilled").length;
+        await session.print(`${open}`);
+      },
+    });
+    assertEquals(await pair.host.run("many", { forwardAgent }), "64");
+  });
+}
+
+Deno.test("Connections to the agent that have ended do not count", async () => {
+  using keyring = await keyringWith("mine");
+  let listed = 0;
   await using pair = await connectedPair({
     serve: allowed,
     handler: async (session) => {
-      const opens = Array.from({ length: 70 }, () => session.agent!.connect());
-      const results = await Promise.allSettled(opens);
-      const open = results.filter(({ status }) => status === "fulfilled").length;
-      await session.print(`${open}`);
+      for (; listed < 65; listed++) await comments(session.agent!);
     },
   });
-  assertEquals(await pair.host.run("many", { forwardAgent: agent }), "64");
+  await pair.host.run("one after the other", { forwardAgent: keyring });
+  assertEquals(listed, 65);
+});
+
+Deno.test("No agent is forwarded over a connection that a control master logged in", async () => {
+  await using world = await rawWorld("client");
+  const forwarding = new AgentForwarding(world.connection, null, new Map());
+  const watched = fakeAgent(() => Promise.resolve());
+  await assertRejects(
+    () => forwarding.forward({} as Channel, watched),
+    RequestDeniedError,
+    "Cannot forward an agent",
+  );
 });
 
 Deno.test("An unreachable agent refuses its channel, and the connection continues", async () => {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { connectAgent, Keyring, listenAgent, RequestDeniedError } from "@denossh/ssh";
-import { generateKey } from "@denossh/ssh/keys";
+import { generateKey, type PublicKey } from "@denossh/ssh/keys";
 import { tempFolder } from "../support/temp.ts";
 import { ed25519Section } from "../../lib/keys/ed25519.ts";
 import { SignRequest } from "../../lib/agent/protocol.ts";
@@ -135,6 +135,20 @@ Deno.test("Keyring holds a bounded number of keys", async () => {
   assertThrows(() => keyring.add(more), RequestDeniedError, "full");
   await using agent = await connectAgent(keyring);
   assertEquals((await agent.identities()).length, 100);
+});
+
+Deno.test("Keyring answers with 256 KiB at most", async () => {
+  const { blob } = (await generateKey()).publicKey;
+  const rest = 1 + 4 + 4 + blob.length + 4; // type, count, and the lengths of key and comment
+  const listed = async (length: number) => {
+    using keyring = new Keyring();
+    const publicKey = { blob, comment: "x".repeat(length - rest) } as PublicKey;
+    keyring.add({ publicKey, sign: () => Promise.reject(new Error("not asked for")) });
+    await using agent = await connectAgent(keyring);
+    return (await agent.identities()).length;
+  };
+  assertEquals(await listed(256 * 1024), 1);
+  await assertRejects(() => listed(256 * 1024 + 1), RequestDeniedError);
 });
 
 const unknown = new Writer().u8(25).bytes(ed25519Section(new Uint8Array(32).fill(7))).text("x")

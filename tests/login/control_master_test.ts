@@ -1,5 +1,5 @@
 /** `controlPath:` with correct and faulty masters. */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import {
   type Client,
   connect,
@@ -23,6 +23,11 @@ import {
 } from "../../lib/wire/messages.ts";
 import { writeData } from "../../lib/wire/hot.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
+import { Writer } from "../../lib/wire/writer.ts";
+import { ControlMessages } from "../../lib/login/control_messages.ts";
+import { runtime } from "../../lib/runtime/runtime.ts";
+import { streamSocket } from "../../lib/transport/socket.ts";
+import { replaced } from "../support/replaced.ts";
 import { freePort } from "../support/free_port.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { tempFolder } from "../support/temp.ts";
@@ -296,4 +301,41 @@ Deno.test("A master that refuses to exit is reported, and a disabled one is not 
   }
   const signal = AbortSignal.abort(new Error("enough"));
   await assertRejects(() => ControlSocket.open("/nonexistent/control", signal), Error, "enough");
+});
+
+Deno.test("A message of the control socket has 4 bytes to 64 KiB", async () => {
+  const lengths: [length: number, accepted: boolean][] = [
+    [3, false],
+    [4, true],
+    [64 * 1024, true],
+    [64 * 1024 + 1, false],
+  ];
+  for (const [length, accepted] of lengths) {
+    const bytes = new Writer().string(new Uint8Array(length)).take();
+    const streams = { readable: ReadableStream.from([bytes]), writable: new WritableStream() };
+    const receiving = new ControlMessages(streamSocket(streams)).receive();
+    if (accepted) assertEquals((await receiving)?.remaining, length);
+    else await assertRejects(() => receiving, ProtocolError, "out of range");
+  }
+});
+
+Deno.test("A request that cannot be sent is reported with the reason", async () => {
+  const broken = new Error("broken pipe");
+  const answers = [control(CONTROL.HELLO, 4)];
+  let writes = 0;
+  const conn = {
+    read(into: Uint8Array) {
+      const answer = answers.shift();
+      if (answer) into.set(answer);
+      return Promise.resolve(answer?.length ?? null);
+    },
+    write: ({ length }: Uint8Array) =>
+      ++writes === 1 ? Promise.resolve(length) : Promise.reject(broken),
+    close() {},
+  };
+  using _net = replaced(runtime.net, "connectUnix", () => Promise.resolve(conn as Deno.UnixConn));
+  using socket = await ControlSocket.open("/control");
+  const error = await assertRejects(() => socket.check(), ConnectError, "closed by the master");
+  assert(error.cause instanceof ConnectError);
+  assertStrictEquals(error.cause.cause, broken);
 });

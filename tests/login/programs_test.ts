@@ -172,6 +172,7 @@ Deno.test("A shell that cannot be started is a ConnectError, but not if a permis
   assertStrictEquals(assertThrows(() => startProxy("nc")), system.error);
 });
 
+const MIB = 1024 * 1024;
 const key = (await generateKey("ed25519")).publicKey;
 const host = { hostname: "db1", port: 2222 };
 
@@ -272,7 +273,6 @@ Deno.test("An aborted KnownHostsCommand ends with the signal's reason", async ()
 });
 
 Deno.test("The output of a KnownHostsCommand has 16 MiB at most", async () => {
-  const MIB = 1024 * 1024;
   for (const [chunks, good] of [[16, true], [17, false]] as const) {
     using system = new System();
     system.ended.resolve(system.status);
@@ -283,6 +283,26 @@ Deno.test("The output of a KnownHostsCommand has 16 MiB at most", async () => {
     else await assertRejects(() => finding, ConnectError, '"/bin/list" prints more than');
   }
 });
+
+for (const [what, output] of [["fails", ""], ["prints too much", "x".repeat(16 * MIB + 1)]]) {
+  Deno.test(`A KnownHostsCommand that ${what} is reported after its standard error was closed`, async () => {
+    using time = new FakeTime();
+    using system = new System();
+    system.output = output!;
+    system.ended.resolve({ success: false, code: 1, signal: null });
+    let closed = false;
+    // Another program may have inherited it.
+    system.errors = new ReadableStream({
+      async cancel() {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        closed = true;
+      },
+    });
+    const finding = (async () => await knownHostsCommand("/bin/list", null).find(host, key))();
+    await assertRejects(() => time.settle(finding), ConnectError);
+    assert(closed);
+  });
+}
 
 Deno.test("Output of a KnownHostsCommand is decoded across chunk boundaries", async () => {
   using system = new System();
