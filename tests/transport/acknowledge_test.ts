@@ -20,6 +20,7 @@ Deno.test("A server answers the first NEWKEYS of a client with IGNORE", async ()
   await using world = await rawWorld("server");
   // The sequence numbers restart with the keys, so EXT_INFO is 0.
   assertEquals(world.transport.sink.packetsSinceRekey, 1);
+  assertEquals(world.raw.transport.sink.packetsSinceRekey, 0); // a client does not
   await world.raw.transport.rekey();
   assertEquals(world.transport.sink.packetsSinceRekey, 0);
 });

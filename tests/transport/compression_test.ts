@@ -49,6 +49,16 @@ Deno.test("compression starts with the server's SUCCESS, not with a client's", a
   assertEquals((await client.receive())[0], ServiceAccept.number);
 });
 
+Deno.test("the message directly after SUCCESS is compressed", async () => {
+  const suite = resolveSuite({ compression: "zlib@openssh.com" });
+  await using pair = await greetedPair({ client: { suite }, server: { suite } });
+  const link = pair.client.link();
+  pair.server.sink.send(UserauthSuccess.encode({}));
+  pair.server.sink.send(ServiceAccept.encode({ service: "ssh-userauth" }));
+  assertEquals((await link.receive())[0], UserauthSuccess.number);
+  assertEquals((await link.receive())[0], ServiceAccept.number);
+});
+
 Deno.test("a bomb ends the connection with RFC 4253's reason for it", async () => {
   const suite = resolveSuite({ compression: "zlib@openssh.com" });
   const [a, b] = memoryPair();

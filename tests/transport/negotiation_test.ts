@@ -191,7 +191,12 @@ Deno.test("A service that is asked for must be the one that is accepted, before 
     await service.accepted();
     assertEquals([sent.length, acknowledged()], [1, 1]);
   }
-  const wrong = [ServiceAccept.encode({ service: "ssh-connection" }), new Uint8Array([5]), answer];
+  const wrong = [
+    ServiceAccept.encode({ service: "ssh-connection" }),
+    new Uint8Array([5]),
+    new Uint8Array([6, 0]),
+    answer,
+  ];
   for (const accept of wrong) {
     const service = requestService(linkWith(accept, answer).link, "ssh-userauth");
     await assertRejects(() => service.receive(), ProtocolError);
@@ -217,6 +222,7 @@ Deno.test("Keys expire by bytes or packets of either direction, or by time", () 
   const sent = { bytesSinceRekey: 0, packetsSinceRekey: 0 };
   const use = new KeyUse({ bytes: 100, packets: 10, milliseconds: 1000 });
   assertEquals([use.lifetime, use.exceeds(sent)], [1000, false]);
+  assertEquals(new KeyUse({ bytes: 1, packets: 1 }).exceeds(sent), false);
   assertEquals(use.exceeds({ ...sent, bytesSinceRekey: 99 }), false);
   assertEquals(use.exceeds({ ...sent, bytesSinceRekey: 100 }), true);
   assertEquals(use.exceeds({ ...sent, packetsSinceRekey: 9 }), false);
