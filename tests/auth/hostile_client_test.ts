@@ -15,6 +15,7 @@ import {
   UserauthFailure,
   UserauthInfoResponse,
   UserauthPkOk,
+  UserauthRequest,
   UserauthSuccess,
 } from "../../lib/wire/messages.ts";
 import {
@@ -159,6 +160,15 @@ Deno.test("a key that was only queried has not logged in, and is not the login's
   assertEquals(await exchange(client, probe("ssh-ed25519", foreign.publicKey.blob)), 60);
   assertEquals(await exchange(client, keyRequest(owned)), 52);
   assert((await login).key?.equals(owned.publicKey));
+});
+
+Deno.test("any byte but 0 is true, so a request with it is signed, and not a query", async () => {
+  using key = await generateKey();
+  const { client, login } = server({ publicKey: () => true });
+  const signed = UserauthRequest.decode(keyRequest(key));
+  signed.data[0] = 2; // RFC 4251 §5
+  assertEquals(await exchange(client, UserauthRequest.encode(signed)), 52);
+  assert((await login).key?.equals(key.publicKey));
 });
 
 Deno.test("a signature over anything but this exact request is refused", async () => {
