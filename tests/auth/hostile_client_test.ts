@@ -260,12 +260,9 @@ Deno.test("the algorithm must be accepted and be one of the key's type", async (
 Deno.test("a weak key is refused before the policy is asked", async () => {
   const weak = new Writer().text("ssh-rsa").mpint(new Uint8Array([1, 0, 1]))
     .mpint(new Uint8Array(128).fill(255)).take();
-  const { client } = server({
-    publicKey: () => {
-      throw new Error("must not be asked");
-    },
-  });
-  assertEquals(await exchange(client, probe("rsa-sha2-512", weak)), 51);
+  let asked = 0; // a policy that throws would refuse, too
+  const { client } = server({ publicKey: () => ++asked > 0 });
+  assertEquals([await exchange(client, probe("rsa-sha2-512", weak)), asked], [51, 0]);
 });
 
 Deno.test("the policy is called in the same way for a good and a bad signature", async () => {
