@@ -12,6 +12,7 @@ import { connectedPair } from "@denossh/ssh/testing";
 import { KILL_GRACE_MS, STALL_MS } from "../../lib/defaults.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { replaced } from "../support/replaced.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
@@ -84,23 +85,24 @@ Deno.test("await using ends a running command, and does not signal one that has 
   const told: string[] = [];
   await using pair = await connectedPair({
     handler: async (session) => {
-      session.onSignal((name) => told.push(name));
+      session.onSignal((name) => told.push(`${session.command} ${name}`));
       if (session.command === "true") return;
+      if (session.command === "daemon") session.exit(0); // but its channel stays open
       await new Promise<void>((resolve) =>
         session.signal.addEventListener("abort", () => resolve())
       );
-      told.push("gone");
+      told.push(`${session.command} gone`);
     },
   });
-  {
-    await using process = await pair.host.command("true").spawn();
+  for (const command of ["true", "daemon"]) {
+    await using process = await pair.host.command(command).spawn();
     await process.status;
   }
   {
     await using _process = await pair.host.command("sleep 1000").spawn();
   }
   await pair.host.run("true"); // earlier data has been handled
-  assertEquals(told, ["TERM", "gone"]);
+  assertEquals(told, ["daemon gone", "sleep 1000 TERM", "sleep 1000 gone"]);
 });
 
 Deno.test("A command blocked by unread standard error ends with an error that says so", async () => {
@@ -129,8 +131,9 @@ Deno.test("A command blocked by unread standard error ends with an error that sa
   const late = await time.settle(pair.host.command("x").spawn(), 1000);
   const text = new Response(late.stdout).text();
   await time.advance(STALL_MS);
-  const errors = new Response(late.stderr).bytes();
-  await time.advance(3 * STALL_MS);
+  const { stderr } = late;
+  await time.advance(3 * STALL_MS); // its reader may still be on its way
+  const errors = new Response(stderr).bytes();
   assertEquals([(await time.settle(errors)).length, await time.settle(text)], [100_000, "done"]);
   const thrownAway = await time.settle(pair.host.command("x", { stderr: "null" }).spawn(), 1000);
   assertEquals(await time.settle(new Response(thrownAway.stdout).text()), "done");
@@ -168,6 +171,39 @@ Deno.test("kill() closes the channel after a grace period if the server ignores 
     assertEquals(time.now >= 100 * KILL_GRACE_MS, handles, `${time.now}`);
     await pair[Symbol.asyncDispose]();
   }
+});
+
+Deno.test("A process that has ended leaves no listener on its signal", async () => {
+  const ended = Promise.withResolvers<number>();
+  await using pair = await connectedPair({ handler: () => ended.promise });
+  const { signal } = new AbortController();
+  let listeners = 0;
+  using _add = replaced(signal, "addEventListener", () => void listeners++);
+  using _remove = replaced(signal, "removeEventListener", () => void listeners--);
+  const process = await pair.host.command("x", { signal }).spawn();
+  const before = listeners;
+  ended.resolve(0);
+  await process.channel.closed;
+  assertEquals([before > 0, listeners], [true, 0]);
+});
+
+Deno.test("The grace period of kill() ends when the server ends the command", async () => {
+  using time = new FakeTime();
+  const ended = Promise.withResolvers<number>();
+  await using pair = await time.settle(
+    connectedPair({ serve: { keepaliveInterval: 0 }, handler: () => ended.promise }),
+    1000,
+  );
+  const process = await time.settle(pair.host.command("x").spawn(), 1000);
+  const before = time.timers;
+  // Like a server without this request.
+  process.channel.request = () => Promise.reject(new Error("not known here"));
+  process.kill();
+  assertEquals(time.timers, before + 1);
+  ended.resolve(3);
+  assertEquals((await process.status).code, 3);
+  await process.channel.closed;
+  assertEquals(time.timers, before);
 });
 
 Deno.test("timeout ends a command with a time-out error", async () => {
