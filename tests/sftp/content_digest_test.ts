@@ -52,6 +52,14 @@ Deno.test("a digest is of exactly the requested bytes, although the file is long
   }
 });
 
+Deno.test("a digest of a file that seems to end early has no more than the requested bytes", async () => {
+  await using w = await world();
+  let reads = 0;
+  w.server.refuse = (line) => line.startsWith("READ") && ++reads === 1 ? SftpStatus.EOF : undefined;
+  assertEquals(await w.digest(20_000), sha256(data.subarray(0, 20_000)));
+  assert(reads > 1);
+});
+
 Deno.test("a digest reads little more than the requested bytes", async () => {
   await using w = await world();
   await w.digest(50_000);

@@ -616,7 +616,10 @@ Deno.test({
       assertEquals(await write(device, data), 1);
       await device.flush();
       await device[end](null);
-      await assertRejects(() => write(device, data), Deno.errors.BadResource);
+      let released = 0;
+      const late = device.write(data, () => released++);
+      await assertRejects(() => late, Deno.errors.BadResource);
+      assertEquals(released, 0);
     }
   },
 });
