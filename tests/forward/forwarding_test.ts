@@ -69,6 +69,20 @@ Deno.test("Connections through a SOCKS tunnel do not wait for a new SSH connecti
   assertEquals(runs, []);
 });
 
+Deno.test("A check that a silent server does not answer can be aborted", async () => {
+  await using world = await rawWorld("client");
+  const listener = new FakeListener("127.0.0.1", 4242);
+  using _listen = replaced(denoNet, "listen", () => listener as unknown as Deno.TcpListener);
+  await using tunnel = await tunnels(world).forwarding.socks({ port: 0 });
+  const end = new AbortController();
+  const reasons: unknown[] = [];
+  void tunnel.check({ signal: end.signal }).catch((reason) => reasons.push(reason));
+  await world.raw.next(MSG.GLOBAL_REQUEST);
+  end.abort("enough");
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(reasons, ["enough"]);
+});
+
 Deno.test("A dial, a socket and a listen wait for a new SSH connection, until they are aborted", async () => {
   await using world = await rawWorld("client");
   const { forwarding, runs } = tunnels(world);

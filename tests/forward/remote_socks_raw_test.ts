@@ -101,6 +101,23 @@ Deno.test("A SOCKS client of the server reaches its target, with data it sent be
   assertEquals(await client.heard(6), [...encode("answer")]);
 });
 
+Deno.test("Closing a SOCKS server on the server aborts connects to targets", async () => {
+  const asked = Promise.withResolvers<AbortSignal>();
+  using _connect = replaced(denoNet, "connect", ({ signal }) => {
+    asked.resolve(signal!);
+    return new Promise((_, reject) =>
+      signal!.addEventListener("abort", () => reject(signal!.reason))
+    );
+  });
+  await using client = await connected();
+  client.say(REQUEST);
+  const signal = await asked.promise;
+  assert(!signal.aborted);
+  void client.tunnel.close();
+  assert(signal.aborted);
+  await client.closed();
+});
+
 Deno.test("A connection to a target is closed if the server's SOCKS client has left meanwhile", async () => {
   const asked = Promise.withResolvers<void>();
   const made = Promise.withResolvers<Deno.TcpConn>();

@@ -129,6 +129,16 @@ Deno.test("A bind is made once, and cancelled once", async () => {
   assertEquals(network.listeners.length, 3);
 });
 
+Deno.test("Binds of the same port on different addresses are separate", async () => {
+  using network = new Network();
+  await using world = await served();
+  assertEquals(await bind(world, "127.0.0.1", 80), NOTHING);
+  assertEquals(await bind(world, "192.0.2.1", 80), NOTHING);
+  assertEquals(await cancel(world, "localhost", 80), null);
+  assertEquals(await cancel(world, "192.0.2.1", 80), NOTHING);
+  assertEquals(network.open, ["127.0.0.1 80"]);
+});
+
 Deno.test("A client has at most 64 binds; more are refused without asking the policy", async () => {
   using network = new Network();
   let asked = 0;

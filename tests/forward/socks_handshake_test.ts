@@ -294,7 +294,10 @@ const badTargets: [string, Uint8Array[], number[], string][] = [
 for (const [what, said, answer, message] of badTargets) {
   Deno.test(`A SOCKS client whose target has ${what} is refused before its connection ends`, async () => {
     const conn = new FakeConn(...said);
-    await assertRejects(() => route(conn, never), Error, message);
+    let dialled = 0;
+    const dial: SocksDialer = (...args) => (dialled++, never(...args));
+    await assertRejects(() => route(conn, dial), Error, message);
+    assertEquals(dialled, 0);
     assertEquals(conn.written, answer);
   });
 }
