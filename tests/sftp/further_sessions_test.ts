@@ -246,6 +246,17 @@ Deno.test("a target has a channel in each connection before its first file begin
   }
 });
 
+Deno.test("over a long path the number that the last file needed is used at once, without a measurement", () => {
+  for (const useful of [2, 4]) {
+    const { remote, further, notes } = world("auto");
+    remote.session.pathEstimates.write.roundTrip = 100;
+    remote.channels.useful = useful;
+    further.expect(1000 * MIB);
+    assertEquals(remote.asked.length, useful - 1);
+    assertEquals(notes, [`Spreading over ${useful} channels: as for the last file`]);
+  }
+});
+
 Deno.test("the number that the last file needed is used again, and told by those that had some", async () => {
   const { remote, further, notes } = world("auto", { connections: 3 });
   remote.channels.useful = 2;
@@ -344,7 +355,7 @@ class Sending implements Disposable {
   }
 
   /** Sends for two round trips; returns how many further sessions have been asked for. */
-  on(): number {
+  on(left = 1000 * MIB): number {
     const { remote, further } = this.#world;
     this.#now += 100;
     for (const { session } of [remote, ...remote.opened]) {
@@ -352,7 +363,7 @@ class Sending implements Disposable {
       flow.bytesSent += 2 * MIB;
       flow.waitedForWindow += 90;
     }
-    further.for(1000 * MIB);
+    further.for(left);
     return remote.asked.length;
   }
 
@@ -425,6 +436,45 @@ Deno.test("channels opened in advance are used once a measurement shows that the
   assertEquals([sending.on(), sending.on(), sending.on()], [9, 9, 9]); // a lost one stays lost
 });
 
+Deno.test("more connections are suggested if all channels, opened in advance, had full windows", async () => {
+  for (const isQuick of [true, false]) {
+    const long = longWorld({ isQuick });
+    using sending = new Sending(long);
+    const { further, notes, remote } = long;
+    await turn();
+    sending.on();
+    sending.on();
+    if (!isQuick) { for (const { resolve } of remote.asked) remote.open(resolve); }
+    await turn();
+    for (let roundTrips = 0; roundTrips < 8; roundTrips++) sending.on();
+    further.close();
+    const why = "their windows were full, more connections carry more (connections: 2)";
+    assertEquals(notes.slice(2), [`10 channels: ${why}`]);
+  }
+});
+
+Deno.test("more connections are not suggested while there may be more channels", async () => {
+  const slow = world("auto");
+  using sending = new Sending(slow);
+  sending.on();
+  assertEquals(sending.on(), 3);
+  await turn();
+  for (let i = 0; i < 5; i++) assertEquals(sending.on(SMALL), 3);
+  slow.further.close();
+  assertEquals(slow.notes.slice(1), ["4 channels: the rest is short"]);
+});
+
+Deno.test("channels that open in advance do not interrupt the measurement", async () => {
+  const long = longWorld({ isQuick: false });
+  using sending = new Sending(long);
+  const { further, remote } = long;
+  sending.on();
+  for (const { resolve } of remote.asked) remote.open(resolve);
+  await turn();
+  sending.on();
+  assertEquals(further.for(SMALL).length, 9);
+});
+
 Deno.test("channels that are needed while they open in advance are used as they open", async () => {
   const long = longWorld({ isQuick: false });
   using sending = new Sending(long);
@@ -489,6 +539,15 @@ Deno.test("a wait for sessions ends with each that opens, and with the last, eve
   remote.asked[1]!.resolve(null);
   await last;
   assertEquals([further.for(0).length, further.opening], [1, null]);
+});
+
+Deno.test("a wait for sessions ends with the transfer", async () => {
+  const { remote, further } = world(2, { isQuick: false });
+  further.for(0);
+  const opening = further.opening;
+  further.close();
+  await opening;
+  remote.asked[0]!.resolve(null);
 });
 
 Deno.test("a channel that does not report its sends is the only one", () => {

@@ -7,7 +7,7 @@ import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { ClientSession } from "../../lib/sftp/remote/client_session.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { LISTED, MemoryServer } from "./memory_server.ts";
-import { channelTo, type RawPeer, status } from "./raw.ts";
+import { channelTo, RawPeer, status } from "./raw.ts";
 import { channelPair, noise, same, turn } from "./world.ts";
 
 /** Before or after the server executes the request. */
@@ -248,6 +248,40 @@ Deno.test("a request is not sent on a channel that has ended with its VERSION", 
   gate.resolve();
   await asking;
   assertEquals([asked, channels], [1, 3]);
+  await session.close();
+});
+
+Deno.test("late answers on a lost channel do not count, and its end is no further loss", async () => {
+  const [near, far] = channelPair();
+  const broken: SftpChannel = {
+    ...near,
+    writeAll: (...chunks) =>
+      chunks[0]![4] === FXP.INIT
+        ? near.writeAll(...chunks)
+        : Promise.reject(new Error("only this direction")),
+    close: () => Promise.resolve(), // it is still read
+  };
+  const gate = Promise.withResolvers<void>();
+  let channels = 1;
+  const attributes = (id: number, size: number) => msg.Attrs.encode(id, { attributes: { size } });
+  const reopen = async () => {
+    channels++;
+    await gate.promise;
+    return channelTo(({ id }, peer) => peer.send(attributes(id, 2))).channel;
+  };
+  const opening = ClientSession.open(broken, { reopen });
+  const old = new RawPeer(far);
+  await old.send(msg.encodeVersion(FXP.VERSION, 3));
+  const session = await opening;
+  const call = { operation: "stat", path: "/a" };
+  const asking = session.request(msg.Stat, { path: "/a" }, msg.Attrs, call);
+  while (channels < 2) await turn();
+  await old.send(attributes(1, 1));
+  await turn();
+  await far.close();
+  await turn();
+  gate.resolve();
+  assertEquals([(await asking).attributes.size, channels], [2, 2]);
   await session.close();
 });
 

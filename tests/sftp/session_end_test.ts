@@ -515,3 +515,55 @@ Deno.test("a session that ends removes its abort listeners", async () => {
   await Promise.all(failed);
   assertEquals(listening, 0);
 });
+
+Deno.test("a started session that ends before its VERSION fails its requests with the text of the server", async () => {
+  const [near, far] = channelPair();
+  const session = ClientSession.start({
+    ...near,
+    tryReadStderr: (into) => new TextEncoder().encodeInto("No more sessions\n", into).written,
+  });
+  const failed = assertRejects(() => stat(session), SftpError, 'said "No more sessions"');
+  await far.close();
+  await failed;
+});
+
+Deno.test("standard error is not quoted after VERSION", async () => {
+  const { channel, peer } = channelTo(() => {});
+  const session = await ClientSession.open({
+    ...channel,
+    tryReadStderr: (into) => new TextEncoder().encodeInto("Goodbye\n", into).written,
+  }, {});
+  const failed = assertRejects(() => stat(session), SftpError);
+  await turn();
+  await peer.channel.close();
+  assertEquals(
+    plainMessage(await failed),
+    "SFTP session is over: the server closed the channel",
+  );
+});
+
+Deno.test("the start of a session fails a moment after the first text without the end of a line", async () => {
+  using time = new FakeTime();
+  const [near, far] = channelPair();
+  const failed = assertRejects(() => SftpClient.open(near), SftpError, 'it sent "Code: _"');
+  let isOver = false;
+  failed.then(() => isOver = true);
+  await far.writeAll(new TextEncoder().encode("Code: "));
+  await time.advance(CLOSE_LINGER_MS - 1);
+  await far.writeAll(new TextEncoder().encode("_"));
+  await time.advance(0);
+  assertEquals(isOver, false);
+  await time.advance(1);
+  await failed;
+  assertEquals(time.timers, 0);
+  const abort = new AbortController();
+  const [other, silent] = channelPair();
+  const aborted = assertRejects(() => SftpClient.open(other, { signal: abort.signal }));
+  for (const text of ["Code", ": "]) {
+    await silent.writeAll(new TextEncoder().encode(text));
+    await time.advance(1);
+  }
+  abort.abort();
+  await aborted;
+  assertEquals(time.timers, 0);
+});

@@ -2,10 +2,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
-import { EXTENSION, FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { EXTENSION, FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { ClientSession } from "../../lib/sftp/remote/client_session.ts";
+import { OpenHandle } from "../../lib/sftp/remote/open_handle.ts";
 import { channelTo, handle, RawPeer, status } from "./raw.ts";
-import { channelPair } from "./world.ts";
+import { channelPair, turn } from "./world.ts";
 
 const call = { operation: "stat", path: "/x" };
 
@@ -61,4 +62,26 @@ Deno.test("OK instead of names is an empty list", async () => {
   const session = await ClientSession.open(channel, {});
   assertEquals(await session.request(msg.Readdir, { handle }, msg.Name, call), { entries: [] });
   await session.close();
+});
+
+Deno.test("a write that the channel has not taken is released when the session ends", async () => {
+  const [near, far] = channelPair();
+  const channel = {
+    ...near,
+    writeAll: (...chunks: Uint8Array[]) =>
+      chunks[0]![4] === FXP.INIT ? near.writeAll(...chunks) : new Promise<void>(() => {}),
+  };
+  const opening = ClientSession.open(channel, {});
+  await far.writeAll(msg.encodeVersion(FXP.VERSION, 3));
+  const session = await opening;
+  const file = new OpenHandle("/x", FXF.WRITE);
+  let sent = 0;
+  const write = () => session.write(file, 0, new Uint8Array(1), call, () => void sent++);
+  const failed = [assertRejects(write, SftpError)];
+  await turn();
+  failed.push(assertRejects(write, SftpError)); // waits for the first
+  assertEquals(sent, 0);
+  await far.close();
+  await Promise.all(failed);
+  assertEquals(sent, 1); // the memory of the first is still being read
 });

@@ -257,7 +257,6 @@ export class FurtherSessions {
     if (sample === null) return;
     if (this.#need.count(sample, left) > sample.channels) {
       this.#isReserve = false;
-      this.#need.changed();
       if (this.#state === "looking") {
         this.#state = "complete";
         this.#sinceMost = this.#sample();
