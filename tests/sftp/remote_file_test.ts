@@ -5,6 +5,7 @@ import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { EXTENSION } from "../../lib/sftp/protocol/numbers.ts";
 import { Cancellations } from "../../lib/sftp/remote/cancellations.ts";
 import { PathEstimate, RequestPacing } from "../../lib/sftp/remote/pacing.ts";
+import { ReadAhead } from "../../lib/sftp/remote/read_ahead.ts";
 import type { LazyBuffer, RemoteFile } from "../../lib/sftp/remote/remote_file.ts";
 import { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
 import { errorLine, StrayText } from "../../lib/sftp/remote/stray_text.ts";
@@ -393,5 +394,23 @@ Deno.test("a request length below one is a mistake of the caller", async () => {
   const [near] = channelPair();
   for (const requestLength of [0, -1, NaN, 0.5]) {
     await assertRejects(() => RemoteFileSystem.open(near, { requestLength }), RangeError);
+  }
+});
+
+Deno.test("a file that ends before its size is an error, unless the size is still the same", async () => {
+  for (
+    const [size, error] of [[150_000, SftpStatus.EOF], [250_000, SftpStatus.EOF], [200_000, null]]
+  ) {
+    await using w = await opened();
+    w.server.refuse = (line) =>
+      line.startsWith("READ") && Number(line.split(" ")[2]) >= 100_000 ? SftpStatus.EOF : undefined;
+    const ahead = new ReadAhead(w.file, { size: size! });
+    const read = async () => {
+      let bytes = 0;
+      for (let block; (block = await ahead.next()) !== null;) bytes += block.length;
+      return bytes;
+    };
+    if (error === null) assert(await read() >= 100_000); // as in /sys
+    else assertEquals(await refusal(read()), error);
   }
 });
