@@ -3,28 +3,13 @@
  * support are equal.
  */
 import { assertEquals } from "@std/assert";
-import { tempFolder } from "../../support/temp.ts";
+import { CONFIGURATIONS, corpusFolder, questionsOf } from "../../config/questions.ts";
 import { stepUnless } from "../harness/control.ts";
-import {
-  claimed,
-  comparison,
-  ours,
-  type Question,
-  reasonToSkip,
-  theirs,
-  type Verdict,
-} from "./ssh_g.ts";
-
-const CORPUS = new URL("../../config/corpus/", import.meta.url);
-const names = [...Deno.readDirSync(CORPUS)].map(({ name }) => name).sort();
+import { claimed, comparison, ours, reasonToSkip, theirs, type Verdict } from "./ssh_g.ts";
 
 await comparison("Every configuration of the corpus says the same to ssh and to us", async (t) => {
-  await using folder = await tempFolder();
-  for (const name of names) {
-    const text = await Deno.readTextFile(new URL(name, CORPUS));
-    await folder.write(name, text.replaceAll("@HERE@", folder.path));
-  }
-  for (const name of names) {
+  await using folder = await corpusFolder();
+  for (const name of CONFIGURATIONS) {
     const file = folder.join(name);
     const text = await Deno.readTextFile(file);
     await stepUnless(await reasonToSkip(text), t, name, async () => {
@@ -45,16 +30,6 @@ function assertSame(got: Verdict, wanted: Verdict, question: string): void {
     lines === "refused" ? [] : lines.filter((line) => !others.includes(line));
   assertEquals(without(got, wanted), without(wanted, got), question);
   assertEquals(got, wanted, question);
-}
-
-/** The lines `#? [-l user] [-o option]… host` of a file. */
-function questionsOf(file: string, text: string): Question[] {
-  return [...text.matchAll(/^#\? (.*?)\r?$/gm)].map(([, line]) => {
-    const words = line!.match(/"[^"]*"|\S+/g)!.map((word) => word.replaceAll('"', ""));
-    const after = (flag: string) => words.filter((_, i) => words[i - 1] === flag);
-    const [user] = after("-l");
-    return { file, host: words.at(-1)!, options: after("-o"), ...user && { user } };
-  });
 }
 
 /** The lists of algorithms that a file sets in full; the others are defaults, which differ. */

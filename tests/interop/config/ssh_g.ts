@@ -1,6 +1,7 @@
 /** The answers of OpenSSH's own `ssh -G` to a configuration, and ours. */
 import { ConfigError } from "../../../lib/errors.ts";
 import { readConfig } from "../../../lib/config/mod.ts";
+import type { Question } from "../../config/questions.ts";
 import { run } from "../../support/run.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { control } from "../harness/control.ts";
@@ -85,14 +86,6 @@ const RECENT_CRITERIA = ["tagged", "localnetwork", "version", "sessiontype", "co
 
 /** The lines of `-G`, or that there are none since the file is refused. */
 export type Verdict = readonly string[] | "refused";
-
-/** A query for both. */
-export interface Question {
-  readonly file: string;
-  readonly host: string;
-  readonly options?: readonly string[];
-  readonly user?: string;
-}
 
 /** OpenSSH's answer; null if this `ssh` does not know a directive of the file that we know. */
 export async function theirs(
