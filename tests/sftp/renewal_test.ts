@@ -141,6 +141,19 @@ Deno.test("a request that was executed after its check is not refused", async ()
   assertEquals(refused, true);
 });
 
+Deno.test("a repeated creation that is refused because the name exists now may have been done", async () => {
+  await using world = new Lossy();
+  const { server } = world;
+  const sftp = await world.client();
+  server.refuse = (line) => {
+    if (line !== "MKDIR /new") return undefined;
+    server.folders.set("/new", 0o755);
+    return 4;
+  };
+  world.lose(FXP.MKDIR, "before");
+  await lost(sftp, () => sftp.mkdir("/new"), "it exists now");
+});
+
 Deno.test("a repeated request that is refused, and was not executed, fails with the refusal", async () => {
   await using world = new Lossy();
   const { server } = world;
@@ -285,6 +298,19 @@ Deno.test("late answers on a lost channel do not count, and its end is no furthe
   await session.close();
 });
 
+Deno.test("a first channel that is lost before its VERSION is not replaced", async () => {
+  const [near, far] = channelPair();
+  let reopened = 0;
+  const reopen = () => {
+    reopened++;
+    return Promise.resolve(null);
+  };
+  const failed = assertRejects(() => ClientSession.open(near, { reopen }), SftpError);
+  await far.close();
+  await failed;
+  assertEquals(reopened, 0);
+});
+
 Deno.test("a channel that opens after the end of its session is closed", async () => {
   const first = channelTo((_, peer) => peer.channel.close());
   const late = channelTo(() => {});
@@ -393,6 +419,21 @@ Deno.test("open files are reopened with their options, without truncation", asyn
   await file.chmod(0o600);
   assertEquals(server.files.get("/b")!.mode & 0o777, 0o600);
   await file.close();
+});
+
+Deno.test("each open file with a name is reopened under its new one", async () => {
+  await using world = new Lossy();
+  const { server } = world;
+  const sftp = await world.client();
+  server.add("/a", DATA);
+  server.add("/c", DATA);
+  const files = [await sftp.open("/a"), await sftp.open("/c"), await sftp.open("/a")];
+  await sftp.rename("/a", "/b");
+  world.lose(FXP.FSTAT);
+  for (const file of files) assertEquals((await file.stat()).size, DATA.length);
+  const opened = server.log.filter((line) => /^OPEN/.test(line)).slice(3);
+  assertEquals(opened.map((line) => line.split(" ")[1]), ["/b", "/c", "/b"]);
+  for (const file of files) await file.close();
 });
 
 Deno.test("a closed file is not opened again after a loss, and its requests are not repeated", async () => {

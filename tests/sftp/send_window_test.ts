@@ -163,3 +163,27 @@ Deno.test("requests without data take nothing of the window, and wait for it if 
   await Promise.all(all);
   await session.close();
 });
+
+Deno.test("the answer to an aborted request makes room in the window", async () => {
+  const { session, sent, write, writing, answer } = await afterLoss(1);
+  while (sent.length < 1) await turn();
+  const abort = new AbortController();
+  const aborted = assertRejects(() => write(FXF.WRITE, 64, 16, abort.signal), Error, "enough");
+  const next = write(FXF.WRITE, 128, 1);
+  while (sent.length < 2) await turn();
+  abort.abort(new Error("enough"));
+  await aborted;
+  for (let turns = 0; turns < 10; turns++) await turn();
+  assertEquals(sent.length, 2); // the server may still execute it
+  await answer(1);
+  while (sent.length < 3) await turn();
+  assertEquals(sent[2]!.offset, 128);
+  for (const at of [0, 2, 3]) {
+    while (sent.length <= at) await turn();
+    await answer(at);
+  }
+  while (sent.length < 5) await turn();
+  await answer(4);
+  await Promise.all([...writing, next]);
+  await session.close();
+});

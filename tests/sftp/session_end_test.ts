@@ -389,6 +389,23 @@ Deno.test("a request times out by its own time-out, independent of others", asyn
   await session.close();
 });
 
+Deno.test("a later request has its whole time-out", async () => {
+  using time = new FakeTime();
+  const { channel } = channelTo(() => {});
+  const session = await ClientSession.open(channel, { timeout: 1000 });
+  const late: number[] = [];
+  const timed = () => stat(session).catch(() => late.push(time.now));
+  const first = timed();
+  await time.advance(600);
+  const second = timed();
+  await time.advance(400);
+  await first;
+  await time.advance(600);
+  await second;
+  assertEquals(late, [1000, 1600]);
+  await session.close();
+});
+
 Deno.test("numbers of unanswered requests are not reused", async () => {
   const ids: number[] = [];
   const { channel } = channelTo(({ id }) => void ids.push(id));

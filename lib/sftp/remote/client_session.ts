@@ -649,7 +649,7 @@ export class ClientSession {
   #makeAgain(id: number, pending: Pending, loss: SftpError): void {
     const { call, asked, handle, wasSent, reply } = pending;
     if (pending.isLookedAt) return; // the requests of the check are repeated instead
-    if (handle !== null && reply !== msg.Handle) {
+    if (handle !== null) {
       const closed = () => answerLost(call, "the file was closed before", loss);
       const gone = handle.isClosed ? closed() : handle.gone;
       if (gone !== null) return this.#giveUp(id, pending, gone);
