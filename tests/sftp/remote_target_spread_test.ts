@@ -1,7 +1,7 @@
 /** A server's file written by a transfer over several sessions. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { plainMessage } from "../../lib/error_messages.ts";
-import { SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
+import { SftpError, SftpStatus, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
 import type { FurtherSessions } from "../../lib/sftp/remote/further_sessions.ts";
 import { Lane } from "../../lib/sftp/remote/lane.ts";
 import type { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
@@ -20,6 +20,7 @@ async function spread(
   part: string | null,
   wide: string | null,
   lane: (path: string) => Promise<Lane | null> = () => Promise.resolve(null),
+  options: SftpTransferOptions = { resume: true },
 ): Promise<{ target: TransferTarget; opened: string[] }> {
   const opened: string[] = [];
   const session = {
@@ -29,7 +30,7 @@ async function spread(
     },
   };
   const further = { begin() {}, for: () => [session], opening: null, windows: () => 0 };
-  const settings = { options: { resume: true }, limits: {}, inFlight: 1000, warn() {} };
+  const settings = { options, limits: {}, inFlight: 1000, warn() {} };
   const request = { path: "/dir/file", name: "/source", info: INFO, inside: false };
   const target = await remoteTarget(w.remote, request, part, settings, {
     further: further as unknown as FurtherSessions,
@@ -190,7 +191,7 @@ Deno.test("an older file that is extended in place is not spread", async () => {
 });
 
 Deno.test("a file sent over several channels is complete, or it is not renamed", async () => {
-  for (const isLost of [false, true]) {
+  for (const [isLost, isFlushed] of [[false, false], [false, true], [true, false]]) {
     await using w = await world();
     const lane = async (path: string) => {
       const elsewhere = { write: true, create: true };
@@ -198,7 +199,7 @@ Deno.test("a file sent over several channels is complete, or it is not renamed",
     };
     const { target } = await spread(w, null, null, lane);
     await writeSlowly(target);
-    assertEquals(target.flushesLast, false);
+    assertEquals(target.flushesLast, true);
     if (isLost) {
       // Like the last bytes of a session that does not see the others' data.
       const [part] = [...w.server.files.keys()].filter((path) => path.startsWith("/dir/."));
@@ -213,10 +214,22 @@ Deno.test("a file sent over several channels is complete, or it is not renamed",
       await target.discard(error);
       assertEquals(w.server.files.has("/dir/file"), false);
     } else {
-      await target.flush();
+      if (isFlushed) await target.flush();
       await target.commit(INFO);
       assert(same(w.server.data("/dir/file")!, data));
     }
+  }
+});
+
+Deno.test("attributes of a file sent over several channels are set after all writes", async () => {
+  const options = [{ preserve: true }, { owners: true }, { sync: true }, {}];
+  for (const changes of options) {
+    await using w = await world();
+    const lane = async (path: string) => new Lane(await w.remote.file(path, { write: true }));
+    const { target } = await spread(w, null, null, lane, changes);
+    await writeSlowly(target);
+    assertEquals(target.flushesLast, changes === options.at(-1));
+    await target.discard(null);
   }
 });
 

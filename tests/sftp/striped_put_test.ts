@@ -8,6 +8,7 @@ import { Lane } from "../../lib/sftp/remote/lane.ts";
 import { PathEstimate } from "../../lib/sftp/remote/pacing.ts";
 import type { RemoteFile } from "../../lib/sftp/remote/remote_file.ts";
 import { WriteBehind } from "../../lib/sftp/remote/write_behind.ts";
+import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { LongPath, type LongPathOptions } from "./long_path.ts";
 import { type MemoryFile, MemoryServer } from "./memory_server.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
@@ -230,7 +231,12 @@ Deno.test("the bytes in flight follow all lanes, also those of sessions that ope
   const lane = () => Promise.resolve({} as Lane);
   const sessions: unknown[] = [];
   const windows = (count: number) => count * MIB;
-  const further = { for: () => sessions, windows, opening: null } as unknown as FurtherSessions;
+  const further = {
+    for: () => sessions,
+    windows,
+    opening: null,
+    expected: 0,
+  } as unknown as FurtherSessions;
   const file = { path: "/file", about: "/file", size: null, reached: 0, inFlight: MIB, limits: {} };
   const lanes = furtherLanes(further, file);
   assertEquals(lanes.more(0), null);
@@ -256,7 +262,13 @@ Deno.test("over several connections a put has a channel in each at once, and mor
 
 Deno.test("if windows exceed the limit in flight, no request waits for its window", async () => {
   const [request, window, lanes] = [KIB, 64 * KIB, 4];
-  for (const [inFlight, most] of [[300 * KIB, window], [MIB, window + request]]) {
+  for (
+    const [inFlight, expected, most] of [
+      [300 * KIB, 0, window],
+      [MIB, 0, window + request],
+      [MIB, 20, window], // with those that are being opened
+    ] as const
+  ) {
     const unanswered: number[] = [];
     const answers: (() => void)[] = [];
     let longest = 0;
@@ -288,6 +300,7 @@ Deno.test("if windows exceed the limit in flight, no request waits for its windo
       further: {
         begin() {},
         opening: null,
+        expected,
         more() {
           if (further.length === 0) return null;
           const wider = { lanes: further, inFlight: inFlight!, held: lanes * window };
@@ -370,7 +383,7 @@ Deno.test("the next put immediately has as many channels as the last one", async
   assertEquals(notes.length, 2);
   notes.length = 0;
   await path.run(sftp.put(DATA, "/two", options));
-  assertEquals(notes, ["Spreading over 10 channels: as for the last file"]);
+  assertEquals(notes[0], "Spreading over 10 channels: as for the last file");
   assert(same(server.data("/two")!, DATA));
   await path.run(sftp.close());
 });
@@ -476,6 +489,55 @@ Deno.test("a channel is closed for another session, and the file is complete", a
 
 Deno.test("losing only an additional channel does not fail the put", async () => {
   await put({ options: { channels: 3 }, meanwhile: (path) => path.lose() });
+});
+
+Deno.test("losing an additional channel at the end, when the file is being closed, does not fail the put", async () => {
+  const server = memoryServer();
+  using path = pathTo(server);
+  const sftp = await path.client();
+  await path.run(sftp.put(DATA, "/file", {
+    channels: 3,
+    // The last window of each channel is still on its way.
+    onProgress: ({ transferred }) => transferred === DATA.length && path.lose(),
+  }));
+  assert(same(server.data("/file")!, DATA));
+  assertEquals([...server.files.keys()], ["/file"]);
+  await path.run(sftp.close());
+  assertEquals([server.open, path.channels.open], [0, 0]);
+});
+
+Deno.test("over several channels, a server that tells an old size until writes are answered is asked again", async () => {
+  const server = memoryServer();
+  let looks = 0;
+  using path = pathTo(server, {}, (request, peer) => {
+    const { type, id } = request;
+    // After those of the two further channels at the beginning.
+    const isOld = type === FXP.FSTAT && ++looks > 2 && looks <= 5;
+    if (!isOld) return server.answer(request, peer);
+    return peer.send(msg.Attrs.encode(id, { attributes: { size: 1000, mode: 0o100644 } }));
+  });
+  const sftp = await path.client();
+  await path.run(sftp.put(DATA, "/file", { channels: 3 }));
+  assertEquals(looks, 6);
+  assert(same(server.data("/file")!, DATA));
+  await path.run(sftp.close());
+  assertEquals(server.open, 0);
+});
+
+Deno.test("over several channels, the renaming arrives one round trip after the last write", async () => {
+  for (const preserve of [false, true]) {
+    const server = memoryServer();
+    const times = new Map<number, number>();
+    using path = pathTo(server, {}, (request, peer) => {
+      times.set(request.type, path.now);
+      return server.answer(request, peer);
+    });
+    const sftp = await path.client();
+    await path.run(sftp.put(DATA, "/file", { channels: 3, preserve }));
+    const between = times.get(FXP.EXTENDED)! - times.get(FXP.WRITE)!;
+    assertEquals(between, preserve ? 100 : 50); // times must be set after all writes
+    await path.run(sftp.close());
+  }
 });
 
 Deno.test("a channel lost with its connection is replaced", async () => {

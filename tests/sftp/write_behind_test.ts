@@ -68,6 +68,7 @@ class FakeFurther implements FurtherLanes {
   begun = 0;
   readonly asked: number[] = [];
   opening: Promise<void> | null = null;
+  readonly expected: number = 0;
   next: Promise<WiderPath> | null = null;
 
   begin(): void {

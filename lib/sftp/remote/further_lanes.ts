@@ -29,6 +29,9 @@ export function furtherLanes(further: FurtherSessions, file: WrittenFile): Furth
     get opening() {
       return further.opening;
     },
+    get expected() {
+      return further.expected;
+    },
     begin: () => further.begin(file.size ?? Infinity),
     more(sent) {
       const sessions = further.for((file.size ?? Infinity) - sent)

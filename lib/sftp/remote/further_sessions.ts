@@ -109,6 +109,8 @@ export class FurtherSessions {
   #small = 0;
   /** Counts small files, to give them to the sessions in turn. */
   #turn = 0;
+  /** The number of channels that are being opened, with those that are open; 0 if none is. */
+  #expected = 0;
   /** The number of lost sessions that were replaced. */
   #replaced = 0;
   /** Notified when a session is opened, or the last attempt fails. */
@@ -205,6 +207,11 @@ export class FurtherSessions {
    */
   get opening(): Promise<void> | null {
     return this.#state === "opening" && !this.#isReserve ? this.#news.wait() : null;
+  }
+
+  /** The number of channels when those that are being opened are open. */
+  get expected(): number {
+    return this.#isReserve ? 1 : Math.max(this.#expected, 1 + this.#usable.length);
   }
 
   /** How many have ended without being closed here. */
@@ -326,6 +333,7 @@ export class FurtherSessions {
 
   #openMissing(channels: number, then: "looking" | "complete" = "looking"): void {
     this.#state = "opening";
+    this.#expected = channels;
     const missing = channels - 1 - this.#usable.length;
     this.#track(this.#openAll(missing, channels, then));
   }
@@ -337,6 +345,7 @@ export class FurtherSessions {
   ): Promise<void> {
     const opened = await Promise.all(Array.from({ length: missing }, () => this.#openOne()));
     if (!this.#isReserve) this.#need.changed();
+    this.#expected = 0;
     if (this.#state === "closed") return;
     const refusal = opened.find((reason) => reason !== null);
     if (refusal) this.#note(`${channelCount(1 + this.#usable.length)}: ${refusal}`);

@@ -143,6 +143,13 @@ export class RemoteFile {
     return infoOf(attributes, S_IF.FILE); // a file, unless the server reports another type
   }
 
+  /** The attributes of the file that has a name, after the requests for this one. */
+  async lstat(path: string, options: SftpOptions = {}): Promise<SftpFileInfo> {
+    const call = callOf("lstat", path, options);
+    const { attributes } = await this.#session.request(msg.Lstat, { path }, msg.Attrs, call);
+    return infoOf(attributes, S_IF.FILE);
+  }
+
   /** The size; 0 means unknown, also if the server refuses to tell it. */
   async size(options: SftpOptions = {}): Promise<number> {
     return (await nullIfRefused(this.stat(options)))?.size ?? 0;

@@ -50,6 +50,8 @@ export interface FurtherLanes {
   more(sent: number): Promise<WiderPath> | null;
   /** Resolves when the next session that is being opened is open or failed; null if none is being opened. */
   readonly opening: Promise<void> | null;
+  /** The channels that are open or being opened. */
+  readonly expected: number;
 }
 
 /** The result of opening a file in further sessions. */
@@ -78,6 +80,8 @@ export class WriteBehind {
   /** Whether it waits for a session that is being opened. */
   #expecting = false;
   #ended = false;
+  /** The file for writes that are repeated at the end. */
+  #repairing: Promise<RemoteFile> | null = null;
   readonly #start: number;
   #offset: number;
   #state: "many" | "one" = "many";
@@ -111,6 +115,17 @@ export class WriteBehind {
   /** Whether it has been written in several sessions. */
   get isStriped(): boolean {
     return this.#lanes.length > 1;
+  }
+
+  /** The file in the further sessions in which it is open. */
+  get elsewhere(): RemoteFile[] {
+    const [, ...further] = this.#lanes;
+    return further.filter(({ usable }) => usable).map(({ file }) => file);
+  }
+
+  /** Whether writes of further sessions were repeated after `end` was called. */
+  get isRepaired(): boolean {
+    return this.#repairing !== null;
   }
 
   /** Whether the server accepts one request at a time only. */
@@ -201,8 +216,10 @@ export class WriteBehind {
    * such a request would be answered two round trips later and delay all later ones.
    */
   get #isWide(): boolean {
-    const { length } = this.#lanes;
-    return length > 1 && length * this.#lanes[0].file.window > WIDE_SHARE * this.#pacing.window;
+    const { length, 0: own } = this.#lanes;
+    // Those that are being opened count: a request that waits now would delay them when they are open.
+    const count = Math.max(length, this.#further?.expected ?? 0);
+    return length > 1 && count * own.file.window > WIDE_SHARE * this.#pacing.window;
   }
 
   /** The lane with the fewest unsent requests, then with the fewest unanswered bytes. */
@@ -239,7 +256,9 @@ export class WriteBehind {
       const [own] = this.#lanes;
       if (lane === own || this.#limits.signal?.aborted) return await this.#again(cause);
       // Only the further session may be lost or refuse: use the first one.
-      const again = own.write(bytes, offset, this.#limits, this.#wake);
+      const again = this.#ended
+        ? this.#repair(bytes, offset)
+        : own.write(bytes, offset, this.#limits, this.#wake);
       this.#sent[0] = { ...sent, lane: own, written: again };
       return;
     }
@@ -247,6 +266,12 @@ export class WriteBehind {
     this.#bytes -= bytes.length;
     this.#pacing.passed(bytes.length);
     release?.();
+  }
+
+  /** Writes again at the end, when the file may have been closed. */
+  async #repair(bytes: Uint8Array, offset: number): Promise<void> {
+    const file = await (this.#repairing ??= this.#reopened());
+    await file.writePiece(bytes, offset, this.#limits);
   }
 
   /** Opens the file in further sessions if they are needed, in the background. */

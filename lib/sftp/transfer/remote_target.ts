@@ -435,12 +435,14 @@ class RemoteTarget implements TransferTarget {
   }
 
   /**
-   * True over one channel, where requests for one file are done in order (filexfer-02 §6.1), if the size
-   * needs no change.
+   * True if the size needs no change, because requests for one file are done in order (filexfer-02 §6.1). Over
+   * several channels only those of each are, so the last ones must not depend on all writes.
    */
   get flushesLast(): boolean {
     const { isStriped, offset } = this.#behind;
-    return !isStriped && this.#renaming === null && !this.#skipped && offset >= this.#before;
+    if (this.#renaming !== null || this.#skipped || offset < this.#before) return false;
+    const { preserve = false, owners = false, sync = false } = this.#settings.options;
+    return !isStriped || !(preserve || owners || sync || this.#names.wanted !== undefined);
   }
 
   async flush(): Promise<void> {
@@ -490,40 +492,54 @@ class RemoteTarget implements TransferTarget {
   async #together(requests: readonly (() => Promise<void>)[]): Promise<boolean> {
     this.#closing = true;
     const late = this.#behind.unanswered > 0;
-    const [written, ...done] = await Promise.allSettled([
-      this.#behind.end(),
-      ...requests.map((request) => request()),
-    ]);
+    // Before `end`, which closes the file in further sessions.
+    const answers = requests.map((request) => request());
+    const [written, ...done] = await Promise.allSettled([this.#behind.end(), ...answers]);
     if (written.status === "rejected") throw written.reason;
     const failed = done.find((request) => request.status === "rejected");
     // The error of a check of ours is final: after the CLOSE it could not be made again.
     const refused = failed && isRefusal(failed.reason) && failed.reason.operation !== "put";
-    if (this.#behind.careful || (late && refused)) return false;
+    const { careful, isRepaired, isStriped } = this.#behind;
+    if (careful || isRepaired || (late && refused)) return false;
+    if (late && failed && isStriped) {
+      // Some servers do the requests of a session in any order.
+      await this.#reopened();
+      return false;
+    }
     if (failed) throw failed.reason;
     return true;
   }
 
   /**
    * Checks that the part is the file that was written: two attempts in parallel share its name, and
-   * sessions of a server may see different files.
+   * sessions of a server may see different files. Each session is asked after its writes, so the last one to
+   * answer sees those of all. By name none may see less than by its handle.
    */
   async #mine(): Promise<void> {
     const { limits } = this.#settings;
     const { hidden, final } = this.#names;
-    const [written, named] = await Promise.all([
+    const { isStriped, offset, elsewhere } = this.#behind;
+    const asked = [
       nullIfRefused(this.#file.stat(limits)),
       nullIfRefused(this.#remote.lstat(hidden, limits)),
-    ]);
-    if (written === null || named === null) return; // the renaming will fail
+    ];
+    const others = elsewhere.map((file) =>
+      Promise.all([file.stat(limits), file.lstat(hidden, limits)]).catch(() => null)
+    );
+    const [written, named] = await Promise.all(asked);
+    const answers = (await Promise.all(others)).filter((answer) => answer !== null);
+    if (!written || !named) return; // the renaming will fail
     const call = { operation: "put", path: final };
-    const { offset } = this.#behind;
-    if (this.#behind.isStriped && written.size !== offset) {
-      const reason = `the server has ${written.size} of ${offset} bytes sent over several ` +
-        "channels: use one (channels: 1)";
-      throw sftpError(SftpStatus.FAILURE, call, reason);
-    }
-    if (named.isFile && named.size === written.size) return;
-    throw sftpError(SftpStatus.FAILURE, call, "another transfer has taken its place");
+    const taken = () => sftpError(SftpStatus.FAILURE, call, "another transfer has taken its place");
+    if (!named.isFile) throw taken();
+    if (answers.length === 0 && named.size !== written.size) throw taken();
+    const both = [[written, named], ...answers] as const;
+    const size = Math.max(...both.map(([handle, name]) => Math.min(handle!.size, name!.size)));
+    if (!isStriped || size === offset) return;
+    if (both.some(([handle]) => handle!.size === offset)) throw taken();
+    const reason = `the server has ${size} of ${offset} bytes sent over several channels: use ` +
+      "one (channels: 1)";
+    throw sftpError(SftpStatus.FAILURE, call, reason);
   }
 
   /** Renames the file to its final name; false if the server refused and the content was written in place. */
