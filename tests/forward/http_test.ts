@@ -1,7 +1,7 @@
 /** `host.fetch()`: HTTP and HTTPS from the server, through a proxy that others cannot use. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ChannelOpenError, ClosedError } from "../../lib/errors.ts";
-import { HttpTunnel } from "../../lib/forward/http_tunnel.ts";
+import { type HttpClientOptions, HttpTunnel } from "../../lib/forward/http_tunnel.ts";
 import { OPEN_FAILURE } from "../../lib/wire/numbers.ts";
 import { encode, readAll, sendAll, target, tunnelPair } from "./world.ts";
 import { freePort } from "../support/free_port.ts";
@@ -196,7 +196,8 @@ async function refusing(tunnel: HttpTunnel): Promise<number[]> {
     proxy = options.proxy as typeof proxy;
     return createHttpClient(options);
   };
-  tunnel.client().close();
+  const another = { proxy: { url: "http://proxy.example:3128" } };
+  tunnel.client(another as HttpClientOptions).close(); // only ours is used
   Deno.createHttpClient = createHttpClient;
   const { username, password } = proxy.basicAuth;
   using conn = await Deno.connect({
@@ -244,4 +245,27 @@ Deno.test("A refusal is compared with the host.fetch() calls under way alone", a
     globalThis.URL = URL;
     await tunnel.close();
   }
+});
+
+Deno.test("A refusal of another host with the same port does not reject a host.fetch()", async () => {
+  const asked = Promise.withResolvers<void>();
+  const tunnel = new HttpTunnel(({ hostname }, _from, signal) => {
+    if (hostname === "b.example") return Promise.reject(new Error("b is refused"));
+    asked.resolve();
+    return new Promise((_, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason))
+    );
+  }, over);
+  const end = new AbortController();
+  const { signal } = end;
+  const aborted = assertRejects(
+    () => tunnel.fetch("http://a.example", { signal }),
+    Error,
+    "enough",
+  );
+  await asked.promise;
+  await assertRejects(() => tunnel.fetch("http://b.example"), Error, "b is refused");
+  end.abort(new Error("enough"));
+  await aborted;
+  await tunnel.close();
 });
