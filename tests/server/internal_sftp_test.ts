@@ -175,7 +175,7 @@ for (const command of ["internal-sftp -X", "internal-sftp -d %h", "internal-sftp
       },
       handler: () => assert(false, "it runs nothing else"),
     });
-    await assertRejects(() => pair.host.sftp());
+    await assertRejects(() => pair.host.sftp(), RequestDeniedError, "sftp");
     await assertRejects(() => pair.host.run("x"), RequestDeniedError);
   });
 }
@@ -190,7 +190,7 @@ Deno.test("A user name that is not a folder name is refused in -d", async () => 
         sftp: localFiles({ root: folder.path }),
       },
     });
-    await assertRejects(() => pair.host.sftp());
+    await assertRejects(() => pair.host.sftp(), RequestDeniedError, "sftp");
   }
 });
 
