@@ -199,10 +199,25 @@ for (
     ["Include x", "Include needs files"],
     ["ConnectionAttempts 0", "ConnectionAttempts"],
     ["ProxyJump db1", "jumphost loop"],
+    ['ConnectTimeout ""', "missing time value"],
+    ["VersionAddendum a\rb", "Invalid versionaddendum argument"],
   ] as const
 ) {
   Deno.test(`A look-up refuses "${text}"`, async () => {
     await assertRejects(() => lookup(text), ConfigError, message);
+  });
+}
+
+for (const [keyword, what] of [["IdentityFile", "identity"], ["CertificateFile", "certificate"]]) {
+  Deno.test(`A host has 100 files of ${keyword} at most`, async () => {
+    const lines = (count: number) =>
+      Array.from({ length: count }, (_, at) => `${keyword} /key${at}\n`).join("");
+    const settings = await lookup(lines(100));
+    assertEquals(settings[keyword as "IdentityFile"]?.length, 100);
+    const error = await assertRejects(() => lookup(lines(101)), ConfigError);
+    assertEquals(error.problems, [
+      `config line 101: Too many ${what} files specified (max 100).`,
+    ]);
   });
 }
 

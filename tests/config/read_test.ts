@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { globMatcher } from "../../lib/patterns.ts";
 import { readConfig } from "../../lib/config/mod.ts";
 import { ConfigError } from "../../lib/errors.ts";
+import { fakeEnv } from "../support/fake_env.ts";
 import { run } from "../support/run.ts";
 import { tempFolder } from "../support/temp.ts";
 
@@ -31,6 +32,17 @@ Deno.test("Files that include endlessly more files are refused", async () => {
   const line = (depth: number) => `Include ${`${folder.join(`f${depth + 1}`)} `.repeat(8)}\n`;
   for (let depth = 0; depth < 12; depth++) await folder.write(`f${depth}`, line(depth));
   await assertRejects(() => readConfig(folder.join("f0")), ConfigError, "Too many recursive");
+});
+
+Deno.test("The includes of a named file are in the user's folder", async () => {
+  await using folder = await tempFolder();
+  await Deno.mkdir(folder.join(".ssh"));
+  await folder.write(".ssh/inner", "Port 1\n");
+  await folder.write("other", "User ann\n");
+  const outer = await folder.write("outer", "Include inner ~/other\n");
+  using _env = fakeEnv({ HOME: folder.path });
+  const { Port, User } = await (await readConfig(outer)).lookup("x");
+  assertEquals([Port, User], [1, "ann"]);
 });
 
 Deno.test("An included file that is writable by others is refused", async () => {
