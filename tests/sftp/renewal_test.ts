@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { SFTP_REPEATS } from "../../lib/defaults.ts";
 import { type SftpChannel, SftpClient, SftpError } from "../../lib/sftp/mod.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
-import { FXP } from "../../lib/sftp/protocol/numbers.ts";
+import { FXF, FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { ClientSession } from "../../lib/sftp/remote/client_session.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { LISTED, MemoryServer } from "./memory_server.ts";
@@ -141,6 +141,25 @@ Deno.test("a request that was executed after its check is not refused", async ()
   assertEquals(refused, true);
 });
 
+Deno.test("the check after a refused repetition can be aborted, and the refusal is reported", async () => {
+  await using world = new Lossy();
+  const { server } = world;
+  const sftp = await world.client();
+  server.add("/a", DATA);
+  let checks = 0;
+  server.refuse = (line) => {
+    if (line === "REMOVE /a") return 3;
+    if (line !== "LSTAT /a" || ++checks === 1) return undefined;
+    return new Promise(() => {});
+  };
+  world.lose(FXP.REMOVE, "before");
+  const abort = new AbortController();
+  const removing = assertRejects(() => sftp.remove("/a", { signal: abort.signal }), SftpError);
+  while (checks < 2) await turn();
+  abort.abort();
+  assertEquals((await removing).status, 3);
+});
+
 Deno.test("a repeated creation that is refused because the name exists now may have been done", async () => {
   await using world = new Lossy();
   const { server } = world;
@@ -227,6 +246,17 @@ Deno.test("a request that is repeated on a new channel times out there", async (
   await time.settle(session.close());
 });
 
+/** A channel that ends with its VERSION. */
+function brief(): SftpChannel {
+  return {
+    ...channelPair()[0],
+    async consume(take) {
+      await turn();
+      take(msg.encodeVersion(FXP.VERSION, 3));
+    },
+  };
+}
+
 Deno.test("a request is not sent on a channel that has ended with its VERSION", async () => {
   const first = channelTo(() => {});
   let asked = 0;
@@ -236,16 +266,9 @@ Deno.test("a request is not sent on a channel that has ended with its VERSION", 
   });
   const gate = Promise.withResolvers<void>();
   const lost = Promise.withResolvers<void>();
-  const second: SftpChannel = {
-    ...channelPair()[0],
-    async consume(take) {
-      await turn();
-      take(msg.encodeVersion(FXP.VERSION, 3));
-    },
-  };
   let channels = 1;
   const reopen = async () => {
-    if (++channels === 2) return second;
+    if (++channels === 2) return brief();
     lost.resolve();
     await gate.promise;
     return third.channel;
@@ -261,6 +284,23 @@ Deno.test("a request is not sent on a channel that has ended with its VERSION", 
   gate.resolve();
   await asking;
   assertEquals([asked, channels], [1, 3]);
+  await session.close();
+});
+
+Deno.test("a file is reopened once after a channel that has ended with its VERSION", async () => {
+  const server = new MemoryServer();
+  server.add("/a", DATA);
+  const first = channelTo(server.answer);
+  const next = [brief(), channelTo(server.answer).channel];
+  const reopen = () => Promise.resolve(next.shift()!);
+  const session = await ClientSession.open(first.channel, { reopen });
+  const call = { operation: "open", path: "/a" };
+  const file = await session.open("/a", FXF.READ, {}, call);
+  await first.peer.channel.close();
+  await session.request(msg.Fstat, file, msg.Attrs, call, file);
+  await session.command(msg.Close, file, call, file);
+  const opened = server.log.filter((line) => line.startsWith("OPEN "));
+  assertEquals([opened.length, server.open, next.length], [2, 1, 0]);
   await session.close();
 });
 

@@ -602,8 +602,8 @@ export class ClientSession {
     this.#channel = this.#greeted(channel);
     const late = () =>
       sessionError(SftpStatus.CONNECTION_LOST, `no answer in ${this.#timeout} ms`, loss);
-    await withLimits(this.#channel.greeted, { signal, timeout: this.#timeout, late });
-    await Promise.all([...this.#handles].map((handle) => this.#openAgain(handle, loss)));
+    await withLimits(this.#channel.greeted, { timeout: this.#timeout, late });
+    await Promise.all([...this.#handles].map((handle) => this.#openAgain(handle, loss, signal)));
     if (signal.aborted) return;
     this.#renewal = null;
     const all = [...this.#pending];
@@ -618,7 +618,7 @@ export class ClientSession {
     }
   }
 
-  async #openAgain(handle: OpenHandle, loss: SftpError): Promise<void> {
+  async #openAgain(handle: OpenHandle, loss: SftpError, signal: AbortSignal): Promise<void> {
     const call = { operation: "open", path: handle.path };
     const { access } = handle;
     if (access === null) {
@@ -627,6 +627,7 @@ export class ClientSession {
       return;
     }
     const ask = <Q, A>(row: msg.Row<Q>, value: Q, reply: msg.Row<A>) => {
+      signal.throwIfAborted(); // the new channel is lost, too
       const encode = (id: number) => [row.encode(id, value)];
       return this.#send(call, reply, encode, { renews: true }) as Promise<A>;
     };
