@@ -72,6 +72,24 @@ Deno.test("Failed sessions free their slots", async () => {
   }
 });
 
+Deno.test("Programs that end, or fail, free the slots of their sessions", async () => {
+  const told: unknown[] = [];
+  await using pair = await connectedPair({
+    serve: { maxSessions: 1, onError: (error) => told.push(error) },
+    handler: ({ command }) => {
+      if (command === "fail") throw new Error("failed");
+    },
+  });
+  for (const command of ["end", "fail", "end"]) {
+    const channel = await session(pair.host);
+    await channel.exec(command);
+    await channel.exitStatus;
+    await channel.close();
+    await pair.host.request("keepalive@openssh.com");
+  }
+  assertEquals(told.map(String), ["Error: failed"]);
+});
+
 Deno.test("A session counts towards MaxSessions until its handler has ended", async () => {
   const ends: (() => void)[] = [];
   const told: unknown[] = [];
