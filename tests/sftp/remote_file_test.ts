@@ -1,6 +1,6 @@
 /** An open file of a server: short reads, writes in pieces, and its end. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import { SftpStatus } from "../../lib/sftp/mod.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { EXTENSION } from "../../lib/sftp/protocol/numbers.ts";
 import { Cancellations } from "../../lib/sftp/remote/cancellations.ts";
@@ -413,4 +413,59 @@ Deno.test("a file that ends before its size is an error, unless the size is stil
     if (error === null) assert(await read() >= 100_000); // as in /sys
     else assertEquals(await refusal(read()), error);
   }
+});
+
+/** A server of a file, and the file as a client opens it whose requests have a limited length. */
+async function limited(bytes: Uint8Array, requestLength: number) {
+  const server = new MemoryServer();
+  server.add("/file", bytes);
+  const { channel } = channelTo(server.answer, { limit: 1 << 22 });
+  const remote = await RemoteFileSystem.open(channel, { requestLength, timeout: 60_000 });
+  const file = await remote.file("/file", { read: true });
+  return {
+    server,
+    file,
+    async [Symbol.asyncDispose]() {
+      await file.close();
+      await remote.session.close();
+    },
+  };
+}
+
+Deno.test("a file with data after its end is an error, also past the expected end", async () => {
+  await using w = await limited(data, 100);
+  w.server.refuse = (line) => line.startsWith("READ /file 5000 ") ? SftpStatus.EOF : undefined;
+  const ahead = new ReadAhead(w.file, { size: 5000 });
+  let bytes = 0;
+  const error = await assertRejects(async () => {
+    for (let block; (block = await ahead.next()) !== null;) bytes += block.length;
+  }, SftpError);
+  assertEquals([bytes, error.status], [5000, SftpStatus.EOF]);
+  assertStringIncludes(error.message, "data after its end at 5000 bytes");
+});
+
+Deno.test("a further session gets as many blocks as the first one, however late it is", async () => {
+  const block = 32_000;
+  const bytes = noise(60 * block);
+  await using first = await limited(bytes, 1000);
+  await using second = await limited(bytes, 1000);
+  let asked = false;
+  let blocks = 0;
+  const ahead = new ReadAhead(first.file, {
+    size: bytes.length,
+    further() {
+      if (asked || blocks < 25) return null;
+      asked = true;
+      return Promise.resolve([second.file]);
+    },
+  });
+  const reads = ({ server }: typeof first) =>
+    server.log.filter((line) => line.startsWith("READ")).length / 32;
+  for (let next; (next = await ahead.next()) !== null; blocks++) {
+    assert(same(next, bytes.subarray(blocks * block, (blocks + 1) * block)));
+    ahead.release(next);
+  }
+  const [alone, both] = [30, 60 - 30];
+  assert(reads(second) <= both / 2 + 4, `${reads(first)} and ${reads(second)} blocks`);
+  assert(reads(first) >= alone + both / 2 - 4, `${reads(first)} and ${reads(second)} blocks`);
 });
