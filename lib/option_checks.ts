@@ -13,13 +13,14 @@ export type OptionChecks<T> = { readonly [K in keyof Required<T>]: OptionCheck }
  * Refuses invalid options. An undefined option counts as not given.
  *
  * @param call The function that they are options of, such as `connect()`
- * @throws {TypeError} If an option is unknown or has a wrong value
+ * @throws {TypeError} If an option is unknown or has a wrong value, or there are no options
  */
 export function checkOptions<T extends object>(
   call: string,
   options: T,
   checks: OptionChecks<T>,
 ): void {
+  if (!isObject(options)) throw new TypeError(`${call} needs options, not ${shown(options)}`);
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(checks, name)) {
       const near = nearest(name, Object.keys(checks));

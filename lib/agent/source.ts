@@ -1,8 +1,7 @@
 import { ConnectError, printable } from "../errors.ts";
-import { isError } from "../runtime/errors.ts";
+import { isError, systemReason } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { type ByteStreams, connSocket, type Socket, streamSocket } from "../transport/socket.ts";
-import { plainMessage } from "../error_messages.ts";
 import { connectablePath, userAgentPath } from "./agent_path.ts";
 
 /** Options for opening a connection to an agent. */
@@ -44,7 +43,7 @@ export async function openAgent(
     return connSocket(await runtime.net.connectUnix(connectablePath(path)));
   } catch (cause) {
     if (isError(cause, "NotCapable")) throw cause;
-    const why = plainMessage(cause);
+    const why = cause instanceof Error ? systemReason(cause) : String(cause);
     throw new ConnectError(`Cannot connect to the agent at "${path}": ${printable(why)}`, {
       cause,
     });

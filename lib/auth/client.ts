@@ -60,6 +60,8 @@ async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
   const succeeded = new Set<AuthMethod>();
   const repeatable: AuthMethod[] = [];
   const tried: AuthMethod[] = [];
+  /** Those that the server has answered. */
+  const answered = new Set<AuthMethod>();
   let left = [...methods];
   // The accepted methods are unknown until the server's first refusal.
   let remaining: readonly string[] | null = null;
@@ -89,6 +91,7 @@ async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
       if (attempt) options.onRepeatable!([...repeatable, attempt.again()]);
       return;
     }
+    answered.add(method);
     const failure = UserauthFailure.decode(answer);
     remaining = failure.remaining;
     if (failure.partial) {
@@ -98,7 +101,7 @@ async function logIn(link: Link, options: ClientAuthOptions): Promise<void> {
       left = methods.filter((candidate) => !succeeded.has(candidate));
     }
   }
-  throw refused(options, tried, {
+  throw refused(options, tried, answered, {
     remaining: remaining ?? [],
     partial: succeeded.size > 0,
     cause: unusable,
@@ -201,6 +204,7 @@ class ClientConversation {
 function refused(
   { user, host }: ClientAuthOptions,
   methods: readonly AuthMethod[],
+  answered: ReadonlySet<AuthMethod>,
   details: {
     remaining: readonly string[];
     partial: boolean;
@@ -210,18 +214,26 @@ function refused(
   const { remaining, partial, cause } = details;
   const attempts = methods.map(({ name }) => name);
   const tried = methods.map(({ name, label }) => label ?? name);
-  const credentials = tried.filter((_, at) => attempts[at] !== "none");
+  const credentials = tried.filter((_, at) =>
+    attempts[at] !== "none" && answered.has(methods[at]!)
+  );
   const place = host === undefined ? "" : ` on ${printable(host)}`;
-  const verdict = credentials.length === 0
+  const verdict = credentials.length > 0
+    ? `tried ${credentials.join(", ")}; ` +
+      (partial ? "the server requires another method" : "the server rejected every one")
+    : cause === undefined
     ? "there was no credential to try"
-    : `tried ${credentials.join(", ")}; ` +
-      (partial ? "the server requires another method" : "the server rejected every one");
-  const allowed = printable(remaining.join(", ")) || "no other method";
+    : "no credential could be used";
+  const allowed = answered.size === 0
+    ? ""
+    : `; it allows ${printable(remaining.join(", ")) || "no other method"}`;
   const reason = cause === undefined ? "" : `; ${plainMessage(cause)}`;
-  const allowedOne = attempts.find((name) => name !== "none" && remaining.includes(name));
+  const allowedOne = attempts.find((name, at) =>
+    name !== "none" && answered.has(methods[at]!) && remaining.includes(name)
+  );
   return new AuthError(
-    `Cannot log in as "${printable(user)}"${place}: ${verdict}; it allows ${allowed}${reason}` +
-      (partial ? "" : `; ${adviceOn(allowedOne)}`),
+    `Cannot log in as "${printable(user)}"${place}: ${verdict}${allowed}${reason}` +
+      (partial || answered.size === 0 ? "" : `; ${adviceOn(allowedOne)}`),
     { ...details, attempts, tried },
   );
 }

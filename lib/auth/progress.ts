@@ -71,7 +71,11 @@ export class LoginProgress {
  */
 export function requiredLists(policy: ServerAuthPolicy): readonly (readonly string[])[] {
   const offered = SERVER_METHODS.filter((method) => method.offered(policy)).map(({ name }) => name);
-  if (offered.length === 0) throw new TypeError("The authentication policy offers no method");
+  if (offered.length === 0) {
+    throw new TypeError(
+      "The authentication policy offers no method: give it publicKey, password, interactive, hostBased or none",
+    );
+  }
   if (policy.required === undefined) return offered.map((name) => [name]);
   const lists = isOneList(policy.required) ? [policy.required] : policy.required;
   if (lists.length === 0) throw new TypeError("The authentication policy requires an empty list");

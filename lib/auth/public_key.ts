@@ -48,6 +48,12 @@ export interface PublicKeyOptions {
  * ```
  */
 export function publicKey(key: Signer, options: PublicKeyOptions = {}): AuthMethod {
+  // The value is not shown: it may be the text of a private key.
+  if (!key?.publicKey) {
+    throw new TypeError(
+      'publicKey() needs a private key, such as await loadKey("~/.ssh/id_ed25519")',
+    );
+  }
   return {
     name: METHOD,
     get label() {

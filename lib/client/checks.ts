@@ -57,7 +57,10 @@ const OPTIONS: OptionChecks<ConnectOptions> = {
       (value) => object(value) === null && "readable" in (value as object),
     ),
   ),
-  jump: either(text, object),
+  jump: either(
+    text,
+    mustBe("a host, options, a client or an array of them", (value) => object(value) === null),
+  ),
   controlPath: either(text, mustBe("a path or false", (value) => value === false)),
   onNote: callback,
   env: textRecord,
@@ -65,8 +68,21 @@ const OPTIONS: OptionChecks<ConnectOptions> = {
   trace: callback,
 };
 
+/** Options of other libraries for credentials, with what to write instead. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  password: 'auth: [password("…")]',
+  passphrase: 'auth: [publicKey(await loadKey("…", { passphrase }))]',
+  privateKey: "auth: [publicKey(importPrivateKey(text))]",
+  agent: "auth: [agent()]",
+};
+
 /** @throws {TypeError} If an option has an unknown name, or an invalid value */
 export function checkConnectOptions(options: ConnectOptions): void {
+  for (const [name, instead] of Object.entries(ELSEWHERE)) {
+    if (object(options) === null && name in options) {
+      throw new TypeError(`connect() has no option "${name}": write ${instead}`);
+    }
+  }
   checkOptions("connect()", options, OPTIONS);
 }
 

@@ -1,6 +1,12 @@
 import { RECONNECT_MAX_MS, RESILIENT_KEEPALIVE_MS, TUNNELS_RETRY_MS } from "../defaults.ts";
 import { ClosedError } from "../errors.ts";
-import type { BindAddress, BindPort, ForwardTarget } from "../forward/address.ts";
+import {
+  type BindAddress,
+  bindOf,
+  type BindPort,
+  type ForwardTarget,
+  targetOf,
+} from "../forward/address.ts";
 import type { CheckOptions, Forwarder } from "../forward/forwarder.ts";
 import { tell } from "../listener.ts";
 import { onAbort } from "../waiting.ts";
@@ -125,6 +131,8 @@ export class Tunnels implements AsyncDisposable {
     if (local.length + remote.length + socks.length === 0) {
       throw new TypeError("No tunnel given: openTunnels() needs local, remote or socks");
     }
+    for (const spec of [...local, ...remote]) checkSpec(spec);
+    for (const from of socks) bindOf(from, "");
     this.#closed.promise.catch(() => {});
   }
 
@@ -285,6 +293,13 @@ export async function openTunnels(gateway: Gateway, options: TunnelsOptions): Pr
   const tunnels = new Tunnels(gateway, options);
   await tunnels.start();
   return tunnels;
+}
+
+/** @throws {TypeError | RangeError} If an end of a tunnel is missing or invalid */
+function checkSpec({ from, to }: TunnelSpec): void {
+  if (!from || !to) throw new TypeError('A tunnel must be { from: { port }, to: "host:port" }');
+  bindOf(from, "");
+  targetOf(to);
 }
 
 function connector(gateway: Gateway): (signal: AbortSignal) => Promise<Client> {

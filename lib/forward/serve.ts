@@ -62,5 +62,6 @@ async function dialFor(
 
 /** The kind of an error, such as ConnectionRefused; its message may contain internal details. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.name : "unknown reason";
+  if (!(error instanceof Error)) return "unknown reason";
+  return error.name.replace(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }

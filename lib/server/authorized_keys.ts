@@ -3,6 +3,7 @@ import type { Grant } from "../auth/grant.ts";
 import type { AuthClient } from "../auth/policy.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { matchesPatternList } from "../patterns.ts";
+import { callback, checkOptions, either, flag, mustBe, text } from "../option_checks.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { isNotUnderstood } from "./internal_sftp.ts";
 
@@ -66,6 +67,12 @@ export function authorizedKeys(
   source: string | URL | ((user: string) => string | null | Promise<string | null>),
   options: AuthorizedKeysOptions = {},
 ): (user: string, key: PublicKey, client: AuthClient) => Promise<Grant | false> {
+  checkOptions("authorizedKeys()", options, {
+    authorities: mustBe("an array of keys", Array.isArray),
+    principals: callback,
+    revoked: callback,
+    permitUserEnvironment: either(flag, text),
+  });
   const { authorities = [], principals = (user) => [user], revoked = () => false } = options;
   const { permitUserEnvironment: permitted = false } = options;
   const maySet = (name: string) =>

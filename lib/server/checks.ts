@@ -17,6 +17,7 @@ import {
   text,
 } from "../option_checks.ts";
 import { ALGORITHM_CHECKS } from "../crypto/suite_checks.ts";
+import { SERVICE_CHECK } from "../sftp/server/server.ts";
 import type { ServeOptions } from "./options.ts";
 import type { PenaltyOptions } from "./penalties.ts";
 
@@ -38,7 +39,10 @@ const OPTIONS: OptionChecks<ServeOptions> = {
       ? null
       : 'must be an array of private keys, such as [await hostKeyFile("host_key")]',
   auth: object,
-  sftp: either(object, callback),
+  sftp: (value) =>
+    typeof value === "object" && value !== null && "backend" in value
+      ? SERVICE_CHECK(value)
+      : either(object, callback)(value),
   subsystems: each(callback),
   pty: flag,
   forward: object,
@@ -73,6 +77,12 @@ const OPTIONS: OptionChecks<ServeOptions> = {
 /** @throws {TypeError} If an option has an unknown name, or an invalid value */
 export function checkServeOptions(call: string, options: ServeOptions): void {
   checkOptions(call, options, OPTIONS);
+  if (!options.hostKeys) {
+    throw new TypeError(`${call} needs hostKeys, such as [await hostKeyFile("host_key")]`);
+  }
+  if (!options.auth) {
+    throw new TypeError(`${call} needs auth, such as { publicKey: authorizedKeys("…") }`);
+  }
 }
 
 function isPort(value: unknown): boolean {

@@ -1,6 +1,8 @@
 import { generateKey, importPrivateKey, type PrivateKey } from "../keys/private_key.ts";
 import type { GeneratedKeyType } from "../keys/generate.ts";
+import { loadKey } from "../login/load_key.ts";
 import { isError } from "../runtime/errors.ts";
+import { expandHome } from "../runtime/local_path.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { writeAll } from "../runtime/write_all.ts";
 
@@ -18,7 +20,7 @@ export interface HostKeyFileOptions {
  *
  * Needs `--allow-read` for the file, and `--allow-write` for its folder to create it.
  *
- * @param path The file
+ * @param path The file; `~/` is the home directory
  * @throws {KeyFormatError} If the file is not a private key
  * @throws {PassphraseError} If the key is encrypted
  *
@@ -43,10 +45,11 @@ export async function hostKeyFile(
   { type = "ed25519", comment = "" }: HostKeyFileOptions = {},
 ): Promise<PrivateKey> {
   const { files } = runtime;
-  const known = await readKey(path);
+  const file = expandHome(path);
+  const known = await readKey(file);
   if (known !== null) return known;
   using made = await generateKey(type, { comment });
-  const fresh = `${path}.${crypto.randomUUID()}`;
+  const fresh = `${file}.${crypto.randomUUID()}`;
   try {
     {
       using open = await files.open(fresh, { write: true, createNew: true, mode: 0o600 });
@@ -54,18 +57,18 @@ export async function hostKeyFile(
       await open.sync();
     }
     // Unlike a rename, this keeps a key that another server has created in the meantime.
-    await files.link(fresh, path);
+    await files.link(fresh, file);
   } catch (error) {
     if (!isError(error, "AlreadyExists")) throw error;
   } finally {
     await files.remove(fresh).catch(() => {});
   }
-  return await readKey(path) ?? importPrivateKey(made.export());
+  return await readKey(file) ?? importPrivateKey(made.export());
 }
 
 async function readKey(path: string): Promise<PrivateKey | null> {
   try {
-    return importPrivateKey(await runtime.files.readTextFile(path));
+    return await loadKey(path);
   } catch (error) {
     if (isError(error, "NotFound")) return null;
     throw error;

@@ -2,6 +2,7 @@ import { listenAgent } from "../agent/listen.ts";
 import { listenX11 } from "../forward/x11_listen.ts";
 import type { ChildProcess, ProgramOptions, ProgramStatus } from "../runtime/parts.ts";
 import { runtime } from "../runtime/runtime.ts";
+import { callback, checkOptions, text, textRecord } from "../option_checks.ts";
 import type { Session, SessionHandler } from "../session/session.ts";
 import { onAbort } from "../waiting.ts";
 import { hasTerminals, startAtTerminal, type TerminalProgram } from "./terminal.ts";
@@ -58,6 +59,12 @@ export interface SystemShellOptions {
  * ```
  */
 export function systemShell(options: SystemShellOptions = {}): SessionHandler {
+  checkOptions("systemShell()", options, {
+    shell: text,
+    cwd: text,
+    env: textRecord,
+    acceptEnv: callback,
+  });
   const { shell = "/bin/sh", acceptEnv = (name) => /^(LANG|LC_\w+)$/.test(name) } = options;
   const run = async (session: Session) => {
     await using agent = session.agent && await listenAgent(session.agent);

@@ -386,7 +386,17 @@ Deno.test("A refused login names the methods tried, those left and the reason", 
     authenticate: () => Promise.reject(new AuthError("another reason")),
   };
   const failed = await refusal([broken, later]);
-  assert(plainMessage(failed).includes("it allows no other method; the token is gone; give"));
+  assertEquals(
+    plainMessage(failed),
+    'Cannot log in as "ann": no credential could be used; the token is gone',
+  );
+  assertEquals(failed.attempts, ["publickey", "publickey"]);
+  const mixed = await refusal([broken, password("x")], { remaining: ["publickey"] });
+  assertEquals(
+    plainMessage(mixed),
+    'Cannot log in as "ann": tried password; the server rejected every one; it allows publickey; ' +
+      'the token is gone; give a credential that it allows with the option "auth"',
+  );
   assertEquals(plainMessage(failed.cause), "the token is gone");
 });
 

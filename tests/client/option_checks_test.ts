@@ -1,8 +1,14 @@
 /** Invalid options are refused at the call, and the error says what to write instead. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { connect, type ConnectOptions, none } from "@denossh/ssh";
+import { connect, type ConnectOptions, none, publicKey } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
-import { serve, type ServeOptions } from "@denossh/ssh/server";
+import {
+  authorizedKeys,
+  localFiles,
+  serve,
+  type ServeOptions,
+  systemShell,
+} from "@denossh/ssh/server";
 import { connectedPair } from "@denossh/ssh/testing";
 import { nearest, shown } from "../../lib/option_checks.ts";
 
@@ -14,7 +20,10 @@ const wrong: [unknown, string][] = [
   [{ host: "db1" }, 'no option "host": it may be "hostname"'],
   [{ timeOut: 5 }, 'no option "timeOut": it may be "timeout"'],
   [{ keepAliveInterval: 5 }, 'it may be "keepaliveInterval"'],
-  [{ privateKey: key }, 'no option "privateKey"'],
+  [{ privateKey: SECRET }, "write auth: [publicKey(importPrivateKey(text))]"],
+  [{ password: SECRET }, 'no option "password": write auth: [password("…")]'],
+  [{ passphrase: SECRET }, "write auth: [publicKey(await loadKey("],
+  [{ agent: "/run/agent" }, "write auth: [agent()]"],
   [{ timeout: "5s" }, 'timeout must be a number of milliseconds, at least 0, not the text "5s"'],
   [{ timeout: -1 }, "timeout must be a number of milliseconds, at least 0, not -1"],
   [{ timeout: NaN }, "timeout must be a number"],
@@ -40,7 +49,7 @@ const wrong: [unknown, string][] = [
   ],
   [{ env: { A: 1 } }, "env must be an object of texts by their names"],
   [{ onBanner: console }, "onBanner must be a function"],
-  [{ jump: 5 }, "jump must be an object, not 5"],
+  [{ jump: 5 }, "jump must be a host, options, a client or an array of them, not 5"],
   [{ transport: {} }, "transport must be a pair of streams"],
 ];
 for (const [options, expected] of wrong) {
@@ -88,11 +97,36 @@ const servers: [unknown, string][] = [
   [{ loginGraceTime: "2m" }, "loginGraceTime must be a number of milliseconds"],
   [{ algorithms: { macs: [] } }, 'it may be "mac"'],
   [{ penalties: "no" }, "penalties must be an object or false"],
+  [{ hostKeys: undefined }, 'serve() needs hostKeys, such as [await hostKeyFile("host_key")]'],
+  [{ auth: undefined }, 'serve() needs auth, such as { publicKey: authorizedKeys("…") }'],
+  [
+    { sftp: { backend: {}, readonly: true } },
+    'sftp has no option "readonly": it may be "readOnly"',
+  ],
 ];
 for (const [options, expected] of servers) {
   Deno.test(`serve() refuses invalid options: ${expected}`, () => {
     const usual = { port: 0, hostKeys: [key], auth: { none: () => true } };
     assertThrows(() => serve({ ...usual, ...options as ServeOptions }), TypeError, expected);
+  });
+}
+
+const helpers: [() => unknown, string][] = [
+  [() => connect(undefined as never), "connect() needs options, not undefined"],
+  [() => serve(null as never), "serve() needs options, not null"],
+  [() => publicKey(SECRET as never), "publicKey() needs a private key, such as await loadKey("],
+  [() => publicKey(key.publicKey as never), "publicKey() needs a private key"],
+  [() => localFiles("." as never), 'localFiles() needs options, not the text "."'],
+  [() => localFiles({} as never), "localFiles() needs root, the folder to serve"],
+  [() => localFiles({ root: ".", readonly: true } as never), 'it may be "readOnly"'],
+  [() => systemShell({ acceptEnvs: () => true } as never), 'it may be "acceptEnv"'],
+  [() => authorizedKeys("keys", { revoke: () => true } as never), 'it may be "revoked"'],
+  [() => authorizedKeys("keys", { authorities: key.publicKey } as never), "an array of keys"],
+];
+for (const [call, expected] of helpers) {
+  Deno.test(`A wrong argument is refused at the call: ${expected}`, async () => {
+    const error = await assertRejects(async () => await call(), TypeError, expected);
+    assert(!error.message.includes(SECRET));
   });
 }
 

@@ -159,6 +159,15 @@ Deno.test("Tunnels: a failed start is an error, releases everything, and can be 
   await tunnels.stop();
   await until(() => server.connections === 0);
   assertThrows(() => new Tunnels(way(port), {}), TypeError, "No tunnel");
+  for (const wrong of ["8080:db:5432", { from: { port: 0 } }, { to: "a:1" }]) {
+    for (const side of ["local", "remote"]) {
+      const options = { [side]: [wrong] };
+      assertThrows(() => new Tunnels(way(port), options), TypeError, "A tunnel must be { from");
+    }
+  }
+  const away = [{ from: { port: 70_000 }, to: "a:1" }];
+  assertThrows(() => new Tunnels(way(port), { local: away }), RangeError, "not 70000");
+  assertThrows(() => new Tunnels(way(port), { socks: [{ port: -1 }] }), RangeError, "not -1");
 });
 
 Deno.test("Tunnels: an abort stops them at any time: while connecting, up or waiting", async () => {

@@ -76,7 +76,7 @@ Deno.test("A target that refuses is a ChannelOpenError with the reason", async (
   const error = await assertRejects(
     () => pair.host.dial({ hostname: "127.0.0.1", port: freePort() }),
     ChannelOpenError,
-    "ConnectionRefused",
+    "Connection refused",
   );
   assertEquals(error.reason, 2);
   const path = "/nonexistent/denossh.sock";

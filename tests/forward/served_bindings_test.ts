@@ -300,7 +300,7 @@ Deno.test("A dial is refused with its reason: prohibited, or connect failed", as
   assertEquals(await dial(world, server.port), [1, "This target is not allowed"]);
   const dead = freePort();
   allowed.add(dead).add(server.port);
-  assertEquals(await dial(world, dead), [2, "Cannot connect: ConnectionRefused"]);
+  assertEquals(await dial(world, dead), [2, "Cannot connect: Connection refused"]);
   assertEquals(await dial(world, server.port), null);
   assertEquals(server.accepted, 1);
 });

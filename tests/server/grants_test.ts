@@ -2,7 +2,7 @@
  * A key's rights: options of authorized_keys and extensions of certificates, on a server that allows
  * everything.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   AuthError,
   ChannelOpenError,
@@ -349,7 +349,6 @@ Deno.test("a file's variables are set if permitUserEnvironment names them", asyn
     ["L*", { LANG: "C" }],
     ["*,!L*", { PATH: "/x" }],
     [true, { LANG: "C", PATH: "/x" }],
-    [1, {}],
   ];
   for (const [permitted, set] of cases) {
     const options = permitted === undefined ? {} : { permitUserEnvironment: permitted };
@@ -358,4 +357,10 @@ Deno.test("a file's variables are set if permitUserEnvironment names them", asyn
     assert(grant instanceof Grant);
     assertEquals({ ...grant.environment }, set, `${permitted}`);
   }
+  const number = { permitUserEnvironment: 1 as never };
+  assertThrows(
+    () => authorizedKeys(() => text, number),
+    TypeError,
+    "permitUserEnvironment must be",
+  );
 });

@@ -32,7 +32,7 @@ Deno.test("hostKeyFile gives the same key to servers that start in parallel", as
 Deno.test("hostKeyFile does not replace an unusable file", async () => {
   await using folder = await tempFolder();
   const path = await folder.write("key", "not a key");
-  await assertRejects(() => hostKeyFile(path), KeyFormatError);
+  await assertRejects(() => hostKeyFile(path), KeyFormatError, `Cannot load key "${path}": `);
   assertEquals(await Deno.readTextFile(path), "not a key");
   using key = await generateKey();
   await Deno.writeTextFile(path, key.export({ passphrase: "secret", rounds: 1 }));

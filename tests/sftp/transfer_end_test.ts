@@ -9,7 +9,7 @@ import {
 import { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { copy, get, put } from "../../lib/sftp/transfer/transfer.ts";
-import { checkChannels, checkTogether } from "../../lib/sftp/transfer/transfer_options.ts";
+import { checkChannels, checkTransferOptions } from "../../lib/sftp/transfer/transfer_options.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { MemoryServer } from "./memory_server.ts";
@@ -99,6 +99,8 @@ Deno.test("wrong options are refused before any request", async () => {
     [{ channels: 1.5 }, RangeError],
     [{ inFlight: 0 }, RangeError],
     [{ rateLimit: 0 }, RangeError],
+    [{ recurse: true } as never, TypeError],
+    [{ exclude: "*.log" as never }, TypeError],
   ];
   const before = w.from.log.length;
   for (const [options, error] of wrong) {
@@ -111,10 +113,10 @@ Deno.test("wrong options are refused before any request", async () => {
 
 Deno.test("every documented value of update, channels and delete is accepted", () => {
   for (const update of [true, false, "newer", "size", "checksum"] as const) {
-    checkTogether({ update });
+    checkTransferOptions({ update });
   }
-  checkTogether({ delete: true, recursive: true });
-  checkTogether({ delete: false, glob: true });
+  checkTransferOptions({ delete: true, recursive: true });
+  checkTransferOptions({ delete: false, glob: true });
   for (const channels of [1, 2, 10, "auto"] as const) checkChannels({ channels });
   checkChannels({});
 });
@@ -162,7 +164,10 @@ Deno.test("a missing source is an error, and so is a folder without recursive", 
   );
   assertEquals([missing.status, missing.path], [SftpStatus.NO_SUCH_FILE, "/none"]);
   const folder = await assertRejects(() => copy(w.source, "/tree", w.target, "/x", {}), SftpError);
-  assertEquals(plainMessage(folder), 'Cannot get "/tree" on the server: it is a directory');
+  assertEquals(
+    plainMessage(folder),
+    'Cannot get "/tree" on the server: it is a directory, which needs the option recursive',
+  );
   const none = () => copy(w.source, "/tree/*.x", w.target, "/x", { glob: true });
   const error = await assertRejects(none, SftpError, "nothing matches");
   assertEquals([error.status, error.path], [SftpStatus.NO_SUCH_FILE, "/tree/*.x"]);

@@ -1,4 +1,4 @@
-import { platformError } from "../../runtime/errors.ts";
+import { isError, platformError, systemReason } from "../../runtime/errors.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { AnchoredFolders } from "./anchored_folders.ts";
 import { UnrestrictedTree } from "./unrestricted_tree.ts";
@@ -14,7 +14,7 @@ import type { ServedTree } from "./served_tree.ts";
  * @throws {Deno.errors.NotADirectory} If it is not a directory
  */
 export function treeOf(root: string, home: string): ServedTree {
-  const real = runtime.files.realPathSync(root);
+  const real = realPathOf(root);
   if (!runtime.files.statSync(real).isDirectory) {
     throw platformError("NotADirectory", `Cannot serve "${root}": it is not a directory`);
   }
@@ -23,6 +23,17 @@ export function treeOf(root: string, home: string): ServedTree {
   return canAnchor(folders)
     ? new Jail(folders, home)
     : new Jail(new PathFolders(real.replace(/[/\\]$/, "")), home);
+}
+
+function realPathOf(root: string): string {
+  try {
+    return runtime.files.realPathSync(root);
+  } catch (error) {
+    if (isError(error, "NotFound", "PermissionDenied")) {
+      error.message = `Cannot serve "${root}": ${systemReason(error)}`;
+    }
+    throw error;
+  }
 }
 
 /** Whether paths can start at an open folder: on Linux, with all permissions (`-A`), from Deno 2.7.12 on. */

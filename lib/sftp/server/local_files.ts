@@ -1,4 +1,5 @@
 // deno-lint-ignore-file require-await -- as LocalFiles says
+import { checkOptions, flag, object, text } from "../../option_checks.ts";
 import { isError, platformError } from "../../runtime/errors.ts";
 import type { PosixFiles } from "../../runtime/files.ts";
 import { runtime } from "../../runtime/runtime.ts";
@@ -73,6 +74,7 @@ export interface LocalFilesOptions {
  * @param options The folder, and whether it may be changed
  * @returns The backend for `serveSftp`
  * @throws {Deno.errors.NotFound} If there is no such folder
+ * @throws {TypeError} If an option is unknown or invalid
  *
  * @example
  * ```ts
@@ -89,6 +91,16 @@ export interface LocalFilesOptions {
  * ```
  */
 export function localFiles(options: LocalFilesOptions): SftpBackend {
+  checkOptions("localFiles()", options, {
+    root: text,
+    home: text,
+    readOnly: flag,
+    quota: object,
+    blocking: flag,
+  });
+  if (options.root === undefined) {
+    throw new TypeError("localFiles() needs root, the folder to serve");
+  }
   const { root, home = "/", readOnly: fixed = false, blocking = false, quota } = options;
   const tree = treeOf(root, home);
   const files = quota

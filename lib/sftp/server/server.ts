@@ -1,5 +1,15 @@
 import { SFTP_MAX_CHUNK, SFTP_MAX_MESSAGE } from "../../defaults.ts";
 import { ProtocolError } from "../../errors.ts";
+import {
+  callback,
+  checkOptions,
+  count,
+  flag,
+  nested,
+  object,
+  type OptionCheck,
+  type OptionChecks,
+} from "../../option_checks.ts";
 import { tell } from "../../listener.ts";
 import { peek32 } from "../../wire/hot.ts";
 import { type RequestSubject, type SftpRequestReport, subjectOf } from "./audit.ts";
@@ -44,6 +54,17 @@ export interface ServeSftpOptions {
   /** Called for each request when it is answered. */
   readonly onRequest?: (report: SftpRequestReport) => void;
 }
+
+const SERVE_CHECKS: OptionChecks<ServeSftpOptions> = {
+  readOnly: flag,
+  umask: count,
+  linkFirst: flag,
+  permits: callback,
+  onRequest: callback,
+};
+
+/** Checks of a backend with options. */
+export const SERVICE_CHECK: OptionCheck = nested("sftp", { ...SERVE_CHECKS, backend: object });
 
 /** A backend, and how to serve it. */
 export interface SftpService extends ServeSftpOptions {
@@ -108,6 +129,7 @@ export async function serveSftp(
   backend: SftpBackend,
   options: ServeSftpOptions = {},
 ): Promise<void> {
+  checkOptions("serveSftp()", options, SERVE_CHECKS);
   await serveSession(channel, backend, options, new ConnectionShare());
 }
 

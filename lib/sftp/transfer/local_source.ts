@@ -15,7 +15,9 @@ export async function fileSource(path: string, io: AdaptiveIo): Promise<Transfer
   try {
     const look = () => io.run(() => file.statSync(), () => file.stat());
     const info = await onThisMachine("read", path, look);
-    if (info.isDirectory) throw platformError("IsADirectory", "It is a directory");
+    if (info.isDirectory) {
+      throw platformError("IsADirectory", "It is a directory, which needs the option recursive");
+    }
     return new LocalSource(path, file, info, io);
   } catch (cause) {
     file.close();

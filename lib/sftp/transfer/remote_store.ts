@@ -118,7 +118,9 @@ export class RemoteStore implements FileStore {
   async source(path: string, info: SftpFileInfo): Promise<TransferSource> {
     // Opening a pipe would block forever.
     if (!info.isFile && info.mode !== null) {
-      const what = info.isDirectory ? "it is a directory" : "it is not a regular file";
+      const what = info.isDirectory
+        ? "it is a directory, which needs the option recursive"
+        : "it is not a regular file";
       throw sftpError(SftpStatus.FAILURE, { operation: "get", path }, what);
     }
     this.#further?.expect(info.size);

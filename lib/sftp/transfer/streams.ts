@@ -25,7 +25,10 @@ export function dataStream(data: SftpData): ReadableStream<Uint8Array> {
   if (data instanceof Blob) return data.stream();
   if (data instanceof ReadableStream) return data;
   if (!(data instanceof Response)) {
-    throw new TypeError(`Data must be bytes, a Blob, a Response or a stream, not ${shown(data)}`);
+    const instead = typeof data === "string" ? ": use writeTextFile()" : "";
+    throw new TypeError(
+      `Data must be bytes, a Blob, a Response or a stream, not ${shown(data)}${instead}`,
+    );
   }
   if (!data.ok) {
     data.body?.cancel().catch(() => {}); // the body is not read

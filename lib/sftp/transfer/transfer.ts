@@ -19,7 +19,7 @@ import { Throttle } from "./throttle.ts";
 import { SftpTransferError } from "./transfer_error.ts";
 import {
   checkChannels,
-  checkTogether,
+  checkTransferOptions,
   inFlightOf,
   type SftpTransferOptions,
 } from "./transfer_options.ts";
@@ -119,7 +119,7 @@ class Transfer {
   constructor(options: SftpTransferOptions, remotes: readonly RemoteFileSystem[]) {
     const inFlight = inFlightOf(options);
     checkChannels(options);
-    checkTogether(options);
+    checkTransferOptions(options);
     const { rateLimit, timeout } = options;
     const handles = remotes.map(({ limits }) =>
       Math.floor(limits.openHandles / 2) || SFTP_UNKNOWN_HANDLES

@@ -1,5 +1,17 @@
 import { SFTP_IN_FLIGHT } from "../../defaults.ts";
-import { shown } from "../../option_checks.ts";
+import {
+  abortSignal,
+  anything,
+  callback,
+  checkOptions,
+  count,
+  either,
+  flag,
+  milliseconds,
+  oneOf,
+  type OptionChecks,
+  texts,
+} from "../../option_checks.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import type { TransferProgress, TransferredFile } from "./progress.ts";
 import type { SftpFilterEntry } from "./selection.ts";
@@ -103,20 +115,42 @@ export interface SftpTransferOptions extends SftpOptions {
   readonly onNote?: (note: string) => void;
 }
 
-/** @throws {TypeError} If options contradict each other */
-export function checkTogether(options: SftpTransferOptions): void {
+const OPTIONS: OptionChecks<SftpTransferOptions> = {
+  signal: abortSignal,
+  timeout: milliseconds,
+  recursive: flag,
+  glob: flag,
+  preserve: flag,
+  owners: flag,
+  links: oneOf("skip", "follow", "keep"),
+  mode: count,
+  atomic: flag,
+  sync: flag,
+  resume: flag,
+  verify: either(flag, callback),
+  update: either(flag, oneOf("newer", "size", "checksum")),
+  filter: callback,
+  include: texts,
+  exclude: texts,
+  delete: flag,
+  dryRun: flag,
+  sparse: flag,
+  rateLimit: anything, // the range of a number has a separate message
+  inFlight: anything,
+  channels: anything,
+  partial: flag,
+  onProgress: callback,
+  onFile: callback,
+  onNote: callback,
+};
+
+/** @throws {TypeError} If an option is unknown or invalid, or options contradict each other */
+export function checkTransferOptions(options: SftpTransferOptions): void {
+  checkOptions("A transfer", options, OPTIONS);
   if (options.delete && (!options.recursive || options.glob)) {
     throw new TypeError("delete needs recursive, and cannot be used with glob");
   }
-  const { update = false } = options;
-  if (!UPDATES.has(update)) {
-    throw new TypeError(
-      `update must be true, false, "newer", "size" or "checksum", not ${shown(update)}`,
-    );
-  }
 }
-
-const UPDATES: ReadonlySet<unknown> = new Set([true, false, "newer", "size", "checksum"]);
 
 /** @throws {RangeError} If the number of channels is out of range */
 export function checkChannels({ channels = "auto" }: SftpTransferOptions): void {
