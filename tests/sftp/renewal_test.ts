@@ -477,6 +477,45 @@ Deno.test("each open file with a name is reopened under its new one", async () =
   for (const file of files) await file.close();
 });
 
+Deno.test("an open file gets the name of a renaming that was executed late", async () => {
+  await using world = new Lossy();
+  const { server } = world;
+  const sftp = await world.client();
+  server.add("/a", DATA);
+  const file = await sftp.open("/a");
+  server.refuse = (line) => {
+    const moved = line.startsWith("LSTAT") ? server.files.get("/a") : undefined;
+    if (moved === undefined) return undefined;
+    server.files.set("/b", moved);
+    server.files.delete("/a");
+    return undefined;
+  };
+  world.lose(FXP.EXTENDED, "before");
+  await sftp.rename("/a", "/b");
+  world.lose(FXP.FSTAT);
+  assertEquals((await file.stat()).size, DATA.length);
+  assertEquals(server.log.filter((line) => line.startsWith("OPEN")).at(-1), "OPEN /b read");
+  await file.close();
+});
+
+Deno.test("a request that was found done is waited for no longer", async () => {
+  using time = new FakeTime();
+  const server = new MemoryServer();
+  server.add("/a", DATA);
+  const mute = { send: () => Promise.resolve() } as RawPeer;
+  const first = channelTo(async (request, peer) => {
+    await server.answer(request, mute);
+    await peer.channel.close();
+  });
+  const endless = { ...channelTo(server.answer).channel, closeWrite: () => Promise.resolve() };
+  const reopen = () => Promise.resolve(endless);
+  const session = await ClientSession.open(first.channel, { reopen });
+  const call = { operation: "remove", path: "/a" };
+  await session.command(msg.Remove, { path: "/a" }, call);
+  await session.close();
+  assertEquals([time.now, server.log], [0, ["REMOVE /a", "LSTAT /a"]]);
+});
+
 Deno.test("a closed file is not opened again after a loss, and its requests are not repeated", async () => {
   await using world = new Lossy();
   const { server } = world;

@@ -99,7 +99,7 @@ export class ClientSession {
   /** The extensions assumed until the server announces its own. */
   readonly #assumed: Extensions;
   #reopen: ReopenChannel | null = null;
-  /** The open files, if they are to be reopened on a new channel. */
+  /** The open files, which are reopened on a new channel. */
   readonly #handles: Set<OpenHandle> = new Set();
   /** Cancels the renewal; null while the channel works. */
   #renewal: AbortController | null = null;
@@ -476,7 +476,7 @@ export class ClientSession {
       if (isRead) result = pending.done;
       this.#forget(id, pending);
       if (pending.handle !== null) this.#changed(pending, pending.handle, result);
-      else if (this.isRenewable) this.#renamed(pending);
+      else this.#renamed(pending);
       pending.resolve(result);
     } catch (cause) {
       this.#forget(id, pending);
@@ -492,7 +492,7 @@ export class ClientSession {
     if (end > handle.reached) handle.reached = end;
     if (reply === msg.Handle) {
       handle.handle = (result as msg.RowValue<typeof msg.Handle>).handle;
-      if (this.isRenewable) this.#handles.add(handle);
+      this.#handles.add(handle);
     } else if (asked !== null && (asked.row as unknown) === msg.Close) {
       this.#handles.delete(handle);
       handle.isClosed = true;
