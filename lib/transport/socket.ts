@@ -71,8 +71,6 @@ export function streamSocket(streams: ByteStreams): Socket {
   const writer = streams.writable.getWriter();
   let left = new Uint8Array(0);
   const ignore = () => {};
-  writer.closed.catch(ignore);
-  reader.closed.catch(ignore);
   return {
     async read(into) {
       while (left.length === 0) {

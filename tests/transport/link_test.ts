@@ -190,6 +190,21 @@ Deno.test("A socket over streams returns large chunks in pieces, and copies writ
   assertEquals([aborted, cancelled], [1, 0]);
 });
 
+Deno.test("A socket over streams ends its outbound stream, and cancels a pending read when it is closed", async () => {
+  const events: string[] = [];
+  const socket = streamSocket({
+    readable: new ReadableStream({ cancel: () => void events.push("cancelled") }),
+    writable: new WritableStream({ close: () => void events.push("shut") }),
+  });
+  const reading = socket.read(new Uint8Array(1));
+  await socket.write(Uint8Array.of(1));
+  socket.closeWrite();
+  await isSettled(reading);
+  assertEquals(events, ["shut"]);
+  socket.close();
+  assertEquals([await reading, events], [null, ["shut", "cancelled"]]);
+});
+
 Deno.test("An error of a stream or connection is a lost connection, without control characters", async () => {
   const fail = () => Promise.reject(new Error("gone\x1b[2J"));
   const streams = streamSocket({
@@ -228,9 +243,10 @@ Deno.test("An error of a stream or connection is a lost connection, without cont
 Deno.test("A partial write to a connection is continued", async () => {
   const written: number[][] = [];
   const socket = connSocket({
-    write(bytes: Uint8Array) {
+    async write(bytes: Uint8Array) {
+      await new Promise((resolve) => setTimeout(resolve));
       written.push([...bytes]);
-      return Promise.resolve(Math.min(2, bytes.length));
+      return Math.min(2, bytes.length);
     },
   } as unknown as Deno.Conn);
   await socket.write(new Uint8Array([1, 2, 3, 4, 5]));

@@ -150,6 +150,24 @@ Deno.test("A rekey that the end of the connection interrupts rejects with the re
   assertStrictEquals(reasons[0], error); // not a promise of it
 });
 
+Deno.test("A rekey that started by itself ends quietly with the connection", async () => {
+  for (const role of ["client", "server"] as const) {
+    await using world = await rawWorld(role, {}, { bytes: 10_000 });
+    const { transport, raw } = world;
+    const begun = Promise.withResolvers<void>();
+    const send = transport.sink.sendNow.bind(transport.sink);
+    transport.sink.sendNow = (payload) => {
+      send(payload);
+      if (payload[0] === MSG.KEXINIT) begun.resolve();
+    };
+    raw.send(m.Ignore.encode({ data: new Uint8Array(10_000) }));
+    await begun.promise;
+    const error = new ProtocolError("Enough");
+    transport.fail(error);
+    assertStrictEquals(await transport.closed, error);
+  }
+});
+
 Deno.test("A rekey that is due before the end of the login starts after it", async () => {
   for (const side of ["connect", "serve"] as const) {
     const messages = new Messages();

@@ -26,6 +26,20 @@ Deno.test("Work gets at most its share of the time, in the order of the requests
   assertEquals(await time.settle(share.run(() => time.now)), later);
 });
 
+Deno.test("A single piece of work starts in this turn, without a timer", async () => {
+  const { setTimeout: later } = globalThis;
+  using time = new FakeTime();
+  const share = new WorkShare(0.5);
+  for (let piece = 0; piece < 2; piece++) {
+    let ran = false;
+    const running = share.run(() => ran = true);
+    await new Promise((resolve) => later(resolve));
+    assertEquals([ran, time.timers], [true, 0]);
+    await running;
+    time.skip(1000);
+  }
+});
+
 Deno.test("Work that throws fails alone, and its time counts", async () => {
   using time = new FakeTime();
   const share = new WorkShare(0.5);
