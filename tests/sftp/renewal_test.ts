@@ -576,6 +576,22 @@ Deno.test("a listing restarts, and yields each name once", async () => {
   assertEquals([listed.sort(), world.channels], [names, 2]);
 });
 
+Deno.test("the handle of a folder that was open before a loss is not used after it", async () => {
+  const server = new MemoryServer();
+  const first = channelTo(server.answer);
+  const reopen = () => Promise.resolve(channelTo(server.answer).channel);
+  const session = await ClientSession.open(first.channel, { reopen });
+  const call = { operation: "readDir", path: "/" };
+  const folder = await session.openFolder("/", call);
+  await first.peer.channel.close();
+  await session.request(msg.Stat, { path: "/" }, msg.Attrs, call);
+  const why = "the connection was lost, and with it the place in the listing";
+  const reading = () => session.request(msg.Readdir, folder, msg.Name, call, folder);
+  await assertRejects(reading, SftpError, why);
+  assertEquals(server.log, ["OPENDIR /", "STAT /"]);
+  await session.close();
+});
+
 Deno.test("a request that ends each channel fails, and others do not", async () => {
   await using world = new Lossy();
   const sftp = await world.client();

@@ -503,6 +503,18 @@ Deno.test("a session ends after too many aborted requests without an answer", as
   assertEquals(plainMessage(session.cause), "SFTP session is over: the server does not answer");
 });
 
+Deno.test("a session that ends since too many requests timed out has no timer", async () => {
+  using time = new FakeTime();
+  const { channel } = channelTo(() => {}, { limit: 1 << 20 });
+  const session = await ClientSession.open(channel, {});
+  const timeouts = [1000, ...Array.from({ length: 4097 }, () => 10)];
+  const failed = timeouts.map((timeout) => assertRejects(() => stat(session, { timeout })));
+  await time.advance(10);
+  await Promise.all(failed);
+  assert(session.cause !== null);
+  assertEquals(time.timers, 0);
+});
+
 Deno.test("a channel whose EOF fails is still closed", async () => {
   const { channel } = channelTo(() => {});
   const broken = closable({ ...channel, closeWrite: () => Promise.reject(new Error("cable")) });
