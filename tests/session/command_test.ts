@@ -196,10 +196,13 @@ Deno.test("A session's environment refuses unusual names and is limited", async 
 
 Deno.test("The error names the request that the server refused", async () => {
   await using pair = await connectedPair({ serve: { pty: false } });
-  await assertRejects(() => pair.host.run("x"), RequestDeniedError, '"exec"');
-  await assertRejects(() => pair.host.shell({ pty: false }), RequestDeniedError, '"shell"');
-  await assertRejects(() => pair.host.shell(), RequestDeniedError, '"pty-req"');
-  await assertRejects(() => pair.host.sftp(), RequestDeniedError, '"subsystem"');
+  const refused = (request: Promise<unknown>, message: string) =>
+    assertRejects(() => request, RequestDeniedError, `The server refused ${message}`);
+  const { host } = pair;
+  await refused(host.run("x"), '"exec": it runs no commands for this user');
+  await refused(host.shell({ pty: false }), '"shell": it has no shell for this user');
+  await refused(host.shell(), '"pty-req": it gives this user no terminal');
+  await refused(host.sftp(), '"subsystem": it has no subsystem "sftp" for this user');
   await assertRejects(() => pair.host.request("tcpip-forward"), RequestDeniedError);
 });
 
