@@ -13,9 +13,11 @@ import {
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { ConnectError, ProtocolError } from "../../lib/errors.ts";
 import { KEX_TIMEOUT_MS } from "../../lib/defaults.ts";
+import { generateKey } from "../../lib/keys/mod.ts";
 import { encodeExtInfo } from "../../lib/transport/ext_info.ts";
 import type { TraceEvent } from "../../lib/transport/trace.ts";
-import type { Transport } from "../../lib/transport/transport.ts";
+import { streamSocket } from "../../lib/transport/socket.ts";
+import { Transport } from "../../lib/transport/transport.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
 import { none } from "../connection/raw_channel.ts";
@@ -284,6 +286,27 @@ for (const [name, order, strict, message] of firsts) {
     await server;
   });
 }
+
+Deno.test("Two ends identify themselves on streams without buffers", async () => {
+  const size = { highWaterMark: 0 };
+  const pipe = () => new TransformStream<Uint8Array, Uint8Array>({}, size, size);
+  const [toServer, toClient] = [pipe(), pipe()];
+  const hostKeys = [await generateKey()];
+  const suite = resolveSuite();
+  const ends = [
+    new Transport(
+      streamSocket({ readable: toClient.readable, writable: toServer.writable }),
+      { role: "client", suite },
+    ),
+    new Transport(
+      streamSocket({ readable: toServer.readable, writable: toClient.writable }),
+      { role: "server", suite, hostKeys },
+    ),
+  ];
+  await Promise.all(ends.map((end) => end.handshake()));
+  for (const end of ends) end.disconnect();
+  await Promise.all(ends.map((end) => end.finished));
+});
 
 Deno.test("Each end has the other's identification", async () => {
   await using pair = await greetedPair({

@@ -318,6 +318,34 @@ Deno.test("A rekey with endless messages in between ends the connection", async 
   assertStringIncludes(plainMessage(error), "Unexpected message 110");
 });
 
+Deno.test("Messages before the peer's KEXINIT are not limited, also after ours", async () => {
+  await using world = await rawWorld("server");
+  const before = world.transport.agreed;
+  const rekeyed = world.transport.rekey();
+  for (let i = 0; i <= MAX_STRAGGLERS; i++) world.raw.send(new Uint8Array([110]));
+  await rekeyed;
+  assert(world.transport.agreed !== before);
+});
+
+Deno.test("The transport's messages are accepted between the peer's KEXINIT and its NEWKEYS", async () => {
+  await using world = await rawWorld("server");
+  const { transport, raw } = world;
+  const before = transport.agreed;
+  const rekeyed = raw.transport.rekey();
+  for (
+    const payload of [
+      m.Ignore.encode({ data: new Uint8Array(1) }),
+      m.Debug.encode({ display: false, text: "", language: "" }),
+      m.Unimplemented.encode({ sequence: 0 }),
+      m.Pong.encode({ data: new Uint8Array(1) }),
+      m.Ping.encode({ data: new Uint8Array(1) }),
+    ]
+  ) raw.send(payload);
+  await rekeyed;
+  assert(transport.agreed !== before);
+  assertEquals(transport.sink.packetsSinceRekey, 1); // the answer to PING
+});
+
 Deno.test("Each rekey may have as many messages in between as the last one", async () => {
   await using world = await rawWorld("server");
   const note = new Uint8Array([110]);
