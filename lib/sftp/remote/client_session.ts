@@ -606,16 +606,13 @@ export class ClientSession {
     await Promise.all([...this.#handles].map((handle) => this.#openAgain(handle, loss, signal)));
     if (signal.aborted) return;
     this.#renewal = null;
-    const all = [...this.#pending];
-    const oldest = all.find(([, { wasSent }]) => wasSent);
+    const oldest = [...this.#pending].find(([, { wasSent }]) => wasSent);
     if (this.#losses > SFTP_REPEATS && oldest !== undefined) {
       const [id, pending] = oldest;
       const what = `the request is unanswered after ${this.#losses} losses`;
       this.#giveUp(id, pending, answerLost(pending.call, what, loss));
     }
-    for (const [id, pending] of all) {
-      if (this.#pending.get(id) === pending) this.#makeAgain(id, pending, loss);
-    }
+    for (const [id, pending] of [...this.#pending]) this.#makeAgain(id, pending, loss);
   }
 
   async #openAgain(handle: OpenHandle, loss: SftpError, signal: AbortSignal): Promise<void> {
@@ -664,16 +661,13 @@ export class ClientSession {
     if (policy === "repeat") return this.#sendAgain(id);
     pending.isLookedAt = true;
     lookAfter(this, asked!, call.signal).then((found) => {
-      if (this.#pending.get(id) !== pending) return;
       [pending.loss, pending.isLookedAt] = [loss, false];
       if (found === "again") return this.#sendAgain(id);
       if (found !== "done") return this.#giveUp(id, pending, answerLost(call, found.unknown, loss));
       this.#forget(id, pending);
       this.#renamed(pending);
       pending.resolve(undefined);
-    }).catch((error) => {
-      if (this.#pending.get(id) === pending) this.#giveUp(id, pending, error);
-    });
+    }).catch((error) => this.#giveUp(id, pending, error));
   }
 
   /**
