@@ -114,3 +114,31 @@ for (const algorithm of ["rsa-sha2-512", "rsa-sha2-256", "ssh-ed25519", "ecdsa-s
     assertEquals(judged, [pair.client.hostKey!.fingerprint()]);
   });
 }
+
+const renewals: [name: string, reason: string, later: Signer][] = [
+  ["another key", "changed", other],
+  ["a key of another type", "changed", ecdsa],
+  [
+    "a signature by another key",
+    "signature",
+    lying(ed25519, (name, data) => other.sign(name, data)),
+  ],
+];
+for (const [name, reason, later] of renewals) {
+  Deno.test(`A server that shows ${name} when keys are renewed is left`, async () => {
+    const hostKeys: Signer[] = [ed25519];
+    await using pair = transportPair({
+      client: { suite: resolveSuite({ hostKey: ["ssh-ed25519", "ecdsa-sha2-nistp256"] }) },
+      server: { hostKeys },
+    });
+    await Promise.all([pair.client.handshake(), pair.server.handshake()]);
+    hostKeys[0] = later;
+    const accepted = pair.server.rekey().then(() => "accepted", () => pair.client.closed);
+    const error = await Promise.race([accepted, pair.client.closed]);
+    assert(error instanceof HostKeyError, String(error));
+    assertEquals(error.reason, reason);
+    const told = await pair.server.closed;
+    assert(told instanceof DisconnectError, String(told));
+    assertEquals(told.reason, 9); // SSH_DISCONNECT_HOST_KEY_NOT_VERIFIABLE
+  });
+}
