@@ -242,7 +242,7 @@ Deno.test("a folder and a missing file are errors, and leave nothing open", asyn
     () => fileSource(here.path, NOW()),
     Deno.errors.IsADirectory,
   );
-  assertEquals(message, "It is a directory");
+  assertEquals(message, "It is a directory, which needs the option recursive");
   await assertRejects(() => fileSource(`${here.path}/none`, NOW()), Deno.errors.NotFound);
 });
 

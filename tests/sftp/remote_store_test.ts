@@ -99,7 +99,7 @@ Deno.test("what is known not to be a file is not opened, because a pipe would bl
   await using w = await world();
   const store = w.store();
   const kinds: [mode: number, reason: string][] = [
-    [0o040755, "it is a directory"],
+    [0o040755, "it is a directory, which needs the option recursive"],
     [0o010600, "it is not a regular file"],
     [0o020600, "it is not a regular file"],
   ];
