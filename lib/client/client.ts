@@ -28,8 +28,9 @@ import type { NodeSocket } from "../runtime/node_socket.ts";
 import { SftpClient } from "../sftp/client.ts";
 import {
   hidesCheckFile,
-  readsInOrder,
+  numbersHandles,
   serverReadsLinkFirst,
+  takesDataAtOnce,
 } from "../sftp/protocol/server_quirks.ts";
 import { NOT_SHARED } from "../transport/message_transport.ts";
 import {
@@ -331,6 +332,7 @@ export class Client implements AsyncDisposable {
     const quirks = {
       linkFirst: serverReadsLinkFirst(server),
       ...hidesCheckFile(server) && { checkFile: true },
+      ...numbersHandles(server) && { numbersHandles: true },
     };
     const program = { kind: "subsystem", name: subsystem } as const;
     const further = async (giveWay: () => void, wait: WaitOptions) => {
@@ -342,7 +344,7 @@ export class Client implements AsyncDisposable {
       const channel = elsewhere ?? (isOurs ? await sessions.openSpare(giveWay, wait) : null);
       if (channel === null) return null;
       const starting = startOn(channel, program, wait);
-      if (!readsInOrder(server)) return await starting;
+      if (!takesDataAtOnce(server)) return await starting;
       // A refusal, after the first channel was accepted, ends the session.
       starting.catch(() => {});
       return channel;

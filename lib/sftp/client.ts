@@ -89,7 +89,8 @@ export class SftpClient implements AsyncDisposable {
    * @param options `signal`; `timeout`, the milliseconds within which each request must be answered,
    *   120,000 by default; `requestLength`, the most bytes of one read or write, by default the server's
    *   limit; `linkFirst`, whether the server has SYMLINK's paths in the draft's order instead of OpenSSH's; `checkFile`, whether it supports
-   *   check-file without announcing it; `further`, which opens further channels to the same server for
+   *   check-file without announcing it; `numbersHandles`, whether each of its sessions numbers handles from 0,
+   *   so that requests for a file may follow its OPEN immediately; `further`, which opens further channels to the same server for
    *   large files, or resolves to null if there is no room; `connections`, how many connections those use;
    *   `reopen`, which opens a channel on which the session continues after the connection was lost, or
    *   resolves to null if it was not
@@ -103,6 +104,7 @@ export class SftpClient implements AsyncDisposable {
       requestLength?: number;
       linkFirst?: boolean;
       checkFile?: boolean;
+      numbersHandles?: boolean;
       connections?: number;
       reopen?: (signal: AbortSignal) => Promise<SftpChannel | null>;
       further?: (

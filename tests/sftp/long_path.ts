@@ -25,6 +25,8 @@ export interface LongPathOptions {
   readonly late?: (channel: number) => number;
   /** Whether further channels are never answered. */
   readonly mute?: boolean;
+  /** Whether requests follow the OPEN in a further channel immediately. */
+  readonly numbersHandles?: boolean;
   /** Connections that channels are spread over, including the first; one unless given. */
   readonly connections?: number;
   /** Bytes a second that the connection carries; any number unless given. */
@@ -80,8 +82,9 @@ export class LongPath implements Disposable {
 
   /** A client of the server, which may open further channels. */
   client(): Promise<SftpClient> {
-    const { connections } = this.#options;
+    const { connections, numbersHandles = false } = this.#options;
     return this.run(Client.open(this.#channel()!, {
+      numbersHandles,
       ...connections !== undefined && { connections },
       further: (giveWay, options) => {
         this.giveWay = giveWay;

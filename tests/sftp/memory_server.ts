@@ -257,8 +257,9 @@ export class MemoryServer {
   }
 
   #handle(id: number, path: string, file: MemoryFile | null): Uint8Array {
-    this.#handles.set(++this.#next, { path, file, listed: 0 });
-    return msg.Handle.encode(id, { handle: new Uint8Array([this.#next >> 8, this.#next]) });
+    const number = this.#next++;
+    this.#handles.set(number, { path, file, listed: 0 });
+    return msg.Handle.encode(id, { handle: new Uint8Array([0, 0, number >> 8, number]) });
   }
 
   #stat(id: number, path: string): Uint8Array {
@@ -344,7 +345,7 @@ function handleOf({ type, body }: RawMessage): number {
 }
 
 function numberOf(handle: Uint8Array): number {
-  return handle[0]! << 8 | handle[1]!;
+  return handle[2]! << 8 | handle[3]!;
 }
 
 function describe({ size, mode, uid, gid, atime, mtime }: Attributes): string {

@@ -664,9 +664,9 @@ Deno.test("a copy on the server keeps the mode, and truncates a longer file", as
     assertEquals(await refusal(w.sftp.copyFile("/from", "/to")), FAILURE);
     w.server.refuse = () => undefined;
     // The handles that could not be closed.
-    for (let number = 1; number < 30; number++) {
+    for (let number = 0; number < 30; number++) {
       const call = { operation: "close", path: null };
-      await w.remote.command(msg.Close, { handle: new Uint8Array([0, number]) }, call).catch(
+      await w.remote.command(msg.Close, { handle: new Uint8Array([0, 0, 0, number]) }, call).catch(
         () => {},
       );
     }

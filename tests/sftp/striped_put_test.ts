@@ -247,6 +247,65 @@ Deno.test("the bytes in flight follow all lanes, also those of sessions that ope
   }
 });
 
+/** Answers like a server whose sessions number their handles from 0; `begin` is called with each session. */
+function numbered(
+  server: MemoryServer,
+  begin: (session: MemoryServer, count: number) => void = () => {},
+): MemoryServer["answer"] {
+  const sessions = new Map<RawPeer, MemoryServer>();
+  return (request, peer) => {
+    const known = sessions.get(peer);
+    if (known) return known.answer(request, peer);
+    const session = new MemoryServer();
+    begin(session, sessions.size);
+    Object.assign(session, { files: server.files });
+    sessions.set(peer, session);
+    return session.answer(request, peer);
+  };
+}
+
+Deno.test("writes follow the OPEN in a further channel at once if its handle is known", async () => {
+  for (const [numbersHandles, first] of [[false, 175], [true, 125]] as const) {
+    const server = memoryServer();
+    const answer = numbered(server);
+    const firsts = new Map<RawPeer, number>();
+    let began = 0;
+    using path = pathTo(server, { numbersHandles, window: 512 * KIB }, (request, peer) => {
+      if (request.type === FXP.WRITE && !firsts.has(peer)) firsts.set(peer, path.now - began);
+      return answer(request, peer);
+    });
+    const sftp = await path.client();
+    began = path.now;
+    await path.run(sftp.put(DATA, "/file", { channels: 3 }));
+    assertEquals([...firsts.values()], [75, first, first]);
+    assert(same(server.data("/file")!, DATA));
+    // The first handle of these sessions is in use.
+    await path.run(sftp.put(DATA, "/file", { channels: 3 }));
+    await path.run(sftp.close());
+  }
+});
+
+Deno.test("a further channel that gives another handle, or refuses the file, is not used", async () => {
+  const begins: Record<string, (session: MemoryServer) => void> = {
+    "another handle": (session) => {
+      const open = msg.Open.encode(1, { path: "/taken", flags: 0x1a, attributes: {} });
+      const body = open.slice(9);
+      session.answer({ type: FXP.OPEN, id: 1, body }, { send() {} } as unknown as RawPeer);
+    },
+    "a refusal": (session) => session.refuse = (line) => line.startsWith("OPEN") ? 4 : undefined,
+  };
+  for (const [what, begin] of Object.entries(begins)) {
+    const server = memoryServer();
+    const answer = numbered(server, (session, count) => count > 0 && begin(session));
+    using path = pathTo(server, { numbersHandles: true }, answer);
+    const sftp = await path.client();
+    await path.run(sftp.put(DATA, "/file", { channels: 3 }));
+    assert(same(server.data("/file")!, DATA), what);
+    assertEquals([...server.files.keys()], ["/file"]);
+    await path.run(sftp.close());
+  }
+});
+
 Deno.test("over several connections a put has a channel in each at once, and more if windows limit it", async () => {
   const near = await put({ path: { connections: 3, roundTrip: 4 } });
   assertEquals(near.channels, 3);

@@ -103,8 +103,10 @@ export function hidden({ server }: World): string[] {
 /** Closes what the server has refused to close. */
 export async function closeAll({ remote, server }: World): Promise<void> {
   server.refuse = () => undefined;
-  for (let handle = 1; server.open > 0; handle++) {
+  for (let handle = 0; server.open > 0; handle++) {
     const call = { operation: "close", path: null };
-    await remote.command(Close, { handle: new Uint8Array([0, handle]) }, call).catch(() => {});
+    await remote.command(Close, { handle: new Uint8Array([0, 0, 0, handle]) }, call).catch(
+      () => {},
+    );
   }
 }

@@ -30,9 +30,15 @@ export function hidesCheckFile(identification: string): boolean {
 }
 
 /**
- * Whether a server handles the requests and data of a channel in order, so that data may follow a request
- * whose answer has not arrived. Others may drop data before the program has started.
+ * Whether data may follow the request that starts a program, before its answer: the server handles the messages
+ * of a channel in order, and the channel has a window before. OpenSSH's has none until the program runs, and
+ * others may drop the data.
  */
-export function readsInOrder(identification: string): boolean {
-  return /^SSH-2\.0-(OpenSSH|denossh)_/.test(identification);
+export function takesDataAtOnce(identification: string): boolean {
+  return /^SSH-2\.0-denossh_/.test(identification);
+}
+
+/** Whether each session is a process, which numbers its handles from 0. */
+export function numbersHandles(identification: string): boolean {
+  return /^SSH-2\.0-OpenSSH_/.test(identification);
 }

@@ -114,6 +114,8 @@ export class ClientSession {
   /** The requests that wait for the window, in order; there are none while it is open. */
   #queue: number[] = [];
   #nextId = 0;
+  /** The first handle that the server gave; null before. */
+  firstHandle: Uint8Array | null = null;
   #closing: Promise<void> | null = null;
   #cause: Error | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
@@ -182,6 +184,11 @@ export class ClientSession {
     return this.#channel.flow;
   }
 
+  /** Whether no request was sent. */
+  get isUnused(): boolean {
+    return this.#nextId === 0;
+  }
+
   /** Measurements of the network path, separate for reads and writes. */
   readonly pathEstimates: { readonly read: PathEstimate; readonly write: PathEstimate } = {
     read: new PathEstimate(() => this.#roundTrip),
@@ -232,6 +239,23 @@ export class ClientSession {
     await this.request(msg.Open, { path, flags, attributes }, msg.Handle, call, file);
     file.seen = (await seeing)?.attributes ?? null;
     return file;
+  }
+
+  /**
+   * Opens a file whose handle is expected, so that requests for it can follow immediately. They fail if the
+   * server gives another handle.
+   */
+  openAs(
+    expected: Uint8Array,
+    path: string,
+    flags: number,
+    call: Call,
+  ): { file: OpenHandle; opened: Promise<void> } {
+    const file = new OpenHandle(path, flags);
+    file.handle = expected;
+    const opened = this.request(msg.Open, { path, flags, attributes: {} }, msg.Handle, call, file)
+      .then(() => {});
+    return { file, opened };
   }
 
   /** Opens a folder to be listed. */
@@ -492,6 +516,7 @@ export class ClientSession {
     if (end > handle.reached) handle.reached = end;
     if (reply === msg.Handle) {
       handle.handle = (result as msg.RowValue<typeof msg.Handle>).handle;
+      this.firstHandle ??= handle.handle;
       this.#handles.add(handle);
     } else if (asked !== null && (asked.row as unknown) === msg.Close) {
       this.#handles.delete(handle);

@@ -42,12 +42,18 @@ export class FurtherSession {
     written: number,
     limits: SftpOptions,
   ): Promise<Lane | null> {
-    const file = await this.remote.file(path, { ...limits, write: true }, about);
+    const open = { ...limits, write: true };
+    const { file, opened } = this.remote.fileAtOnce(path, open, about) ??
+      { file: await this.remote.file(path, open, about), opened: null };
     if (!this.usable) {
       file.close().catch(() => {}); // nothing was written
       return null;
     }
-    const lane = new Lane(file, sees(file, written, about, limits));
+    const seen = sees(file, written, about, limits);
+    const lane = new Lane(
+      file,
+      opened === null ? seen : Promise.all([opened, seen]).then(() => {}),
+    );
     this.#lanes.add(lane);
     return lane;
   }

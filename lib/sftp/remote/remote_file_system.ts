@@ -46,6 +46,8 @@ export interface SessionOptions extends SftpOptions {
   readonly linkFirst?: boolean | undefined;
   /** Whether the server supports check-file without announcing it. */
   readonly checkFile?: boolean | undefined;
+  /** Whether each session of the server numbers its handles from 0. */
+  readonly numbersHandles?: boolean | undefined;
   /** How many connections further channels use, including that of the first channel. */
   readonly connections?: number | undefined;
   /** Opens a channel again after the connection was lost. */
@@ -203,6 +205,27 @@ export class RemoteFileSystem {
     const { readLength, writeLength } = this.limits;
     const written = (flags & (FXF.WRITE | FXF.APPEND)) !== 0;
     return new RemoteFile(this.session, handle, about, { readLength, writeLength, written });
+  }
+
+  /**
+   * Opens a file as the first one of a session, with a handle that is known from the first session, so that
+   * requests for it can follow immediately: they count only if `opened` resolves. Null if the handle is not
+   * known.
+   */
+  fileAtOnce(
+    path: string,
+    options: SftpOpenOptions,
+    about: string,
+  ): { file: RemoteFile; opened: Promise<void> } | null {
+    const { firstHandle } = this.#first.session;
+    const isNumber = firstHandle !== null && firstHandle.every((byte) => byte === 0);
+    if (!this.#options.numbersHandles || !isNumber || !this.session.isUnused) return null;
+    const call = callOf("open", about, options);
+    const flags = flagsOf(options);
+    const { file: handle, opened } = this.session.openAs(firstHandle, path, flags, call);
+    const { readLength, writeLength } = this.limits;
+    const lengths = { readLength, writeLength, written: true };
+    return { file: new RemoteFile(this.session, handle, about, lengths), opened };
   }
 
   /**
