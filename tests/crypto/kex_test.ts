@@ -5,6 +5,7 @@ import { ProtocolError } from "../../lib/errors.ts";
 import { KEX } from "../../lib/crypto/algorithms.ts";
 import { row } from "../../lib/crypto/suite.ts";
 import { dhFixedGroup } from "../../lib/crypto/kex/dh_group.ts";
+import { asString, initiator } from "../../lib/crypto/kex/kex_method.ts";
 import { core } from "../../lib/crypto/wasm.ts";
 import { digest } from "../../lib/crypto/digest.ts";
 import { agreementOf } from "./agreement.ts";
@@ -23,6 +24,21 @@ const METHODS = {
   sntrup761x25519: await agreementOf(method("sntrup761x25519-sha512")),
   group14: await agreementOf(dhFixedGroup(2048)),
 };
+
+Deno.test("The core's private value is freed once, and its copy of the secret is wiped", () => {
+  let freed = 0;
+  const secret = Uint8Array.of(7);
+  const ours = initiator({
+    public_value: () => Uint8Array.of(1),
+    finish: () => secret,
+    free: () => void freed++,
+  }, asString);
+  assertEquals([...ours.finish(Uint8Array.of(1))], [0, 0, 0, 1, 7]);
+  assertEquals([secret[0], freed], [0, 0]);
+  ours[Symbol.dispose]();
+  ours[Symbol.dispose]();
+  assertEquals(freed, 1);
+});
 
 for (const [name, method] of Object.entries(METHODS)) {
   Deno.test(`${name}: both sides reach the same secret, and a new one each time`, () => {
