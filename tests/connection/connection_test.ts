@@ -322,6 +322,13 @@ Deno.test("A signal is left alone once its open was answered", async () => {
   const aborter = new AbortController();
   const { signal } = aborter;
   const listeners = notedListeners(signal);
+  const refused = peer.connection.open("x", none, { signal });
+  assertEquals(listeners.count, 1);
+  peer.receive(
+    m.ChannelOpenFailure.encode({ recipient: 0, reason: 1, description: "", language: "" }),
+  );
+  await assertRejects(() => refused, ChannelOpenError);
+  assertEquals(listeners.count, 0);
   const opening = peer.connection.open("x", none, { signal });
   assertEquals(listeners.count, 1);
   peer.receive(m.ChannelOpenConfirmation.encode({
@@ -608,6 +615,12 @@ Deno.test("The round trip of a connection is that of an open, or of the peer's f
   peer.receive(ask()); // only the first one is an answer
   assertEquals(grows(accepted[1]!, 80), false);
   assertEquals(grows(accepted[1]!, 79), true);
+  const aborter = new AbortController();
+  const aborted = peer.connection.open("x", none, { signal: aborter.signal });
+  peer.take(MSG.CHANNEL_OPEN);
+  time.skip(5);
+  aborter.abort(new Error("enough")); // which is not an answer
+  await assertRejects(() => aborted, Error, "enough");
   const opening = peer.connection.open("y");
   const { sender: recipient } = m.ChannelOpen.decode(peer.take(MSG.CHANNEL_OPEN));
   time.skip(40);

@@ -12,7 +12,6 @@ import { connectedPair } from "@denossh/ssh/testing";
 import { KILL_GRACE_MS, STALL_MS } from "../../lib/defaults.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import { FakeTime } from "../support/fake_time.ts";
-import { replaced } from "../support/replaced.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
@@ -171,20 +170,6 @@ Deno.test("kill() closes the channel after a grace period if the server ignores 
     assertEquals(time.now >= 100 * KILL_GRACE_MS, handles, `${time.now}`);
     await pair[Symbol.asyncDispose]();
   }
-});
-
-Deno.test("A process that has ended leaves no listener on its signal", async () => {
-  const ended = Promise.withResolvers<number>();
-  await using pair = await connectedPair({ handler: () => ended.promise });
-  const { signal } = new AbortController();
-  let listeners = 0;
-  using _add = replaced(signal, "addEventListener", () => void listeners++);
-  using _remove = replaced(signal, "removeEventListener", () => void listeners--);
-  const process = await pair.host.command("x", { signal }).spawn();
-  const before = listeners;
-  ended.resolve(0);
-  await process.channel.closed;
-  assertEquals([before > 0, listeners], [true, 0]);
 });
 
 Deno.test("The grace period of kill() ends when the server ends the command", async () => {

@@ -15,7 +15,6 @@ import { MSG } from "../../lib/wire/numbers.ts";
 import { Env, ExitSignal, ExitStatus, Signal } from "../../lib/wire/requests.ts";
 import { data, openChannel } from "../connection/raw_channel.ts";
 import { type RawWorld, rawWorld } from "../connection/raw_world.ts";
-import { until } from "../connection/until.ts";
 import { record } from "../support/spans.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 import { notedListeners } from "../support/noted_listeners.ts";
@@ -215,7 +214,7 @@ Deno.test("An abort after the end of a command has no effect", () =>
     script.close();
     await process.channel.closed;
     assertEquals((await process.status).code, 3);
-    await until(() => listeners.count === 0);
+    assertEquals(listeners.count, 0);
     controller.abort();
   }));
 
