@@ -66,6 +66,22 @@ Deno.test("An agent's refusal is an error and keeps the connection open", async 
   }
 });
 
+Deno.test("Every command that an agent refuses rejects, and says which", async () => {
+  await using agent = await connectAgent(answering(FAILURE));
+  using key = await generateKey();
+  const commands: [what: string, command: () => Promise<void>][] = [
+    ["add the key", () => agent.add(key)],
+    ["remove the key", () => agent.remove(KEY)],
+    ["remove its keys", () => agent.removeAll()],
+    ["lock", () => agent.lock("secret")],
+    ["unlock", () => agent.unlock("secret")],
+  ];
+  for (const [what, command] of commands) {
+    const error = await assertRejects(command, RequestDeniedError);
+    assertEquals(plainMessage(error), `The agent refused to ${what}`);
+  }
+});
+
 Deno.test("Keys that are not supported are left out of an agent's list", async () => {
   const keys = new Writer().string(new Writer().text("ssh-unheard-of").take()).text("strange")
     .string(KEY.blob).text("mine\x1b[31m");

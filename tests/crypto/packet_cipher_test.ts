@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { equals } from "@std/bytes";
-import { ProtocolError } from "../../lib/errors.ts";
+import { heap } from "../../lib/crypto/wasm.ts";
+import { ClosedError, ProtocolError } from "../../lib/errors.ts";
 import { Opener, Sealer } from "../../lib/crypto/packet_cipher.ts";
 import { noise } from "../support/random.ts";
 import { answer, drain, keysFor, nameOf, pairFor, PROTECTED, sealOne, SUITES } from "./packets.ts";
@@ -23,6 +24,27 @@ for (const suite of SUITES) {
     }
   });
 }
+
+Deno.test("what was disposed gives its memory back, and refuses further work", () => {
+  const bytes = noise(100_000);
+  const useOnce = () => {
+    const [sealer, opener] = [new Sealer(), new Opener()];
+    sealer.sealPayload(bytes);
+    opener.push(bytes);
+    for (const used of [sealer, opener]) {
+      used[Symbol.dispose]();
+      used[Symbol.dispose]();
+    }
+    return { sealer, opener };
+  };
+  for (let i = 0; i < 10; i++) useOnce();
+  const before = heap().length;
+  for (let i = 0; i < 100; i++) useOnce();
+  assertEquals(heap().length, before);
+  const { sealer, opener } = useOnce();
+  assertThrows(() => sealer.sealPayload(bytes), ClosedError, "Sealer is disposed");
+  assertThrows(() => opener.push(bytes), ClosedError, "Opener is disposed");
+});
 
 for (const suite of PROTECTED) {
   Deno.test(`${nameOf(suite)}: a change in any byte of a packet is detected`, () => {
