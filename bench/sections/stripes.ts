@@ -17,11 +17,12 @@ interface PathOf {
   readonly rate?: number;
   /** Connections that the file may be spread over; one unless given. */
   readonly connections?: number;
+  /** Whether the file takes so many round trips that its first and last ones hardly count. */
+  readonly isLong?: boolean;
 }
 
 const FULL = {
   bytes: 512 * MIB,
-  // At 200 ms and 1 Gbit/s, so that the transfer takes many round trips.
   long: 2048 * MIB,
   rounds: 3,
   paths: [
@@ -30,8 +31,11 @@ const FULL = {
     { roundTrip: 50 },
     { roundTrip: 100 },
     { roundTrip: 50, rate: GIGABIT },
-    { roundTrip: 200, rate: GIGABIT },
+    { roundTrip: 200, rate: GIGABIT, isLong: true },
+    { roundTrip: 200, rate: GIGABIT, connections: 2, isLong: true },
     { roundTrip: 200, rate: GIGABIT, connections: 2 },
+    { roundTrip: 200, rate: GIGABIT, connections: 3 },
+    { roundTrip: 200, rate: GIGABIT, connections: 4 },
   ] as PathOf[],
 };
 const QUICK: typeof FULL = {
@@ -42,7 +46,7 @@ const QUICK: typeof FULL = {
 };
 /** The round trips at which peers are measured, with the bytes of the file. */
 const BESIDE_PEERS = { full: [10, 50, 100], quick: [50], bytes: 128 * MIB };
-/** From this round trip on, one channel is so slow that it is measured only once. */
+/** From this round trip on, one channel is so slow that it is measured only once for all rows. */
 const SLOW_MS = 50;
 
 interface Put {
@@ -65,40 +69,47 @@ export async function stripes(report: Report, { quick }: BenchOptions): Promise<
   const large = await make(`${folder}/large`, bytes);
   const rows: string[][] = [];
   const ours: DistancePoint[] = [];
+  const slow = new Map<string, Put[]>();
+  const isLarge = quick ? () => true : ({ isLong = false }: PathOf) => !isLong;
   for (const path of paths) {
     const { roundTrip, rate, connections } = path;
-    const file = rate !== undefined && roundTrip > SLOW_MS
-      ? await make(`${folder}/long`, long)
-      : large;
-    const puts: Record<"one" | "auto", Put[]> = { one: [], auto: [] };
+    const file = isLarge(path) ? large : await make(`${folder}/long`, long);
+    const link = `${roundTrip}.${rate}`;
+    const puts: Record<"one" | "auto", Put[]> = { one: slow.get(link) ?? [], auto: [] };
     for (let round = 0; round < rounds; round++) {
-      // One channel is slow over a long path and is not repeated there.
-      if (roundTrip < SLOW_MS || round === 0) puts.one.push(await put(sshd, path, 1, large));
+      if (roundTrip < SLOW_MS || puts.one.length === 0) {
+        puts.one.push(await put(sshd, path, 1, large));
+      }
       puts.auto.push(await put(sshd, path, "auto", file));
     }
+    if (roundTrip >= SLOW_MS) slow.set(link, puts.one);
     const [one, auto] = [of(puts.one), of(puts.auto)];
     const name = [
       roundTrip,
       ...rate === undefined ? [] : ["gigabit"],
       ...connections === undefined ? [] : [connections],
+      ...roundTrip > SLOW_MS && rate !== undefined && isLarge(path) ? ["short"] : [],
     ].join(".");
     report.data(`stripes.${name}`, puts);
     report.figure(`stripes.${name}`, auto.whole);
     report.figure(`stripes.gain.${name}`, auto.whole / one.whole);
-    if (rate !== undefined) report.figure(`stripes.share.${name}`, auto.steady * 1e6 / rate);
-    else if (roundTrip > 0) ours.push({ roundTrip, rate: auto.whole });
+    if (rate !== undefined) {
+      report.figure(`stripes.share.${name}`, auto.steady * 1e6 / rate);
+      report.figure(`stripes.whole.${name}`, auto.whole * 1e6 / rate);
+    } else if (roundTrip > 0) ours.push({ roundTrip, rate: auto.whole });
     rows.push([
-      `${roundTrip} ms${rate === undefined ? "" : ", 1 Gbit/s"}${
-        connections === undefined ? "" : `, ${connections} connections`
-      }`,
+      [
+        `${roundTrip} ms`,
+        ...rate === undefined ? [] : ["1 Gbit/s"],
+        ...connections === undefined ? [] : [`connections: ${connections}`],
+        ...isLarge(path) ? [] : [`${long / MIB} MiB`],
+      ].join(", "),
       ...[one.whole, auto.whole, auto.steady].map((value) => value.toFixed(0)),
       `${(auto.whole / one.whole).toFixed(2)}x`,
     ]);
   }
   report.table(
-    `put of one file of ${bytes / MIB} MiB to sshd (${
-      long / MIB
-    } MiB at 200 ms and 1 Gbit/s), MB/s, medians of pairs`,
+    `put of one file of ${bytes / MIB} MiB to sshd, MB/s, medians of pairs`,
     ["round trip", "one channel", "channels as needed", "its second half", ""],
     rows,
   );
