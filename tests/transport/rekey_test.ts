@@ -1,12 +1,15 @@
-import { assert, assertEquals, assertStrictEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import type { Channel } from "../../lib/connection/channel.ts";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import { MAX_STRAGGLERS, OUTBOX_LIMIT } from "../../lib/defaults.ts";
-import { HostKeyError, ProtocolError } from "../../lib/errors.ts";
+import { DisconnectError, HostKeyError, ProtocolError } from "../../lib/errors.ts";
 import { generateKey } from "../../lib/keys/mod.ts";
-import { memoryPair } from "../../lib/testing/memory_pair.ts";
-import { streamSocket } from "../../lib/transport/socket.ts";
-import { Transport } from "../../lib/transport/transport.ts";
 import * as m from "../../lib/wire/messages.ts";
 import { connectedPair } from "../../lib/testing/connected_pair.ts";
 import type { RekeyLimits } from "../../lib/transport/key_use.ts";
@@ -376,22 +379,32 @@ Deno.test("Only the first KEXINIT of an end has flags beside the methods", async
   assertEquals(methods, [[...kex], [...kex]]);
 });
 
-Deno.test("A server that changes its host key in a rekey is refused", async () => {
-  const keys = [await generateKey("ed25519")];
-  const [near, far] = memoryPair();
-  const client = new Transport(streamSocket(near), { role: "client", suite: resolveSuite() });
-  const server = new Transport(streamSocket(far), {
-    role: "server",
-    suite: resolveSuite(),
-    hostKeys: keys,
+for (const starter of ["client", "server"] as const) {
+  Deno.test(`A server that changes its host key in a rekey of the ${starter} is refused`, async () => {
+    const hostKeys = [await generateKey("ed25519")];
+    await using pair = await greetedPair({ server: { hostKeys } });
+    const { client, server } = pair;
+    for (const end of [client, server]) end.open({ handle() {}, closed() {} });
+    hostKeys[0] = await generateKey("ed25519");
+    await assertRejects(() => pair[starter].rekey());
+    // The connection has ended, as well.
+    const error = await Promise.race([
+      client.closed,
+      new Promise((resolve) => setTimeout(resolve)),
+    ]);
+    assert(error instanceof HostKeyError, String(error));
+    assertEquals(error.reason, "changed");
   });
-  await Promise.all([client.handshake(), server.handshake()]);
-  keys[0] = await generateKey("ed25519");
-  server.rekey().catch(() => {});
-  const error = await client.closed;
-  assert(error instanceof HostKeyError);
-  assertEquals(error.reason, "changed");
-  await Promise.all([client.finished, server.finished]);
+}
+
+Deno.test("The reason for an end is sent within a key exchange, too", async () => {
+  await using world = await rawWorld("server");
+  const rekeyed = assertRejects(() => world.transport.rekey());
+  world.transport.disconnect(12, "Enough");
+  const error = await world.raw.transport.closed;
+  assert(error instanceof DisconnectError, String(error));
+  assertEquals([error.by, error.reason], ["peer", 12]);
+  await rekeyed;
 });
 
 for (const direction of ["kept back in a rekey", "not taken by the socket"]) {
