@@ -100,14 +100,15 @@ Deno.test("a first channel that is lost before its VERSION is not replaced", asy
 Deno.test("a channel that opens after the end of its session is closed", async () => {
   const first = channelTo((_, peer) => peer.channel.close());
   const late = channelTo(() => {});
-  let closes = 0;
+  let [closes, lostCloses] = [0, 0];
   const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const reopen = async () => {
     asked.resolve();
     await gate.promise;
     return { ...late.channel, close: () => (closes++, late.channel.close()) };
   };
-  const session = await ClientSession.open(first.channel, { reopen });
+  const close = () => (lostCloses++, first.channel.close());
+  const session = await ClientSession.open({ ...first.channel, close }, { reopen });
   const call = { operation: "stat", path: "/a" };
   const asking = session.request(msg.Stat, { path: "/a" }, msg.Attrs, call);
   const failing = assertRejects(() => asking, Error, "SFTP session is closed");
@@ -116,7 +117,7 @@ Deno.test("a channel that opens after the end of its session is closed", async (
   await failing;
   gate.resolve();
   await turn();
-  assertEquals(closes, 1);
+  assertEquals([closes, lostCloses], [1, 1]);
 });
 
 Deno.test("a file is reopened once after a channel that has ended with its VERSION", async () => {
