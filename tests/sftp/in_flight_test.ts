@@ -425,7 +425,7 @@ Deno.test("a server's pipe or folder is refused as a source, a file without a ty
   const attempt = (isDirectory: boolean, mode: number | null) =>
     store.source("/file", { ...info, isFile: false, isDirectory, mode });
   for (
-    const [isDirectory, reason] of [[true, "it is a directory"], [
+    const [isDirectory, reason] of [[true, "it is a directory, which needs the option recursive"], [
       false,
       "it is not a regular file",
     ]] as const
