@@ -69,6 +69,19 @@ Deno.test("a digest reads little more than the requested bytes", async () => {
   assert(Math.max(...ends) <= 50_000 + 1024, `${ends}`);
 });
 
+Deno.test("a digest has no more bytes in flight than allowed", async () => {
+  await using w = await world();
+  const gate = Promise.withResolvers<number>();
+  w.server.refuse = (line) => line.startsWith("READ") ? gate.promise : undefined;
+  const hashing = w.digest(data.length);
+  for (let turns = 0; turns < 20; turns++) await turn();
+  const asked = w.server.log.filter((line) => line.startsWith("READ"))
+    .reduce((sum, line) => sum + Number(line.split(" ")[3]), 0);
+  gate.resolve(SftpStatus.PERMISSION_DENIED);
+  await assertRejects(() => hashing, SftpError);
+  assert(asked > 0 && asked <= 100_000, `${asked} bytes`);
+});
+
 Deno.test("a file that the server hashes is not read", async () => {
   await using w = await world();
   const asked: unknown[] = [];

@@ -509,6 +509,17 @@ Deno.test("pieces and holes are taken one after the other, each when its time ha
   assertEquals(source.lent.size, 0);
 });
 
+Deno.test("a block is hashed before its memory can be used again", async () => {
+  const [source, target] = [new Source(data.slice()), new Target()];
+  const write = target.write.bind(target);
+  target.write = async (block, release) => {
+    await write(block.slice(), release);
+    block.fill(0); // as if the next one had been read into it
+  };
+  Object.assign(target, { digest: () => Promise.resolve(sha256(data)) });
+  await run(source, target, contextOf({ verify: true }));
+});
+
 Deno.test("a block whose pieces are taken at once is released after its last piece", async () => {
   const throttle = { piece: 40_000, pass: () => Promise.resolve() } as unknown as Throttle;
   const [source, target] = [new Source(data), new Target()];

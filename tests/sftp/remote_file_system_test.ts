@@ -7,6 +7,7 @@ import { EXTENSION, FXP, S_IF } from "../../lib/sftp/protocol/numbers.ts";
 import { sessionError } from "../../lib/sftp/protocol/status.ts";
 import { replace } from "../../lib/sftp/remote/rename.ts";
 import { checkDepth, makeFolders, removeTree, walk } from "../../lib/sftp/remote/tree.ts";
+import { copyFile } from "../../lib/sftp/remote/copy_file.ts";
 import { RemoteFileSystem } from "../../lib/sftp/remote/remote_file_system.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { MemoryServer } from "./memory_server.ts";
@@ -692,6 +693,35 @@ Deno.test("a copy by the server runs in pieces, and through the client if it is 
     `COPY_DATA /from /to ${mib64} ${mib64}`,
     `COPY_DATA /from /to ${2 * mib64} 5`,
   ]);
+});
+
+Deno.test("a copy over a longer file ends where it should, even if the server tells no sizes", async () => {
+  await using w = await world();
+  const data = noise(70_000);
+  w.server.add("/from", data);
+  w.server.add("/to", noise(100_000));
+  w.server.refuse = (line) => line.startsWith("FSTAT") ? FAILURE : undefined;
+  await w.sftp.copyFile("/from", "/to");
+  assert(same(w.server.data("/to")!, data));
+});
+
+Deno.test("a copy through the client keeps its blocks until they are written", async () => {
+  const server = new MemoryServer();
+  const data = noise(640_000);
+  server.add("/from", data);
+  const { channel } = channelTo(server.answer, { limit: 1 << 22 });
+  const remote = await RemoteFileSystem.open(channel, { requestLength: 1000, timeout: 60_000 });
+  const gate = Promise.withResolvers<number>();
+  let writes = 0;
+  server.refuse = (line) => {
+    if (!line.startsWith("WRITE")) return undefined;
+    // The first one is refused once others have followed it: all are repeated.
+    if (++writes === 100) gate.resolve(FAILURE);
+    return writes === 1 ? gate.promise : undefined;
+  };
+  await copyFile(remote, "/from", "/to", {});
+  assert(same(server.data("/to")!, data));
+  await remote.session.close();
 });
 
 /** A server that answers extended requests about accounts. */

@@ -155,6 +155,18 @@ Deno.test("a file is opened once in each further session, also in those that com
   assertEquals(w.server.open, 0);
 });
 
+Deno.test("a further session must have the file as it is when it is opened there", async () => {
+  await using w = await world();
+  const source = await w.source();
+  w.server.files.get("/file")!.data = noise(400_001); // it has grown since it was looked at
+  const first = w.session();
+  w.sessions.push(first);
+  await source.next(1);
+  await turn();
+  assertEquals(first.asked, [["/file", 400_001]]);
+  source.close();
+});
+
 Deno.test("without a new session the file is not looked at again", async () => {
   await using w = await world();
   const source = await w.source();
