@@ -68,8 +68,8 @@ export async function copyContent(
       return size;
     } catch (cause) {
       // A server may refuse, for example if both handles are of one file: read and write instead. That
-      // fails, too, if the disk failed.
-      if (!(cause instanceof SftpError) || remote.session.cause !== null) throw cause;
+      // fails, too, if the disk failed or the session is over.
+      if (!(cause instanceof SftpError)) throw cause;
     }
   }
   return await throughClient(source, target, size, options);

@@ -124,7 +124,7 @@ export class ReadAhead {
       // Some servers refuse to read at the end; the file has the expected size.
       if (probe && this.#size > 0 && offset >= this.#size && isRefusal(cause)) return 0;
       // Only the further session may be lost or refuse: use the first one.
-      if (lane !== own && !this.#limits.signal?.aborted) {
+      if (lane !== own) {
         lane.usable = false;
         return await own.file.fill(room, offset, this.#limits, this.#pacing.request);
       }
