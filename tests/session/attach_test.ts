@@ -102,6 +102,24 @@ Deno.test("attach() restores the terminal after a failed write or a lost connect
   }
 });
 
+Deno.test("attach() sends no size of a terminal that has none, and none to a shell that has ended", async () => {
+  using terminal = new FakeTerminal();
+  await using pair = await connectedPair({ handler: echo });
+  await using shell = await pair.host.shell();
+  {
+    using _size = replaced(runtime.terminal, "consoleSize", () => {
+      throw new Deno.errors.NotSupported("no size");
+    });
+    const attached = shell.attach();
+    await until(() => terminal.written.stdout === "ready ");
+    await terminal.type("q");
+    assertEquals((await attached).code, 5);
+  }
+  await shell.channel.closed;
+  assertEquals((await shell.attach()).code, 5);
+  assertEquals(terminal.written.stdout, "ready q");
+});
+
 Deno.test("attach() refuses an output that is read elsewhere", async () => {
   using _terminal = new FakeTerminal();
   await using pair = await connectedPair({ handler: echo });

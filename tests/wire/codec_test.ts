@@ -6,6 +6,7 @@ import * as m from "../../lib/wire/messages.ts";
 import { Reader } from "../../lib/wire/reader.ts";
 import * as requests from "../../lib/wire/requests.ts";
 import { Writer } from "../../lib/wire/writer.ts";
+import { replaced } from "../support/replaced.ts";
 
 const hex = (text: string) => decodeHex(text.replaceAll(" ", ""));
 
@@ -74,6 +75,21 @@ for (
     assertEquals(new Reader(bytes).names(), [...names]);
   });
 }
+
+Deno.test("Writer.text makes no object for ASCII, and wipes that for other text", () => {
+  const encoded: Uint8Array[] = [];
+  const { encode } = TextEncoder.prototype;
+  using _encode = replaced(TextEncoder.prototype, "encode", function (this: TextEncoder, text) {
+    const bytes = encode.call(this, text);
+    encoded.push(bytes);
+    return bytes;
+  });
+  new Writer().text("secret");
+  assertEquals(encoded, []);
+  const message = new Writer().text("geheim\u00e4").take();
+  assertEquals(message, hex("00000008 67656865696dc3a4"));
+  assertEquals(encoded, [new Uint8Array(8)]);
+});
 
 const bytes = new Uint8Array([1, 2, 3]);
 // deno-lint-ignore no-explicit-any
