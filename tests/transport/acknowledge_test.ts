@@ -86,7 +86,7 @@ for (const compression of ["none", "zlib", "zlib@openssh.com"]) {
     await using pair = await greetedPair({ client: { suite }, server: { suite } });
     const acknowledged = (end: Transport) => {
       const before = end.sink.packetsSinceRekey;
-      end.acknowledge();
+      end.link().acknowledge();
       return end.sink.packetsSinceRekey > before;
     };
     assertEquals([pair.client, pair.server].map(acknowledged), [!delayed, true]);

@@ -1,6 +1,7 @@
 /** The server's proof of its identity: the key, the algorithm and the data of the signature. */
 import { assert, assertEquals } from "@std/assert";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
+import { plainMessage } from "../../lib/error_messages.ts";
 import { DisconnectError, HostKeyError } from "../../lib/errors.ts";
 import { generateKey, type PrivateKey, type Signer } from "../../lib/keys/mod.ts";
 import type { PublicKey } from "../../lib/keys/public_key.ts";
@@ -69,6 +70,12 @@ for (const [name, [algorithm, key]] of Object.entries(lies)) {
     ]);
     assert(client.status === "rejected" && client.reason instanceof HostKeyError, name);
     assertEquals([client.reason.reason, judged], ["signature", []]);
+    const shown = key.publicKey.fingerprint();
+    assertEquals([client.reason.host, client.reason.fingerprint], ["", shown]);
+    assertEquals(
+      plainMessage(client.reason),
+      `The server does not hold the host key that it shows (${shown})`,
+    );
     assert(server.status === "rejected" || pair.server.hostKey !== null);
     const told = await pair.server.closed;
     assert(told instanceof DisconnectError, String(told));

@@ -385,6 +385,20 @@ Deno.test("After the login messages 80 to 127 are the connection's, and 128 is a
   assertEquals([handled, sent.at(-1)], [[80, 127], "UNIMPLEMENTED"]);
 });
 
+Deno.test("A handler knows the bytes that have arrived after its message, and the transport the channels", async () => {
+  await using pair = await greetedPair();
+  const { client, server } = pair;
+  const ahead: number[] = [];
+  server.open({ handle: () => void ahead.push(server.ahead), closed() {}, channelCount: 3 });
+  assertEquals(server.channelCount, 3);
+  for (let i = 0; i < 3; i++) client.sink.sendNow(Uint8Array.of(80)); // in one write
+  await client.sink.drained();
+  client.disconnect();
+  await server.closed;
+  const [first, second, third] = ahead;
+  assert(first! > second! && first! - second! === second! - third!, `${ahead}`);
+});
+
 Deno.test("A server announces the extensions that it has", async () => {
   await using pair = await greetedPair();
   pair.server.sink.sendNow(m.ServiceAccept.encode({ service: "ssh-userauth" }));

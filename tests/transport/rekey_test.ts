@@ -393,7 +393,12 @@ for (const starter of ["client", "server"] as const) {
       new Promise((resolve) => setTimeout(resolve)),
     ]);
     assert(error instanceof HostKeyError, String(error));
-    assertEquals(error.reason, "changed");
+    const fingerprint = hostKeys[0].publicKey.fingerprint();
+    assertEquals([error.reason, error.fingerprint], ["changed", fingerprint]);
+    assertStringIncludes(
+      error.message,
+      `changed its host key within the connection, to ${fingerprint}`,
+    );
   });
 }
 
