@@ -230,6 +230,7 @@ Deno.test("Empty destinations are refused at both ends", async () => {
     ["none", new Uint8Array(0), 5],
     ["nowhere to go", way(here, hop("", null)), 5],
     ["a host without keys", way(here, hop("a", null)), 5],
+    ["a host without a name", way(here, hop("", A)), 5],
     ["a start without keys", way(hop("a", null), there), 5],
     ["a start without a name", way(hop("", A), there), 5],
     ["a user of the start", way(hop("a", A, "", "ann"), there), 5],

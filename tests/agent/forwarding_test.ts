@@ -22,6 +22,7 @@ import {
 import { AGENT_FORWARDING, MSG, OPEN_FAILURE } from "../../lib/wire/numbers.ts";
 import { linkPair } from "../auth/link_pair.ts";
 import { rawWorld } from "../connection/raw_world.ts";
+import { replaced } from "../support/replaced.ts";
 import { comments, fakeAgent } from "./world.ts";
 
 const allowed: Partial<ServeOptions> = { forward: { agent: () => true } };
@@ -281,6 +282,39 @@ Deno.test("Connections to the agent that have ended do not count", async () => {
   });
   await pair.host.run("one after the other", { forwardAgent: keyring });
   assertEquals(listed, 65);
+});
+
+Deno.test("A connection to a handler that has ended leaves no listener", async () => {
+  const left: number[] = [];
+  const { addEventListener, removeEventListener } = AbortSignal.prototype;
+  let listeners = 0;
+  using _added = replaced(AbortSignal.prototype, "addEventListener", function (
+    this: AbortSignal,
+    ...args: unknown[]
+  ) {
+    listeners++;
+    addEventListener.apply(this, args as Parameters<typeof addEventListener>);
+  });
+  using _removed = replaced(AbortSignal.prototype, "removeEventListener", function (
+    this: AbortSignal,
+    ...args: unknown[]
+  ) {
+    listeners--;
+    removeEventListener.apply(this, args as Parameters<typeof removeEventListener>);
+  });
+  await using pair = await connectedPair({
+    serve: allowed,
+    handler: async (session) => {
+      for (let i = 0; i < 5; i++) {
+        const channel = await session.agent!.connect();
+        await new Response(channel.readable).arrayBuffer();
+        await channel.closed;
+        left.push(listeners);
+      }
+    },
+  });
+  await pair.host.run("x", { forwardAgent: () => {} });
+  assertEquals(left, left.map(() => left[0]!));
 });
 
 Deno.test("No agent is forwarded over a connection that a control master logged in", async () => {
