@@ -724,6 +724,23 @@ Deno.test("a copy through the client keeps its blocks until they are written", a
   await remote.session.close();
 });
 
+Deno.test("a chunk may change once a file's stream has taken it, even if it is written again", async () => {
+  await using w = await world();
+  const data = noise(100_000);
+  const gate = Promise.withResolvers<number>();
+  let writes = 0;
+  w.server.refuse = (line) => line.startsWith("WRITE") && ++writes === 1 ? gate.promise : undefined;
+  const file = await w.sftp.open("/to", { write: true, create: true });
+  const writer = file.writable.getWriter();
+  const chunk = data.slice();
+  await writer.write(chunk);
+  chunk.fill(0);
+  gate.resolve(FAILURE);
+  await writer.close();
+  assert(writes > 4);
+  assert(same(w.server.data("/to")!, data));
+});
+
 /** A server that answers extended requests about accounts. */
 async function accounts(...extensions: string[]): Promise<{ sftp: SftpClient; asked: string[] }> {
   const asked: string[] = [];
