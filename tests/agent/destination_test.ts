@@ -248,6 +248,9 @@ Deno.test("Empty destinations are refused at both ends", async () => {
     const constraint = new Writer().u8(255).text("restrict-destination-v00@openssh.com")
       .string(content).take();
     assertEquals([...await say(keyring, added(constraint), 5)], [0, 0, 0, 1, answer], name);
+    if (answer === 5) {
+      assertThrows(() => decodeDestinations(content), ProtocolError, undefined, name);
+    }
   }
   const unknown = new Writer().u8(255).text("sk-provider@openssh.com").text("internal").take();
   assertEquals([...await say(keyring, added(unknown), 5)], [0, 0, 0, 1, 5]);
