@@ -4,6 +4,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { concat } from "@std/bytes";
+import type { DirectionKeys } from "../../lib/crypto/packet_cipher.ts";
 import { resolveSuite } from "../../lib/crypto/suite.ts";
 import type { Role } from "../../lib/transport/negotiation.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
@@ -14,7 +15,7 @@ import { transportPair } from "./transport_pair.ts";
 /** The messages of both ends until NEWKEYS, and the shared secret. */
 async function exchange(kex: string) {
   const sent: Record<Role, Uint8Array[]> = { client: [], server: [] };
-  const made: { secret: Uint8Array; exchangeHash: Uint8Array; sessionId: Uint8Array }[] = [];
+  const made: DirectionKeys[] = [];
   const suite = resolveSuite({ kex: [kex] });
   await using pair = transportPair({
     client: { suite, identification: "SSH-2.0-Client" },
@@ -40,6 +41,8 @@ async function exchange(kex: string) {
 const methods: [name: string, hash: string, reference: string][] = [
   ["curve25519-sha256", "SHA-256", "RFC 8731 §3"],
   ["ecdh-sha2-nistp384", "SHA-384", "RFC 5656 §4"],
+  ["ecdh-sha2-nistp521", "SHA-512", "RFC 5656 §6.2.1"],
+  ["diffie-hellman-group14-sha1", "SHA-1", "RFC 4253 §8.2"],
   ["diffie-hellman-group14-sha256", "SHA-256", "RFC 4253 §8"],
   ["diffie-hellman-group-exchange-sha256", "SHA-256", "RFC 4419 §3"],
 ];
@@ -59,8 +62,9 @@ for (const [name, hash, reference] of methods) {
       .bytes(clientValue).string(value).bytes(made[0]!.secret).take();
     const expected = new Uint8Array(await crypto.subtle.digest(hash, transcript));
     assertEquals(made.length, 2);
-    for (const { exchangeHash, sessionId } of made) {
-      assertEquals([exchangeHash, sessionId], [expected, expected]);
+    for (const keys of made) {
+      assertEquals([keys.exchangeHash, keys.sessionId], [expected, expected]);
+      assertEquals(keys.hash, hash); // RFC 4253 §7.2: the keys are derived with the same hash
     }
   });
 }

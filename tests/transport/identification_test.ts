@@ -86,16 +86,20 @@ Deno.test("readIdentification reads at most 1024 lines and 64 KiB before the lin
 });
 
 Deno.test("readIdentification quotes the peer's text before it closed the connection", async () => {
-  await assertRejects(
-    () => identify("server", "220 mail.example.com ESMTP\r\n"),
-    ConnectError,
-    '"220 mail.example.com ESMTP"',
-  );
+  for (const said of ["220 mail.example.com ESMTP\r\n", "220 mail.", "220 mail.\r\nHELP"]) {
+    const error = await assertRejects(() => identify("server", said), ConnectError);
+    const [first] = said.split("\r\n");
+    assertEquals(
+      plainMessage(error),
+      `The server closed the connection before it identified itself: "${first}"`,
+    );
+  }
 });
 
 const refused: [from: "client" | "server", said: string, message: string][] = [
   ["client", "G", 'The client does not speak SSH: it said "G"'],
   ["client", "\n", "The client does not speak SSH: it sends binary data"],
+  ["client", " ", "The client does not speak SSH: it sends binary data"],
   [
     "server",
     `HTTP/1.1 400 ${"x".repeat(100)}\r\n`,
