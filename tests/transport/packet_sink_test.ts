@@ -1,7 +1,7 @@
 /** The outbound half on a socket that accepts bytes only when a test allows it. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Sealer } from "../../lib/crypto/packet_cipher.ts";
-import { OUTBOX_HIGH_WATER, OUTBOX_LIMIT } from "../../lib/defaults.ts";
+import { OUTBOX_HIGH_WATER, OUTBOX_LIMIT, SOCKET_WRITE_BYTES } from "../../lib/defaults.ts";
 import { PacketSink } from "../../lib/transport/packet_sink.ts";
 import type { PlainSealer } from "../../lib/transport/plain_packets.ts";
 import { memoryPair } from "../../lib/testing/memory_pair.ts";
@@ -187,6 +187,26 @@ Deno.test("A sink is congested from the high-water mark on, and fails above its 
     assertEquals(failures.length, count);
   }
   await sink.drained();
+});
+
+Deno.test("The last byte is written, too", async () => {
+  const framer = {
+    pending: SOCKET_WRITE_BYTES + 1,
+    sealPayload() {},
+    take({ length }: Uint8Array) {
+      const taken = Math.min(length, framer.pending);
+      framer.pending -= taken;
+      return taken;
+    },
+  };
+  const sink = new PacketSink(
+    { ...streamSocket(memoryPair()[0]), write: () => Promise.resolve() },
+    () => {},
+    framer as unknown as PlainSealer,
+  );
+  sink.send(Uint8Array.of(2));
+  await sink.drained();
+  assertEquals(framer.pending, 0);
 });
 
 Deno.test("A sink without a write under way is freed immediately at the end", () => {
