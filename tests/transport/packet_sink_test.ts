@@ -7,6 +7,7 @@ import type { PlainSealer } from "../../lib/transport/plain_packets.ts";
 import { memoryPair } from "../../lib/testing/memory_pair.ts";
 import { Trace } from "../../lib/transport/trace.ts";
 import { type Socket, streamSocket } from "../../lib/transport/socket.ts";
+import { MSG } from "../../lib/wire/numbers.ts";
 import { until } from "../connection/until.ts";
 
 function slowSink(
@@ -187,6 +188,18 @@ Deno.test("A sink is congested from the high-water mark on, and fails above its 
     assertEquals(failures.length, count);
   }
   await sink.drained();
+});
+
+Deno.test("onSuccess is called once USERAUTH_SUCCESS is sealed, and for no other message", () => {
+  const { sink } = slowSink();
+  const sealed: number[] = [];
+  sink.onSuccess = () => void sealed.push(sink.sealer.sequence);
+  sink.send(Uint8Array.of(2, MSG.USERAUTH_SUCCESS));
+  sink.sendData(7, 0, new Uint8Array(5));
+  sink.send(Uint8Array.of(MSG.USERAUTH_SUCCESS));
+  sink.send(Uint8Array.of(2));
+  assertEquals(sealed, [3]); // the third message, and nothing after it
+  sink.close();
 });
 
 Deno.test("The last byte is written, too", async () => {
