@@ -308,12 +308,22 @@ Deno.test("Two ends identify themselves on streams without buffers", async () =>
   await Promise.all(ends.map((end) => end.finished));
 });
 
-Deno.test("Each end has the other's identification", async () => {
-  await using pair = await greetedPair({
-    client: { identification: "SSH-2.0-Ours" },
-    server: { identification: "SSH-2.0-Theirs 1.0" },
-  });
+Deno.test("Each end sends its identification with CR LF first, and has the other's", async () => {
   const lines = { client: "SSH-2.0-Ours", server: "SSH-2.0-Theirs 1.0" };
+  await using pair = transportPair({
+    client: { identification: lines.client },
+    server: { identification: lines.server },
+  });
+  const first: Record<string, string> = {};
+  for (const { role, socket } of [pair.client, pair.server]) {
+    const { write } = socket;
+    socket.write = (bytes) => {
+      first[role] ??= new TextDecoder().decode(bytes);
+      return write(bytes);
+    };
+  }
+  await Promise.all([pair.client.handshake(), pair.server.handshake()]);
+  assertEquals(first, { client: `${lines.client}\r\n`, server: `${lines.server}\r\n` });
   assertEquals([pair.client.identification, pair.server.identification], [lines, lines]);
 });
 
