@@ -395,6 +395,18 @@ Deno.test("After the login messages 80 to 127 are the connection's, and 128 is a
   assertEquals([handled, sent.at(-1)], [[80, 127], "UNIMPLEMENTED"]);
 });
 
+Deno.test("The message after the last one of the login waits until the connection is open", async () => {
+  await using pair = await greetedPair();
+  const { client, server } = pair;
+  const link = server.link();
+  for (const number of [79, 80]) client.sink.sendNow(Uint8Array.of(number));
+  assertEquals((await link.receive())[0], 79);
+  const handled: number[] = [];
+  server.open({ handle: (payload) => void handled.push(payload[0]!), closed() {} });
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(handled, [80]);
+});
+
 Deno.test("A handler knows the bytes that have arrived after its message, and the transport the channels", async () => {
   await using pair = await greetedPair();
   const { client, server } = pair;
