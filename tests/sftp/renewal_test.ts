@@ -248,6 +248,7 @@ Deno.test("a request that ends each channel fails, and others do not", async () 
   const bad = lost(sftp, () => sftp.readLink("/a"), why);
   assertEquals((await sftp.stat("/a")).size, DATA.length);
   await bad;
+  assertEquals(world.channels, 1 + SFTP_REPEATS + 1);
   await file.close();
 });
 
