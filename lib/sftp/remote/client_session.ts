@@ -546,8 +546,7 @@ export class ClientSession {
   }
 
   #abandon(id: number, reason: unknown): void {
-    const pending = this.#pending.get(id);
-    if (!pending) return;
+    const pending = this.#pending.get(id)!;
     this.#forget(id, pending);
     pending.into = null;
     pending.reject(reason);
