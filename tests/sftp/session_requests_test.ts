@@ -85,3 +85,22 @@ Deno.test("a write that the channel has not taken is released when the session e
   await Promise.all(failed);
   assertEquals(sent, 1); // the memory of the first is still being read
 });
+
+Deno.test("answered and refused requests listen to their signal no longer", async () => {
+  const { channel } = channelTo(({ id, type }, peer) =>
+    peer.send(status(id, type === FXP.REMOVE ? SftpStatus.OK : SftpStatus.FAILURE))
+  );
+  const session = await ClientSession.open(channel, {});
+  const { signal } = new AbortController();
+  const listeners = new Set<unknown>();
+  signal.addEventListener = (_: string, listener: unknown) => void listeners.add(listener);
+  signal.removeEventListener = (_: string, listener: unknown) => void listeners.delete(listener);
+  const limited = { ...call, signal };
+  const removing = session.command(msg.Remove, { path: "/x" }, limited);
+  assertEquals(listeners.size, 1);
+  await removing;
+  assertEquals(listeners.size, 0);
+  await assertRejects(() => session.command(msg.Rmdir, { path: "/x" }, limited), SftpError);
+  assertEquals(listeners.size, 0);
+  await session.close();
+});
