@@ -58,6 +58,24 @@ Deno.test("what was written before a session is known to see the file counts onl
   }
 });
 
+Deno.test("what was written before the answer to an OPEN counts only if it succeeds", async () => {
+  for (const isOpen of [true, false]) {
+    const remote = new FakeRemote();
+    const opening = Promise.withResolvers<void>();
+    remote.atOnce = opening.promise;
+    const opened = await lane(new FurtherSession(real(remote)), 100);
+    const writing = opened!.write(new Uint8Array(5), 0, {}, () => {});
+    await turn();
+    assertEquals([opened!.usable, opened!.written], [true, 0]);
+    if (isOpen) opening.resolve();
+    else opening.reject(new Error("refused"));
+    if (isOpen) await writing;
+    else await assertRejects(() => writing, Error, "refused");
+    assertEquals([opened!.usable, opened!.written], [isOpen, isOpen ? 5 : 0]);
+    assertEquals(remote.log.includes("close file"), !isOpen);
+  }
+});
+
 Deno.test("a file is opened for reading in a session where it has the same length and time", async () => {
   const remote = new FakeRemote();
   const session = new FurtherSession(real(remote));

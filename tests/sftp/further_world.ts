@@ -56,16 +56,28 @@ export class FakeRemote {
     resolve(remote);
   }
 
+  /** The answer to an OPEN whose handle is known; null if it is not. */
+  atOnce: Promise<void> | null = null;
+
+  fileAtOnce(path: string, options: object, about: string) {
+    if (this.atOnce === null) return null;
+    return { file: this.#file(path, options, about), opened: this.atOnce };
+  }
+
   file(path: string, options: object, about?: string) {
+    return Promise.resolve(this.#file(path, options, about));
+  }
+
+  #file(path: string, options: object, about?: string) {
     this.log.push(`open ${path} ${JSON.stringify(options)} ${about}`);
-    return Promise.resolve({
+    return {
       stat: () => this.info instanceof Error ? Promise.reject(this.info) : this.info,
       writePiece: () => Promise.resolve(),
       close: () => {
         this.log.push("close file");
         return this.fileClosing;
       },
-    });
+    };
   }
 }
 
