@@ -1,4 +1,5 @@
 import { wiping } from "../crypto/wiping.ts";
+import { shown } from "../option_checks.ts";
 import { MSG } from "../wire/numbers.ts";
 import { InteractiveAuth } from "../wire/requests.ts";
 import type { AuthMethod } from "./auth_method.ts";
@@ -23,6 +24,9 @@ import { type Challenge, decodeChallenge, encodeAnswers } from "./prompts.ts";
 export function interactive(
   answer: (challenge: Challenge) => string[] | Promise<string[]>,
 ): AuthMethod {
+  if (typeof answer !== "function") {
+    throw new TypeError(`interactive() needs a function that answers, not ${shown(answer)}`);
+  }
   return {
     name: "keyboard-interactive",
     async authenticate(dialog) {

@@ -1,5 +1,6 @@
 import { wiping } from "../crypto/wiping.ts";
 import { AuthError } from "../errors.ts";
+import { shown } from "../option_checks.ts";
 import { UserauthPasswdChangereq } from "../wire/messages.ts";
 import { MSG } from "../wire/numbers.ts";
 import { PasswordAuth, PasswordChange } from "../wire/requests.ts";
@@ -32,6 +33,10 @@ export function password(
   secret: string | (() => string | Promise<string>),
   options: PasswordOptions = {},
 ): AuthMethod {
+  // Often the value of an environment variable that is not set.
+  if (typeof secret !== "string" && typeof secret !== "function") {
+    throw new TypeError(`password() needs a text or a function, not ${shown(secret)}`);
+  }
   return {
     name: "password",
     eager: true,

@@ -1,4 +1,5 @@
 import { printable } from "../errors.ts";
+import { shown } from "../option_checks.ts";
 
 /** A TCP address. */
 export interface HostPort {
@@ -44,11 +45,17 @@ export function targetOf(target: HostPort): HostPort;
 export function targetOf(target: ForwardTarget): ForwardAddress;
 export function targetOf(target: ForwardTarget): ForwardAddress {
   const address = typeof target === "string" ? parsed(target) : target;
+  if (typeof address !== "object" || address === null) {
+    throw new TypeError(`A target must be "host:port" or a path, not ${shown(target)}`);
+  }
   return checked(address, 1);
 }
 
 /** Checks an address to listen on; port 0 means any, and `hostname` is the default. */
 export function bindOf(bind: BindAddress, hostname: string): ForwardAddress {
+  if (typeof bind !== "object" || bind === null) {
+    throw new TypeError(`An address to listen on must be { port } or { path }, not ${shown(bind)}`);
+  }
   const address = "path" in bind ? bind : { hostname: bind.hostname ?? hostname, port: bind.port };
   return checked(address, 0);
 }

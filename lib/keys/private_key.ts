@@ -106,6 +106,9 @@ function opened(text: string, passphrase: string | undefined): OpenedKey {
       "Not a private key, but a public key or a certificate: give the file without .pub",
     );
   }
+  if (/^(?:~|\.{0,2}\/|[A-Z]:\\)\S*$/i.test(text)) {
+    throw new KeyFormatError("Private key is the path of a file: read it with loadKey()");
+  }
   const armored = removeArmor(text, "Private key", /PRIVATE KEY$/);
   try {
     return armored.label === OPENSSH_LABEL

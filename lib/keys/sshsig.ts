@@ -77,7 +77,7 @@ export async function signMessage(
   options: SignMessageOptions,
 ): Promise<string> {
   const { namespace, hash = "sha512", algorithm = signer.publicKey.algorithms[0]! } = options;
-  if (namespace === "") throw new TypeError("A signature needs a namespace");
+  if (!namespace) throw new TypeError('A signature needs a namespace, such as "file"');
   if (!Object.hasOwn(HASHES, hash)) throw new TypeError(`Unknown hash "${printable(hash, 64)}"`);
   const signature = await signer.sign(algorithm, signedData(namespace, hash, message));
   const blob = new Writer().bytes(MAGIC).u32(VERSION).string(signer.publicKey.blob)

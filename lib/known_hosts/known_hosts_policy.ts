@@ -1,4 +1,5 @@
 import { CERTIFICATE_ALGORITHMS } from "../keys/certificate_names.ts";
+import { callback, checkOptions, either, flag, object, oneOf } from "../option_checks.ts";
 import type { HostVerdict, KnownHosts } from "./known_hosts.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { editKnownHosts, readKnownHosts } from "./file.ts";
@@ -105,6 +106,12 @@ export function knownHosts(
   paths: string | URL | readonly (string | URL)[],
   options: KnownHostsOptions = {},
 ): HostKeyPolicy {
+  checkOptions("knownHosts()", options, {
+    unknown: either(callback, oneOf("refuse", "add")),
+    hash: flag,
+    update: either(callback, flag),
+    source: object,
+  });
   return trustFiles(Array.isArray(paths) ? paths : [paths], options, waysOn);
 }
 

@@ -1,5 +1,6 @@
 import { PassphraseError, SshError } from "../errors.ts";
 import type { PrivateKey } from "../keys/private_key.ts";
+import { shown } from "../option_checks.ts";
 import { isError, isPlatformError, systemReason } from "../runtime/errors.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { expandHome } from "../runtime/local_path.ts";
@@ -41,6 +42,9 @@ export async function loadKey(
   path: string | URL,
   options: LoadKeyOptions = {},
 ): Promise<PrivateKey> {
+  if (typeof path !== "string" && !(path instanceof URL)) {
+    throw new TypeError(`loadKey() needs the path of a file, not ${shown(path)}`);
+  }
   const file = typeof path === "string" ? expandHome(path) : path;
   const text = await textOf(file);
   const { importPrivateKey } = await import("../keys/private_key.ts");

@@ -14,8 +14,10 @@ import {
   oneOf,
   type OptionCheck,
   type OptionChecks,
+  shown,
   text,
 } from "../option_checks.ts";
+import type { ServerAuthPolicy } from "../auth/policy.ts";
 import { ALGORITHM_CHECKS } from "../crypto/suite_checks.ts";
 import { SERVICE_CHECK } from "../sftp/server/server.ts";
 import type { ServeOptions } from "./options.ts";
@@ -31,6 +33,17 @@ const PENALTY_CHECKS: OptionChecks<PenaltyOptions> = {
   exempt: text,
 };
 
+/** The policies of `auth`, which are functions. */
+const POLICIES = [
+  "isUser",
+  "none",
+  "password",
+  "passwordChange",
+  "publicKey",
+  "hostBased",
+  "interactive",
+] as const satisfies readonly (keyof ServerAuthPolicy)[];
+
 const OPTIONS: OptionChecks<ServeOptions> = {
   port: mustBe("a port from 0 to 65535", isPort),
   hostname: text,
@@ -38,14 +51,19 @@ const OPTIONS: OptionChecks<ServeOptions> = {
     Array.isArray(value) && value.every((key) => object(key) === null && "publicKey" in key)
       ? null
       : 'must be an array of private keys, such as [await hostKeyFile("host_key")]',
-  auth: object,
+  auth: (value) => {
+    const policy = value as Record<string, unknown>;
+    const wrong = object(value) === null &&
+      POLICIES.find((name) => callback(policy[name] ?? anything));
+    return wrong ? `has a mistake: ${wrong} must be a function` : object(value); // the value may be a secret
+  },
   sftp: (value) =>
     typeof value === "object" && value !== null && "backend" in value
       ? SERVICE_CHECK(value)
       : either(object, callback)(value),
   subsystems: each(callback),
   pty: flag,
-  forward: object,
+  forward: nested("forward", { local: callback, remote: callback, agent: callback, x11: callback }),
   algorithms: either(oneOf("strict"), nested("algorithms", ALGORITHM_CHECKS)),
   loginGraceTime: milliseconds,
   maxAuthTries: count,
@@ -74,9 +92,16 @@ const OPTIONS: OptionChecks<ServeOptions> = {
   trace: callback,
 };
 
-/** @throws {TypeError} If an option has an unknown name, or an invalid value */
-export function checkServeOptions(call: string, options: ServeOptions): void {
+/** @throws {TypeError} If an option has an unknown name, or an option or the handler is invalid */
+export function checkServeOptions(
+  call: string,
+  options: ServeOptions,
+  handler: unknown = null,
+): void {
   checkOptions(call, options, OPTIONS);
+  if (handler !== null && typeof handler !== "function") {
+    throw new TypeError(`${call}: the handler must be a function, not ${shown(handler)}`);
+  }
   if (!options.hostKeys) {
     throw new TypeError(`${call} needs hostKeys, such as [await hostKeyFile("host_key")]`);
   }

@@ -61,7 +61,7 @@ export interface SshServer extends AsyncDisposable {
  * ```
  */
 export function serve(options: ServeOptions, handler: SessionHandler | null = null): SshServer {
-  checkServeOptions("serve()", options);
+  checkServeOptions("serve()", options, handler);
   const suite = suiteOf(options);
   options.signal?.throwIfAborted();
   const listener = runtime.net.listen({
@@ -113,7 +113,7 @@ export function serveStreams(
   options: ServeOptions,
   handler: SessionHandler | null = null,
 ): ServedConnection {
-  checkServeOptions("serveStreams()", options);
+  checkServeOptions("serveStreams()", options, handler);
   const { transport } = serveSocket(streamSocket(streams), suiteOf(options), options, handler);
   const close = async () => {
     transport.disconnect();

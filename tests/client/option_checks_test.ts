@@ -1,7 +1,16 @@
 /** Invalid options are refused at the call, and the error says what to write instead. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { connect, type ConnectOptions, none, publicKey } from "@denossh/ssh";
-import { generateKey } from "@denossh/ssh/keys";
+import {
+  connect,
+  type ConnectOptions,
+  interactive,
+  knownHosts,
+  loadKey,
+  none,
+  password,
+  publicKey,
+} from "@denossh/ssh";
+import { generateKey, signMessage } from "@denossh/ssh/keys";
 import {
   authorizedKeys,
   localFiles,
@@ -99,6 +108,9 @@ const servers: [unknown, string][] = [
   [{ penalties: "no" }, "penalties must be an object or false"],
   [{ hostKeys: undefined }, 'serve() needs hostKeys, such as [await hostKeyFile("host_key")]'],
   [{ auth: undefined }, 'serve() needs auth, such as { publicKey: authorizedKeys("…") }'],
+  [{ auth: { password: SECRET } }, "auth has a mistake: password must be a function"],
+  [{ forward: { local: true } }, "forward: local must be a function, not true"],
+  [{ forward: { locale: () => true } }, 'forward has no option "locale": it may be "local"'],
   [
     { sftp: { backend: {}, readonly: true } },
     'sftp has no option "readonly": it may be "readOnly"',
@@ -116,6 +128,16 @@ const helpers: [() => unknown, string][] = [
   [() => serve(null as never), "serve() needs options, not null"],
   [() => publicKey(SECRET as never), "publicKey() needs a private key, such as await loadKey("],
   [() => publicKey(key.publicKey as never), "publicKey() needs a private key"],
+  [
+    () => serve({ port: 0, hostKeys: [key], auth: {} }, {} as never),
+    "the handler must be a function",
+  ],
+  [() => password(undefined as never), "password() needs a text or a function, not undefined"],
+  [() => interactive([] as never), "interactive() needs a function that answers, not an array"],
+  [() => loadKey(undefined as never), "loadKey() needs the path of a file, not undefined"],
+  [() => knownHosts("x", { unknowns: "add" } as never), 'it may be "unknown"'],
+  [() => knownHosts("x", { unknown: "yes" } as never), 'unknown must be one of "refuse", "add"'],
+  [() => signMessage(key, new Uint8Array(1), {} as never), 'a namespace, such as "file"'],
   [() => localFiles("." as never), 'localFiles() needs options, not the text "."'],
   [() => localFiles({} as never), "localFiles() needs root, the folder to serve"],
   [() => localFiles({ root: ".", readonly: true } as never), 'it may be "readOnly"'],
@@ -129,6 +151,27 @@ for (const [call, expected] of helpers) {
     assert(!error.message.includes(SECRET));
   });
 }
+
+Deno.test("Wrong arguments of a client's methods are refused at the call", async () => {
+  const root = await Deno.makeTempDir();
+  await using pair = await connectedPair({ serve: { sftp: localFiles({ root }) } });
+  const { host } = pair;
+  await using sftp = await host.sftp();
+  const calls: [() => unknown, string][] = [
+    [() => host.listen(8080 as never), "must be { port } or { path }, not 8080"],
+    [
+      () => host.forwardLocal({ to: "a:1" } as never),
+      "must be { port } or { path }, not undefined",
+    ],
+    [() => host.dial(undefined as never), 'must be "host:port" or a path, not undefined'],
+    [() => sftp.readFile(undefined as never), "A path must be text, not undefined"],
+    [() => sftp.chmod("/", "755" as never), 'such as 0o644, not the text "755"'],
+  ];
+  for (const [call, expected] of calls) {
+    await assertRejects(async () => await call(), TypeError, expected);
+  }
+  await Deno.remove(root);
+});
 
 Deno.test("The nearest name is one that differs little, or none", () => {
   const names = ["timeout", "user", "hostKeys", "keepaliveInterval"];

@@ -193,6 +193,8 @@ Deno.test("a file that is not a private key is refused with its kind", async () 
   const cases: [string, string][] = [
     ["", "has no BEGIN line"],
     ["hello\n", "has no BEGIN line"],
+    ["~/.ssh/id_ed25519", "the path of a file: read it with loadKey()"],
+    ["./key", "the path of a file"],
     [exportPublicKey(publicKey), "but a public key"],
     [exportPublicKey(publicKey, { format: "rfc4716" }), "but a public key"],
     [exportPublicKey(publicKey, { format: "pkcs8" }), 'which has "PUBLIC KEY"'],

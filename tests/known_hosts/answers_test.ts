@@ -1,5 +1,5 @@
 /** Host keys are trusted only for `true`, since policies may be written in JavaScript. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { HostKeyError, type HostKeyPolicy } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
 import { KnownHosts, knownHosts } from "@denossh/ssh/known-hosts";
@@ -51,12 +51,13 @@ for (const [name, answer] of ANSWERS) {
   });
 }
 
-Deno.test("A truthy option adds no key", async () => {
-  await using folder = await tempFolder();
-  const path = folder.join("hosts");
+Deno.test("A truthy option adds no key, but is refused", () => {
   for (const unknown of [true, "yes", "Add", 1, {}]) {
-    const policy = knownHosts(path, { unknown: unknown as "add" });
-    await assertRejects(async () => await policy.verify(host, key), HostKeyError, "not in");
+    assertThrows(
+      () => knownHosts("hosts", { unknown: unknown as "add" }),
+      TypeError,
+      "unknown must",
+    );
   }
 });
 

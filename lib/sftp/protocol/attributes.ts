@@ -1,4 +1,5 @@
 import { ProtocolError } from "../../errors.ts";
+import { shown } from "../../option_checks.ts";
 import type { Kind } from "../../wire/message.ts";
 import type { Reader } from "../../wire/reader.ts";
 import type { Writer } from "../../wire/writer.ts";
@@ -169,6 +170,13 @@ export function attributesOfChanges(changes: SftpChanges): Attributes {
   }
   if ((atime === undefined) !== (mtime === undefined)) {
     throw new TypeError("atime and mtime must be given together");
+  }
+  for (const number of [size, mode, uid, gid]) {
+    if (number !== undefined && typeof number !== "number") {
+      throw new TypeError(
+        `Sizes, modes and owners must be numbers, such as 0o644, not ${shown(number)}`,
+      );
+    }
   }
   const result: Attributes = {};
   if (size !== undefined) result.size = size;

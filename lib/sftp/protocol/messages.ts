@@ -77,7 +77,9 @@ const name: Kind<string> = {
     return pathOf(bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes);
   },
   write: (writer, value) =>
-    value.isWellFormed() ? writer.text(value) : writer.string(encodePath(value)),
+    typeof value === "string" && value.isWellFormed()
+      ? writer.text(value)
+      : writer.string(encodePath(value)),
 };
 
 /** A path in a request. Its length is limited, because resolving it takes time. */

@@ -22,9 +22,10 @@ export function decodePath(bytes: Uint8Array): string {
 /**
  * The bytes of a string.
  *
- * @throws {TypeError} If it has a lone surrogate that stands for no byte
+ * @throws {TypeError} If it is not a string, or has a lone surrogate that stands for no byte
  */
 export function encodePath(path: string): Uint8Array {
+  if (typeof path !== "string") throw new TypeError(`A path must be text, not ${typeof path}`);
   if (path.isWellFormed()) return utf8.encode(path);
   const bytes: number[] = [];
   for (const character of path) {
