@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ConnectError } from "@denossh/ssh";
 import { Forwarding, type RemoteSocksOptions } from "../../lib/forward/forwarding.ts";
+import type { Tunnel } from "../../lib/forward/forwarder.ts";
 import { denoNet } from "../../lib/runtime/deno_net.ts";
 import {
   ChannelClose,
@@ -15,6 +16,7 @@ import { rawWorld } from "../connection/raw_world.ts";
 import { until } from "../connection/until.ts";
 import { connOf } from "../support/fake_listener.ts";
 import { FakeTime } from "../support/fake_time.ts";
+import { notedListeners } from "../support/noted_listeners.ts";
 import { replaced } from "../support/replaced.ts";
 import { memoryPair } from "../../lib/testing/memory_pair.ts";
 import { decode, encode, through } from "./world.ts";
@@ -81,6 +83,14 @@ Deno.test("A SOCKS client of the server that makes a mistake is closed, and repo
   assertEquals(client.errors.map((error) => (error as Error).message), [
     "The client does not speak SOCKS",
   ]);
+});
+
+Deno.test("A SOCKS client of the server that has left does not listen for the tunnel's end", async () => {
+  await using client = await connected();
+  const listeners = notedListeners((client.tunnel as Tunnel<Deno.Addr>).signal);
+  client.say(Uint8Array.of(6));
+  await until(() => client.tunnel.connections === 0);
+  assertEquals(listeners.count, -1, "the listener from its start is removed");
 });
 
 Deno.test("A SOCKS client of the server reaches its target, with data it sent before the answer", async () => {
