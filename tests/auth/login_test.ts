@@ -99,7 +99,7 @@ Deno.test("none and the first key share a round trip if the server ignores late 
       sessionId: pair.client.sessionId,
       host: pair.client.host,
       extensions: pair.client.extensions,
-      acknowledge: () => {},
+      acknowledge: () => void events.push("acknowledged"),
       send(payload) {
         events.push(UserauthRequest.decode(payload).method);
         pair.client.send(payload);
@@ -116,7 +116,7 @@ Deno.test("none and the first key share a round trip if the server ignores late 
     return events.join(" ");
   };
   const letsIn: ServerAuthPolicy = { none: () => true };
-  assertEquals(await order(methods, policy), "none publickey 51 60 publickey 52");
+  assertEquals(await order(methods, policy), "none publickey 51 acknowledged 60 publickey 52");
   assertEquals(await order(methods, policy, false), "none 51 publickey 60 publickey 52");
   assertEquals(await order(methods, letsIn), "none publickey 52");
   assertEquals(await order(methods, letsIn, false), "none 52");

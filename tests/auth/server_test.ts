@@ -9,7 +9,7 @@ import {
 } from "../../lib/defaults.ts";
 import { ParsedPublicKey } from "../../lib/keys/parsed_key.ts";
 import { strangersWork } from "../../lib/transport/work_share.ts";
-import { UserauthInfoResponse } from "../../lib/wire/messages.ts";
+import { UserauthFailure, UserauthInfoResponse } from "../../lib/wire/messages.ts";
 import { HostBasedAuth, InteractiveAuth, PublicKeyAuth } from "../../lib/wire/requests.ts";
 import { Writer } from "../../lib/wire/writer.ts";
 import { FakeTime } from "../support/fake_time.ts";
@@ -39,6 +39,28 @@ Deno.test("a request that abandons questions is decided once", async () => {
   assertEquals(await exchange(client, passwordRequest("right")), 52);
   assertEquals(seen, ["wrong", "right"]);
   assertEquals(sent.sentNumbers, [60, 51, 52]);
+});
+
+Deno.test("none is not among the methods that can continue", async () => {
+  const { client } = server({ none: () => false, password: () => false });
+  client.send(request("none"));
+  assertEquals(UserauthFailure.decode(await client.receive()).remaining, ["password"]);
+});
+
+Deno.test("a request that has arrived is not decided after the end of the login", async () => {
+  const verdict = Promise.withResolvers<boolean>();
+  const asked: string[] = [];
+  const { signal, abort } = aborting();
+  const { client, sent, login } = server({
+    password: (_user, password) => (asked.push(password), verdict.promise),
+  }, { signal });
+  client.send(passwordRequest("first"));
+  client.send(passwordRequest("second"));
+  abort();
+  await assertRejects(() => login, DOMException, "the end");
+  verdict.resolve(false);
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals([asked, sent.sent], [["first"], []]);
 });
 
 Deno.test("a refusal takes its time from the client's last message on, however late that comes", async () => {
