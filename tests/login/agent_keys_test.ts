@@ -1,4 +1,8 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { Keyring, listenAgent, RequestDeniedError } from "@denossh/ssh";
+import { generateKey } from "@denossh/ssh/keys";
+import { MSG } from "../../lib/wire/numbers.ts";
+import { PublicKeySigned } from "../../lib/wire/requests.ts";
 import { agentKeys, agentPath, socketPath } from "../../lib/login/agent_keys.ts";
 import { tempFolder } from "../support/temp.ts";
 
@@ -47,4 +51,24 @@ Deno.test("IdentityAgent names a socket, a variable, or nothing", () => {
   assertEquals(agentPath({ IdentityAgent: "/run/agent" }), "/run/agent");
   assertEquals(agentPath({ IdentityAgent: "$NO_SUCH_VARIABLE_HERE" }), null);
   assertEquals(socketPath("${NO_SUCH_VARIABLE_HERE}"), null);
+});
+
+Deno.test("A key of an agent proves the server of its connection before it signs", async () => {
+  using key = await generateKey();
+  using hostKey = await generateKey();
+  using keyring = new Keyring();
+  keyring.add(key, { destinations: [{ to: { hostname: "db1", hostKeys: [hostKey.publicKey] } }] });
+  await using listener = await listenAgent(keyring);
+  const { keys: [signer] } = await agentKeys({ IdentityAgent: listener.path });
+  const sessionId = new Uint8Array(32).fill(7);
+  const data = PublicKeySigned.encode({
+    ...{ sessionId, number: MSG.USERAUTH_REQUEST, user: "ann", service: "ssh-connection" },
+    ...{ method: "publickey", signed: true, algorithm: "ssh-ed25519" },
+    publicKey: key.publicKey.blob,
+  });
+  const signature = hostKey.sign("ssh-ed25519", sessionId);
+  const host = { hostKey: hostKey.publicKey, sessionId, signature };
+  const signed = await signer!.sign("ssh-ed25519", data, { host });
+  assert(key.publicKey.verify("ssh-ed25519", data, signed));
+  await assertRejects(async () => await signer!.sign("ssh-ed25519", data), RequestDeniedError);
 });

@@ -102,6 +102,16 @@ for (
   });
 }
 
+Deno.test("The mode of another user's key file is not checked, as in ssh", async () => {
+  const uid = runtime.process.uid()! + 1;
+  using _other = replaced(runtime.process, "uid", () => uid);
+  const file = await fileOf(async (folder) => {
+    await folder.write("key", clear);
+    await Deno.chmod(folder.join("key"), 0o644);
+  });
+  assert("sign" in file.contents);
+});
+
 Deno.test("A public key in KEY.pub is used if the private key is missing", async () => {
   const file = await fileOf((folder) => folder.write("key.pub", `${key.publicKey}\n`));
   assert(file.publicKey?.equals(key.publicKey));
