@@ -468,6 +468,29 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a renaming replaces a link and not the file that it leads to, and moves a link itself",
+  ignore,
+  fn: async () => {
+    for (const kind of ["jail", "open"] as const) {
+      await using w = await world(kind);
+      const read = () =>
+        Promise.all(["link", "target"].map((name) => Deno.readTextFile(`${w.root}/${name}`)));
+      await Deno.writeTextFile(`${w.root}/file`, "new");
+      await Deno.writeTextFile(`${w.root}/target`, "old");
+      await Deno.symlink("target", `${w.root}/link`);
+      await w.backend.rename("file", "link", { overwrite: true });
+      assertEquals(await read(), ["new", "old"]);
+      assert((await Deno.lstat(`${w.root}/link`)).isFile);
+      await Deno.remove(`${w.root}/link`);
+      await Deno.symlink("target", `${w.root}/link`);
+      await w.backend.rename("link", "moved", { overwrite: true });
+      assertEquals(await Deno.readLink(`${w.root}/moved`), "target");
+      assertEquals(await Deno.readTextFile(`${w.root}/target`), "old");
+    }
+  },
+});
+
+Deno.test({
   name: "a refusal says what is there instead",
   ignore,
   fn: async () => {
