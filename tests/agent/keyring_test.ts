@@ -57,6 +57,28 @@ Deno.test("Keyring forgets a key at the end of its lifetime", async () => {
   assertThrows(() => keyring.add(key, { lifetime: NaN }), RangeError);
 });
 
+Deno.test("Keyring keeps a key for a lifetime that is longer than a timer can be", async () => {
+  using time = new FakeTime();
+  using keyring = new Keyring();
+  keyring.add(await generateKey(), { lifetime: 2 ** 31 + 1000 });
+  await time.advance(2 ** 31 + 999);
+  assertEquals(keyring.identities().length, 1);
+  await time.advance(1);
+  assertEquals(keyring.identities(), []);
+});
+
+Deno.test("Keyring does not sign if it was locked, or the key removed, during the confirmation", async () => {
+  for (const change of ["lock", "remove"] as const) {
+    using key = await generateKey();
+    using keyring: Keyring = new Keyring({
+      confirm: ({ blob }) => change === "lock" ? keyring.lock("sesame") : keyring.remove({ blob }),
+    });
+    keyring.add({ publicKey: key.publicKey, sign: key.sign.bind(key) }, { confirm: true });
+    const [signer] = keyring.identities();
+    await assertRejects(async () => await signer!.sign("ssh-ed25519", data), RequestDeniedError);
+  }
+});
+
 Deno.test("Keyring asks for confirmation before a key with that constraint signs", async () => {
   const asked: string[] = [];
   let answer: unknown = true;
@@ -115,6 +137,10 @@ Deno.test("Keyring answers each wrong passphrase later than the one before", asy
   };
   await time.settle(Promise.all([guess("a"), guess("b")]));
   assertEquals(answers, [100, 300]);
+  assertEquals(await keyring.unlock("sesame"), true);
+  keyring.lock("sesame");
+  await time.settle(guess("c"));
+  assertEquals(answers, [100, 300, 400]); // a new lock begins anew
 });
 
 Deno.test("Keyring accepts keys over the wire, with the constraints that it knows", async () => {
