@@ -47,6 +47,13 @@ for (const [what, answer] of Object.entries(malformed)) {
   });
 }
 
+Deno.test("a change is not done if its answer is of another type, although it reads like a status", async () => {
+  const body = new Writer().u32(SftpStatus.OK).text("").text("").take();
+  const sftp = await atServer(({ id }, peer) => peer.send(frame(FXP.ATTRS, id, body)));
+  assertEquals(await refusal(sftp.remove("/x")), SftpStatus.BAD_MESSAGE);
+  await sftp.close();
+});
+
 /** Answers to a STAT with extra data, which are accepted. */
 const liberal: Record<
   string,
