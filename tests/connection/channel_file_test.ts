@@ -45,6 +45,16 @@ Deno.test("ChannelFile returns the rest of a line's chunk in the next read, and 
   assertEquals([await read(), await file.readLine()], ["th", null]);
 });
 
+Deno.test("ChannelFile is closed for writing at once, and flushes before its end", async () => {
+  const { file, calls } = fileOf({ mode: "w" });
+  await file.write("all");
+  const closing = file.close();
+  assertEquals(file.closed, true);
+  await assertRejects(() => file.write("late"), ClosedError, "The file is closed");
+  await Promise.all([closing, file.close()]);
+  assertEquals(calls, ["all", "closed"]);
+});
+
 Deno.test("ChannelFile writes once its buffer is full, and not before", async () => {
   const { file, calls } = fileOf({ mode: "w", bufferSize: 4 });
   await file.flush();

@@ -20,14 +20,19 @@ Deno.test("ChunkList returns all bytes in order, over many chunks and from both 
 
 Deno.test("ChunkList reuses the memory of chunks that were copied out", () => {
   const memory = new ChunkMemory();
+  const given: ArrayBuffer[] = [];
+  const { give } = memory;
+  memory.give = (buffer) => (given.push(buffer), give.call(memory, buffer));
   const list = new ChunkList(memory);
   const bulk = new Uint8Array(32 * 1024);
   const into = new Uint8Array(CHUNK_BYTES);
   list.append(bulk, 0);
   list.copyTo(into); // from now on the reader copies
   list.append(bulk, 0);
+  assertEquals(given.length, 1); // too small to be used again
   list.copyTo(into);
   const { buffer } = memory.take(); // it came back
+  assertEquals(given[1] === buffer, true);
   memory.give(buffer);
   list.append(bulk, 0);
   assertEquals(list.shift().buffer === buffer, true);
