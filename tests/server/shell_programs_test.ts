@@ -293,6 +293,22 @@ Deno.test("A program gets a broken pipe if its client leaves while output waits 
   program.exit({ code: 129 });
 });
 
+Deno.test("A program gets a broken pipe if its client reads no more, and its status arrives", async () => {
+  await using served = await world();
+  const { host, programs } = served;
+  const next = programs.next();
+  await using process = await host.command("x").spawn();
+  const program = await next;
+  await process.stdout.cancel();
+  const writer = program.stdout.getWriter();
+  await assertRejects(async () => {
+    for (;;) await writer.write(bytes("x"));
+  });
+  await program.stderr.close();
+  program.exit({ code: 5 });
+  assertEquals((await process.status).code, 5);
+});
+
 for (const kept of ["stdout", "stderr"] as const) {
   Deno.test(`A client that leaves ends its session, although a background program keeps ${kept} open`, async () => {
     using programs = new FakePrograms();
