@@ -11,6 +11,8 @@ import {
 import { generateKey } from "@denossh/ssh/keys";
 import { type ByteStreams, connectedPair } from "@denossh/ssh/testing";
 import { Extension, SESSION_BIND, SessionBind } from "../../lib/agent/protocol.ts";
+import { readBinding } from "../../lib/agent/session_bind.ts";
+import { testKey } from "../support/keys.ts";
 import { silentAgent } from "./world.ts";
 
 async function proof(options: { seed?: number } = {}): Promise<HostProof> {
@@ -113,4 +115,15 @@ Deno.test("Aborting a login ends its request to the agent", async () => {
   await watched.asked;
   controller.abort(new Error("enough"));
   await assertRejects(() => pair, Error, "enough");
+});
+
+Deno.test("A session is proved by an algorithm that is safe alone", async () => {
+  const rsa = await testKey("rsa");
+  const sessionId = new Uint8Array(32).fill(7);
+  const bound = async (algorithm: string) => {
+    const signature = await rsa.sign(algorithm, sessionId);
+    const fields = { hostKey: rsa.publicKey.blob, sessionId, signature, forwarding: false };
+    return readBinding(SessionBind.encode(fields)) !== null;
+  };
+  assertEquals([await bound("rsa-sha2-256"), await bound("ssh-rsa")], [true, false]);
 });
