@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { connectAgent, Keyring, listenAgent, RequestDeniedError } from "@denossh/ssh";
 import { generateKey, type PublicKey } from "@denossh/ssh/keys";
+import type { Signer } from "@denossh/ssh";
+import { memoryPair } from "@denossh/ssh/testing";
+import { type KeyHolder, serveAgent } from "../../lib/agent/serve.ts";
+import { streamSocket } from "../../lib/transport/socket.ts";
 import { tempFolder } from "../support/temp.ts";
 import { ed25519Section } from "../../lib/keys/ed25519.ts";
 import { SignRequest } from "../../lib/agent/protocol.ts";
@@ -277,4 +281,27 @@ Deno.test("listenAgent hangs up when its agent cannot be reached, and keeps list
   await assertRejects(() => comments(listener.path));
   broken = false;
   assertEquals(await comments(listener.path), []);
+});
+
+Deno.test("A key that an agent does not take is disposed", async () => {
+  let given: (Signer & Disposable) | null = null;
+  const holder = {
+    identities: () => [],
+    add(key: Signer & Disposable) {
+      given = key;
+      throw new Error("full");
+    },
+  } as unknown as KeyHolder;
+  const [near, far] = memoryPair();
+  const serving = serveAgent(streamSocket(far), holder, false).catch(() => {}); // the client leaves
+  {
+    await using agent = await connectAgent({ connect: () => Promise.resolve(near) });
+    using key = await generateKey();
+    await assertRejects(() => agent.add(key), RequestDeniedError);
+  }
+  await serving;
+  // Its secret is gone.
+  const { publicKey, sign } = given! as Signer;
+  const signature = await Promise.resolve(sign("ssh-ed25519", data)).catch(() => null);
+  assert(signature === null || !publicKey.verify("ssh-ed25519", data, signature));
 });
