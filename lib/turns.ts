@@ -56,8 +56,11 @@ export interface TurnClock {
   now(): number;
   /** Resolves when all settled promises have been handled. */
   tick(): Promise<void>;
-  /** Resolves after about a millisecond, during which the event loop polls its sockets. */
-  rest(): Promise<void>;
+  /**
+   * Resolves after about a millisecond, during which the event loop polls its sockets; at once when `cut`
+   * does, and then leaves no timer.
+   */
+  rest(cut: Promise<void>): Promise<void>;
 }
 
 /** The least part of its buffer that a read may fill. The packets of one read are handled without a pause. */
@@ -71,7 +74,12 @@ const clock: TurnClock = {
     await crypto.subtle.digest("SHA-256", NOTHING);
   },
   // A tick is not enough: Deno polls its sockets only when there is nothing else to run, or after 61 tasks.
-  rest: () => new Promise((resolve) => setTimeout(resolve)),
+  async rest(cut) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve);
+    await Promise.race([promise, cut]);
+    clearTimeout(timer);
+  },
 };
 
 /**
@@ -84,6 +92,8 @@ export class Turns {
   /** Loops that wait for their turn, by connection; the next connection is first. */
   readonly #waiting = new Map<Turn, (() => void)[]>();
   #giving = false;
+  /** Ends the rest under way, because no loop waits any more. */
+  #cut: () => void = () => {};
   #rested = -Infinity;
   /** Milliseconds of work since the last rest. */
   #worked = 0;
@@ -145,17 +155,27 @@ export class Turns {
     return promise;
   }
 
+  /** Wakes the loops of a connection that has ended: they work no more. */
+  leave(turn: Turn): void {
+    const loops = this.#waiting.get(turn) ?? [];
+    this.#waiting.delete(turn);
+    for (const wake of loops) wake();
+    if (this.#waiting.size === 0) this.#cut();
+  }
+
   /** Wakes one loop after the other, until none waits. */
   async #give(): Promise<void> {
     this.#giving = true;
     // A connection that is added again comes last, also in this iteration.
-    for (const [turn, loops] of this.#waiting) {
+    for (const turn of this.#waiting.keys()) {
       // A connection that had little to do leaves the rest of its turn to the next one.
       if (this.#clock.now() - this.#rested >= TURN_MS) {
         await this.#rest(turn);
+        if (!this.#waiting.has(turn)) continue; // its connection has ended
         this.#rested = this.#clock.now();
         this.#worked = 0;
       }
+      const loops = this.#waiting.get(turn)!;
       this.#waiting.delete(turn);
       const wake = loops.shift()!;
       if (loops.length > 0) this.#waiting.set(turn, loops);
@@ -172,10 +192,12 @@ export class Turns {
     const end = this.#clock.now() + TURN_MS;
     let now: number;
     do {
-      await this.#clock.rest();
+      const cut = Promise.withResolvers<void>();
+      this.#cut = cut.resolve;
+      await this.#clock.rest(cut.promise);
       now = this.#clock.now();
     } while (
-      now - this.#heardOthers(turn) < QUIET_MS &&
+      this.#waiting.has(turn) && now - this.#heardOthers(turn) < QUIET_MS &&
       (now < end || this.#speaker!.isNew && now < end + this.#newRest)
     );
     this.#newRest -= Math.max(now - end, 0);
@@ -260,6 +282,11 @@ export class Turn {
     const worked = now - this.#began + PIECE_MS + bytes * BYTE_MS;
     this.#add(worked);
     this.#began = now;
+  }
+
+  /** Waits no more: the connection has ended. */
+  leave(): void {
+    this.#turns.leave(this);
   }
 
   #add(worked: number): void {

@@ -161,6 +161,45 @@ Deno.test("many connections with little work share a turn", async () => {
   assertEquals(clock.rests, 40 / TURN_MS);
 });
 
+Deno.test("a connection that ends waits no more, and its rest ends if no other waits", async () => {
+  const rests: Promise<void>[] = [];
+  const over = Promise.withResolvers<void>();
+  const turns = new Turns({
+    now: () => LONG_TURN_MS,
+    tick: () => Promise.resolve(),
+    rest(cut) {
+      rests.push(cut);
+      return Promise.race([cut, over.promise]);
+    },
+  });
+  const waits = (turn: Turn) => {
+    turn.end(8e6); // it has worked
+    return turn.begin()!;
+  };
+  const [ended, other] = [new Turn(turns), new Turn(turns)];
+  const loops = [waits(ended), waits(ended)];
+  const others = waits(other);
+  ended.leave();
+  await Promise.all(loops);
+  const late = waits(ended); // a loop that has not noticed the end
+  over.resolve();
+  await Promise.all([others, late]);
+  assertEquals(rests.length, 1);
+
+  const further = new Turns({
+    now: () => LONG_TURN_MS,
+    tick: () => Promise.resolve(),
+    rest: (cut) => (rests.push(cut), cut),
+  });
+  const alone = new Turn(further);
+  new Turn(further).heard(); // the rest would last longer for it
+  const waiting = waits(alone);
+  alone.leave();
+  await Promise.all([waiting, rests[1]]);
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(rests.length, 2);
+});
+
 Deno.test("a rest lasts while others have work, up to a turn", async () => {
   let [ms, rests] = [0, 0];
   let during = () => {};

@@ -52,6 +52,7 @@ export function serveSocket(
     ...(options.rekey && { rekey: options.rekey }),
     ...(options.trace && { trace: (event) => options.trace!(event, socket.remoteAddr) }),
   });
+  transport.closed.then(() => turn.leave());
   return { transport, loggedIn: login(transport, options, handler, turn) };
 }
 

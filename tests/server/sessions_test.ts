@@ -521,6 +521,17 @@ Deno.test("A connection counts as active from its beginning, so that others leav
   await served.close();
 });
 
+Deno.test("A connection that has ended waits for no turn", async () => {
+  const left = Promise.withResolvers<void>();
+  using _leave = replaced(Turn.prototype, "leave", () => left.resolve());
+  const [near, far] = memoryPair();
+  const served = serveStreams(far, options);
+  await near.readable.cancel();
+  await near.writable.abort();
+  await left.promise;
+  await served.close();
+});
+
 Deno.test("Ten SFTP sessions of one connection get the turns and the handles of one connection", async () => {
   const turns = new Set<Turn>();
   const { begin } = Turn.prototype;
