@@ -153,7 +153,7 @@ await peerTest(["sshd"], "host.fetch() needs exactly the documented permissions"
       hostKeys: ${JSON.stringify(server.hostKeys.ed25519!.publicKey)},
     });
     const socket = host.nodeSocket("127.0.0.1:${web.addr.port}");
-    socket.end("GET / HTTP/1.0\\r\\n\\r\\n");
+    socket.write("GET / HTTP/1.0\\r\\n\\r\\n");
     console.log((await Array.fromAsync(socket)).join("").split("\\r\\n").at(-1));
     try {
       const answer = await host.fetch("http://localhost:${web.addr.port}/");
