@@ -3,7 +3,7 @@
  * sections it ran; run alone, this draws them from the JSON file of a run.
  *
  * ```sh
- * deno run --allow-read --allow-write bench/plots.ts bench/results/….json
+ * deno run --allow-read --allow-write --allow-run bench/plots.ts bench/results/….json
  * ```
  */
 import { type BarPanel, drawBars, drawLines, type Series } from "./charts.ts";
@@ -34,6 +34,7 @@ export async function drawPlots(data: Data): Promise<string[]> {
   const drawn = Object.entries(plots).filter(([, svg]) => svg !== null);
   if (drawn.length > 0) await Deno.mkdir(FOLDER, { recursive: true });
   for (const [name, svg] of drawn) await Deno.writeTextFile(new URL(name, FOLDER), svg!);
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", FOLDER.pathname] }).output();
   return drawn.map(([name]) => name);
 }
 
