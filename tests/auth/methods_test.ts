@@ -199,7 +199,7 @@ Deno.test("A password is changed as often as the server asks, with the old and t
   const demand = (prompt: string) => UserauthPasswdChangereq.encode({ prompt, language: "" });
   const dialog = dialogWith([demand("old\x07"), demand("weak"), SUCCESS]);
   const prompts: string[] = [];
-  const change = (prompt: string) => `new${prompts.push(prompt)}`;
+  const change = (prompt: string) => Promise.resolve(`new${prompts.push(prompt)}`);
   assertEquals(await password("first", { change }).authenticate(dialog), SUCCESS);
   assertEquals(prompts, ["old", "weak"]);
   const [first, ...others] = dialog.sent.map(({ data }) => data);
