@@ -57,8 +57,8 @@ export interface TurnClock {
   /** Resolves when all settled promises have been handled. */
   tick(): Promise<void>;
   /**
-   * Resolves after about a millisecond, during which the event loop polls its sockets; at once when `cut`
-   * does, and then leaves no timer.
+   * Resolves after about a millisecond, during which the event loop polls its sockets, or immediately when
+   * `cut` resolves. Leaves no timer.
    */
   rest(cut: Promise<void>): Promise<void>;
 }
@@ -155,7 +155,7 @@ export class Turns {
     return promise;
   }
 
-  /** Wakes the loops of a connection that has ended: they work no more. */
+  /** Stops waiting for a connection that has ended: wakes its loops, which have nothing left to do. */
   leave(turn: Turn): void {
     const loops = this.#waiting.get(turn) ?? [];
     this.#waiting.delete(turn);
@@ -284,7 +284,7 @@ export class Turn {
     this.#began = now;
   }
 
-  /** Waits no more: the connection has ended. */
+  /** Stops waiting, because the connection has ended. */
   leave(): void {
     this.#turns.leave(this);
   }

@@ -1,5 +1,4 @@
 import { wiping } from "../crypto/wiping.ts";
-import { shown } from "../option_checks.ts";
 import { MSG } from "../wire/numbers.ts";
 import { InteractiveAuth } from "../wire/requests.ts";
 import type { AuthMethod } from "./auth_method.ts";
@@ -25,7 +24,8 @@ export function interactive(
   answer: (challenge: Challenge) => string[] | Promise<string[]>,
 ): AuthMethod {
   if (typeof answer !== "function") {
-    throw new TypeError(`interactive() needs a function that answers, not ${shown(answer)}`);
+    // The value is not shown: it may be a password.
+    throw new TypeError(`interactive() needs a function that answers, not ${typeof answer}`);
   }
   return {
     name: "keyboard-interactive",

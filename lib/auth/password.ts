@@ -1,6 +1,5 @@
 import { wiping } from "../crypto/wiping.ts";
 import { AuthError } from "../errors.ts";
-import { shown } from "../option_checks.ts";
 import { UserauthPasswdChangereq } from "../wire/messages.ts";
 import { MSG } from "../wire/numbers.ts";
 import { PasswordAuth, PasswordChange } from "../wire/requests.ts";
@@ -33,9 +32,9 @@ export function password(
   secret: string | (() => string | Promise<string>),
   options: PasswordOptions = {},
 ): AuthMethod {
-  // Often the value of an environment variable that is not set.
+  // Often the value of an environment variable that is not set. Only its type is shown: it may be a secret.
   if (typeof secret !== "string" && typeof secret !== "function") {
-    throw new TypeError(`password() needs a text or a function, not ${shown(secret)}`);
+    throw new TypeError(`password() needs a text or a function, not ${typeof secret}`);
   }
   return {
     name: "password",

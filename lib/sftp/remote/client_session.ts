@@ -560,7 +560,7 @@ export class ClientSession {
   /**
    * A request's time-out starts when it is sent, and again whenever the oldest request is answered,
    * because on a slow connection the last of many reads waits for those before it. If the server skips a
-   * request, that one stays the oldest, and times out although later ones are answered.
+   * request, it stays the oldest and times out, even while later requests are answered.
    */
   #tick = (): void => {
     this.#timer = null;
