@@ -62,7 +62,16 @@ const MARKS: readonly Mark[] = [
   least("exec down, aes128-gcm, of npm:ssh2 on Deno", "exec.down.aes128.ssh2deno", 2, "x"),
   least("sftp get, chacha20, of OpenSSH's sftp", "sftp.get", 1, "x"),
   least("sftp put, chacha20, of OpenSSH's sftp", "sftp.put", 1, "x"),
-  least("tunnel, chacha20, of OpenSSH's -L", "tunnel", 1, "x"),
+  ...["L", "D", "R"].flatMap((kind) =>
+    ["down", "up"].map((direction) =>
+      least(
+        `tunnel ${direction}, chacha20, of OpenSSH's -${kind}`,
+        `tunnel.${kind}.${direction}`,
+        1,
+        "x",
+      )
+    )
+  ),
   scaled(most("connect+exec+close", "handshake.connect", 47, "ms")),
   scaled(most("exec on an open connection", "handshake.exec", 1.67, "ms")),
   scaled(most("100 execs at once", "handshake.execs100", 90, "ms")),

@@ -8,17 +8,28 @@ import type { Direction, Measurement } from "../peers/measure.ts";
 import { CLIENT_HEADER, clientRows, median, pairedShare } from "../peers/table.ts";
 import type { BenchOptions, Report } from "../report.ts";
 
-const OURS = "@denossh/ssh -L";
-const THEIRS = "OpenSSH ssh -L";
+const OURS = "@denossh/ssh";
+const THEIRS = "OpenSSH ssh";
 const CLI = new URL("../../lib/cli/main.ts", import.meta.url).pathname;
 const SOURCE = new URL("../tcp_source.ts", import.meta.url).pathname;
 const MIB = 1024 ** 2;
 /** Short connections open in parallel. */
 const PARALLEL = 20;
 
+/** The option of `ssh` that opens the tunnel: a port here, a SOCKS proxy here, a port at the server. */
+type Kind = "-L" | "-D" | "-R";
+
+/** A client's end of a tunnel. */
+interface End {
+  /** Connects through the tunnel to the source. */
+  connect(): Promise<Deno.Conn>;
+  /** The client's process. */
+  readonly pid: number;
+}
+
 /**
- * Through `-L`: one connection, down and up, then many short ones; ours and OpenSSH's client
- * alternately.
+ * Through `-L`, `-D` and `-R`: one connection, down and up as its opener sees it; then many short ones through
+ * `-L`. Ours and OpenSSH's client alternately.
  */
 export async function tunnel(report: Report, { quick }: BenchOptions): Promise<void> {
   const rounds = quick ? 2 : 5;
@@ -27,43 +38,55 @@ export async function tunnel(report: Report, { quick }: BenchOptions): Promise<v
   await using source = await startPort(SOURCE);
   const ssh = await findPeer("ssh");
   if (ssh === null) report.note("Missing: OpenSSH ssh: not installed");
-  await using stack = new AsyncDisposableStack();
-  const ends = new Map<string, { port: number; pid: number }>();
-  for (
-    const [name, start] of [
-      ...ssh === null ? [] : [[THEIRS, (args: string[]) => new Program(ssh, { args })] as const],
-      [OURS, (args: string[]) => denoProgram(CLI, ["ssh", ...args])] as const,
-    ]
-  ) {
-    const port = freePort();
-    const program = stack.use(start(tunnelLine(sshd, port, source.port)));
-    await reachable(port);
-    ends.set(name, { port, pid: program.pid });
-  }
-  for (const direction of ["down", "up"] as const) {
-    const rows = new Map<string, Measurement[]>([...ends.keys()].map((name) => [name, []]));
-    for (let round = 0; round < rounds; round++) {
-      for (const [name, end] of ends) {
-        rows.get(name)!.push(await through(end, direction, bytes));
+  for (const kind of ["-L", "-D", "-R"] as const) {
+    await using stack = new AsyncDisposableStack();
+    const ends = new Map<string, End>();
+    for (
+      const [name, start] of [
+        ...ssh === null ? [] : [[THEIRS, (args: string[]) => new Program(ssh, { args })] as const],
+        [OURS, (args: string[]) => denoProgram(CLI, ["ssh", ...args])] as const,
+      ]
+    ) {
+      const port = freePort();
+      const { pid } = stack.use(start(tunnelLine(kind, sshd, port, source.port)));
+      await reachable(port);
+      const connect = kind === "-D"
+        ? () => throughSocks(port, source.port)
+        : () => Deno.connect({ hostname: "127.0.0.1", port });
+      ends.set(name, { connect, pid });
+    }
+    for (const direction of ["down", "up"] as const) {
+      const rows = new Map<string, Measurement[]>([...ends.keys()].map((name) => [name, []]));
+      for (let round = 0; round < rounds; round++) {
+        for (const [name, end] of ends) {
+          rows.get(name)!.push(await through(end, direction, bytes));
+        }
       }
+      report.table(
+        `One connection through a tunnel, ${kind}, ${direction}, chacha20, ${bytes / MIB} MiB`,
+        CLIENT_HEADER,
+        clientRows(rows),
+      );
+      const name = `tunnel.${kind.slice(1)}.${direction}`;
+      report.data(name, Object.fromEntries(rows));
+      if (ssh !== null) report.figure(name, pairedShare(rows.get(OURS)!, rows.get(THEIRS)!));
     }
-    report.table(
-      `One connection through a tunnel, ${direction}, chacha20, ${bytes / MIB} MiB`,
-      CLIENT_HEADER,
-      clientRows(rows),
-    );
-    report.data(`tunnel.${direction}`, Object.fromEntries(rows));
-    if (direction === "down" && ssh !== null) {
-      report.figure("tunnel", pairedShare(rows.get(OURS)!, rows.get(THEIRS)!));
-    }
+    if (kind === "-L") await shortConnections(report, ends, rounds, quick ? 200 : 1000);
   }
-  const count = quick ? 200 : 1000;
+}
+
+async function shortConnections(
+  report: Report,
+  ends: ReadonlyMap<string, End>,
+  rounds: number,
+  count: number,
+): Promise<void> {
   const short = new Map<string, Short[]>([...ends.keys()].map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (const [name, end] of ends) short.get(name)!.push(await shortOnes(end, count));
   }
   report.table(
-    `Connections of 100 bytes through a tunnel, ${PARALLEL} at once`,
+    `Connections of 100 bytes through a tunnel, -L, ${PARALLEL} at once`,
     ["client", "ms each", "CPU µs each"],
     [...short].map(([name, runs]) => [
       name,
@@ -80,23 +103,31 @@ interface Short {
   readonly cpuMicros: number;
 }
 
-async function shortOnes(
-  { port, pid }: { port: number; pid: number },
-  count: number,
-): Promise<Short> {
+async function shortOnes(end: End, count: number): Promise<Short> {
   let left = count;
   const work = async () => {
-    while (left-- > 0) await through({ port, pid }, "down", 100);
+    while (left-- > 0) await through(end, "down", 100);
   };
-  const cpu = cpuSeconds(pid);
+  const cpu = cpuSeconds(end.pid);
   const ms = await timed(() => Promise.all(Array.from({ length: PARALLEL }, work)));
-  return { ms: ms / count, cpuMicros: (cpuSeconds(pid) - cpu) * 1e6 / count };
+  return { ms: ms / count, cpuMicros: (cpuSeconds(end.pid) - cpu) * 1e6 / count };
 }
 
-function tunnelLine(sshd: Sshd, from: number, to: number): string[] {
-  const forward = `127.0.0.1:${from}:127.0.0.1:${to}`;
+function tunnelLine(kind: Kind, sshd: Sshd, from: number, to: number): string[] {
+  const forward = `127.0.0.1:${from}${kind === "-D" ? "" : `:127.0.0.1:${to}`}`;
   const flags = configFlags(sshd, { Ciphers: "chacha20-poly1305@openssh.com" });
-  return ["-N", "-L", forward, ...flags, `${sshd.user}@${sshd.hostname}`];
+  return ["-N", kind, forward, ...flags, `${sshd.user}@${sshd.hostname}`];
+}
+
+/** Connects to a port of this machine through a SOCKS 5 proxy (RFC 1928). */
+async function throughSocks(proxy: number, port: number): Promise<Deno.Conn> {
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port: proxy });
+  await conn.write(Uint8Array.of(5, 1, 0));
+  await readAll(conn, new Uint8Array(2));
+  await conn.write(Uint8Array.of(5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 0xff));
+  const answer = await readAll(conn, new Uint8Array(10));
+  if (answer[1] !== 0) throw new Error(`The SOCKS proxy refused with ${answer[1]}`);
+  return conn;
 }
 
 /** Waits until something listens. */
@@ -112,11 +143,11 @@ async function reachable(port: number): Promise<void> {
 }
 
 async function through(
-  { port, pid }: { port: number; pid: number },
+  { connect, pid }: End,
   direction: Direction,
   bytes: number,
 ): Promise<Measurement> {
-  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  using conn = await connect();
   const head = new Uint8Array(8);
   new DataView(head.buffer).setBigUint64(0, direction === "down" ? BigInt(bytes) : 0n);
   const cpu = cpuSeconds(pid);
@@ -141,9 +172,18 @@ async function send(conn: Deno.Conn, bytes: number): Promise<number> {
     left -= await conn.write(zeros.subarray(0, Math.min(left, zeros.length)));
   }
   await conn.closeWrite();
-  const answer = new Uint8Array(8);
-  for (let n = 0; n < 8;) n += await conn.read(answer.subarray(n)) ?? 8;
+  const answer = await readAll(conn, new Uint8Array(8));
   return Number(new DataView(answer.buffer).getBigUint64(0));
+}
+
+/** Fills the buffer. */
+async function readAll(conn: Deno.Conn, into: Uint8Array<ArrayBuffer>): Promise<typeof into> {
+  for (let n = 0; n < into.length;) {
+    const got = await conn.read(into.subarray(n));
+    if (got === null) throw new Error("The connection ended early");
+    n += got;
+  }
+  return into;
 }
 
 /** CPU time of a process, user and system; 0 without /proc. */
