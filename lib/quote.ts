@@ -1,10 +1,12 @@
+import { shown } from "./option_checks.ts";
+
 /**
  * Quotes words for a POSIX shell, so that it takes each literally: spaces, quotes, `$`, line feeds, an
  * empty word.
  *
  * @param words A word, or several, which are joined by spaces
  * @returns The text for a command line
- * @throws {TypeError} If a word has a NUL, which a command line cannot contain
+ * @throws {TypeError} If a word is not text, or has a NUL, which a command line cannot contain
  *
  * @example
  * ```ts
@@ -19,10 +21,17 @@
  * ```
  */
 export function quote(words: string | readonly string[]): string {
-  return typeof words === "string" ? quoteWord(words) : words.map(quoteWord).join(" ");
+  if (typeof words === "string") return quoteWord(words);
+  if (!Array.isArray(words)) {
+    throw new TypeError(`quote() needs a text or a list of texts, not ${shown(words)}`);
+  }
+  return words.map(quoteWord).join(" ");
 }
 
 function quoteWord(word: string): string {
+  if (typeof word !== "string") {
+    throw new TypeError(`A word of a command line must be text, not ${shown(word)}`);
+  }
   if (word.includes("\0")) throw new TypeError("A word of a command line cannot have a NUL");
   // At the start of a command, words such as `a=b` or `~` have a special meaning.
   return /^[\w./:,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

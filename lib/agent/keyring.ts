@@ -5,6 +5,7 @@ import { wiping } from "../crypto/wiping.ts";
 import { RequestDeniedError } from "../errors.ts";
 import type { Signer } from "../keys/private_key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
+import { shown } from "../option_checks.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { type ByteStreams, streamSocket } from "../transport/socket.ts";
 import { sleep } from "../waiting.ts";
@@ -82,9 +83,12 @@ export class Keyring implements AgentSource, Disposable {
    *
    * @param key The key; the keyring owns it, and wipes it when it is removed
    * @throws {RequestDeniedError} If the keyring is locked or full, or cannot ask for confirmation
-   * @throws {RangeError | TypeError} If a constraint is invalid
+   * @throws {RangeError | TypeError} If it is not a private key, or a constraint is invalid
    */
   add(key: Signer & Partial<Disposable>, constraints: KeyConstraints = {}): void {
+    if (typeof key?.sign !== "function") {
+      throw new TypeError(`add() needs a private key, not ${shown(key)}`);
+    }
     const { lifetime, confirm = false, destinations } = constraints;
     if (lifetime !== undefined && !(lifetime >= 0)) {
       throw new RangeError(`Lifetime must be at least 0 ms, not ${lifetime}`);

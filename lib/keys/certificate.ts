@@ -1,5 +1,14 @@
 import { randomBytes } from "../crypto/random.ts";
 import { CertificateError, printable } from "../errors.ts";
+import {
+  checkOptions,
+  mustBe,
+  oneOf,
+  type OptionChecks,
+  text,
+  textRecord,
+  texts,
+} from "../option_checks.ts";
 import { matchesWildcards } from "../patterns.ts";
 import { Writer } from "../wire/writer.ts";
 import { type CertificateFields, encodeCertificate } from "./certificate_format.ts";
@@ -172,6 +181,20 @@ export interface CertificateOptions {
   readonly algorithm?: string;
 }
 
+const isDate = mustBe("a Date", (value) => value instanceof Date);
+
+const OPTIONS: OptionChecks<CertificateOptions> = {
+  kind: oneOf("user", "host"),
+  keyId: text,
+  principals: texts,
+  serial: mustBe("a bigint", (value) => typeof value === "bigint"),
+  validAfter: isDate,
+  validBefore: isDate,
+  criticalOptions: textRecord,
+  extensions: textRecord,
+  algorithm: text,
+};
+
 /**
  * Certifies a key, as `ssh-keygen -s` does.
  *
@@ -202,6 +225,10 @@ export async function issueCertificate(
   publicKey: PublicKey,
   options: CertificateOptions,
 ): Promise<PublicKey> {
+  checkOptions("issueCertificate()", options, OPTIONS);
+  for (const name of ["kind", "keyId", "principals"] as const) {
+    if (options[name] === undefined) throw new TypeError(`issueCertificate() needs ${name}`);
+  }
   if (publicKey.certificate || authority.publicKey.certificate) {
     throw new TypeError("A certificate can neither be certified nor certify");
   }

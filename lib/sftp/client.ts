@@ -127,6 +127,7 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If the server refuses
    */
   async open(path: string, options: SftpOpenOptions = {}): Promise<SftpFile> {
+    this.#functions.checkMethod("open", options);
     const { createNew: isNew, signal, timeout } = options;
     const opening = this.#remote.file(path, options);
     return this.#functions.sftpFile(
@@ -301,6 +302,7 @@ export class SftpClient implements AsyncDisposable {
     path: string,
     options: SftpOptions & { recursive?: boolean; mode?: number } = {},
   ): Promise<void> {
+    this.#functions.checkMethod("mkdir", options);
     const { recursive = false, mode = null } = options;
     const { signal, timeout } = options;
     const making = recursive
@@ -328,10 +330,11 @@ export class SftpClient implements AsyncDisposable {
    * @returns The absolute path
    * @throws {SftpError} If the server refuses
    */
-  makeTempDir(
+  async makeTempDir(
     options: SftpOptions & { dir?: string; prefix?: string; suffix?: string } = {},
   ): Promise<string> {
-    return this.#functions.makeTempFolder(this.#remote, options);
+    this.#functions.checkMethod("makeTempDir", options);
+    return await this.#functions.makeTempFolder(this.#remote, options);
   }
 
   /**
@@ -342,11 +345,12 @@ export class SftpClient implements AsyncDisposable {
    * @returns Whether it exists, and is of the requested kind
    * @throws {SftpError} If the server refuses
    */
-  exists(
+  async exists(
     path: string,
     options: SftpOptions & { isFile?: boolean; isDirectory?: boolean } = {},
   ): Promise<boolean> {
-    return this.#functions.exists(this.#remote, path, options);
+    this.#functions.checkMethod("exists", options);
+    return await this.#functions.exists(this.#remote, path, options);
   }
 
   /**
@@ -356,8 +360,9 @@ export class SftpClient implements AsyncDisposable {
    * @param options `recursive` removes a directory with everything in it
    * @throws {SftpError} If the server refuses
    */
-  remove(path: string, options: SftpOptions & { recursive?: boolean } = {}): Promise<void> {
-    return this.#explained(this.#functions.removeTree(this.#remote, path, options), options);
+  async remove(path: string, options: SftpOptions & { recursive?: boolean } = {}): Promise<void> {
+    this.#functions.checkMethod("remove", options);
+    await this.#explained(this.#functions.removeTree(this.#remote, path, options), options);
   }
 
   /**
@@ -374,6 +379,7 @@ export class SftpClient implements AsyncDisposable {
     to: string,
     options: SftpOptions & { overwrite?: boolean } = {},
   ): Promise<void> {
+    this.#functions.checkMethod("rename", options);
     const { overwrite = true, signal, timeout } = options;
     const renaming = overwrite
       ? this.#functions.replace(this.#remote, from, to, options)
@@ -510,6 +516,7 @@ export class SftpClient implements AsyncDisposable {
    * @throws {SftpError} If a folder cannot be listed
    */
   walk(root: string, options: SftpWalkOptions = {}): AsyncIterableIterator<SftpWalkEntry> {
+    this.#functions.checkMethod("walk", options);
     return this.#functions.walk(this.#remote, root, options);
   }
 
@@ -584,6 +591,7 @@ export class SftpClient implements AsyncDisposable {
     data: SftpData,
     options: SftpWriteOptions = {},
   ): Promise<void> {
+    this.#functions.checkMethod("writeFile", options);
     const stream = this.#functions.dataStream(data);
     const { append = false, create = true, createNew = false, signal, timeout } = options;
     const { channels = 1 } = options;

@@ -24,6 +24,15 @@ function adding(comment: string, constraints?: readonly number[]): Uint8Array {
   return framed(...writer.bytes(Uint8Array.from(constraints ?? [])).take());
 }
 
+Deno.test("Keyring holds private keys only", async () => {
+  const { publicKey } = await generateKey();
+  using keyring = new Keyring();
+  for (const key of [publicKey, undefined, "/home/ann/.ssh/id_ed25519"]) {
+    assertThrows(() => keyring.add(key as never), TypeError, "add() needs a private key, not");
+  }
+  assertEquals(keyring.identities(), []);
+});
+
 Deno.test("Keyring lists, replaces and forgets keys, and wipes what it forgets", async () => {
   const key = await generateKey("ed25519", { comment: "one" });
   const other = await generateKey("ed25519", { comment: "two" });

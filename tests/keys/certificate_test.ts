@@ -268,6 +268,25 @@ Deno.test("withCertificate refuses a certificate of another key, and a key", asy
   assertThrows(() => withCertificate(key, key.publicKey), TypeError, "is not a certificate");
 });
 
+Deno.test("issueCertificate refuses missing and unknown options", async () => {
+  const { kind, keyId, principals } = ANN;
+  const wrong: [unknown, string][] = [
+    [undefined, "issueCertificate() needs options, not undefined"],
+    [{ keyId, principals }, "issueCertificate() needs kind"],
+    [{ kind, principals }, "issueCertificate() needs keyId"],
+    [{ kind, keyId }, "issueCertificate() needs principals"],
+    [{ ...ANN, kind: "server" }, 'kind must be one of "user", "host"'],
+    [{ ...ANN, principals: "ann" }, "principals must be an array of texts"],
+    [{ ...ANN, serial: 7 }, "serial must be a bigint, not 7"],
+    [{ ...ANN, validBefore: "tomorrow" }, "validBefore must be a Date"],
+    [{ ...ANN, validbefore: new Date() }, 'no option "validbefore": it may be "validBefore"'],
+  ];
+  for (const [options, expected] of wrong) {
+    const issuing = () => issueCertificate(authority, key.publicKey, options as never);
+    await assertRejects(issuing, TypeError, expected);
+  }
+});
+
 Deno.test("issueCertificate refuses invalid options", async () => {
   const certificate = await issueCertificate(authority, key.publicKey, ANN);
   const holder = withCertificate(key, certificate);

@@ -25,6 +25,12 @@ Deno.test("Values that cannot be words are refused", () => {
     );
   }
   assertThrows(() => sh`ls ${"a\0b"}`, TypeError, "NUL");
+  assertThrows(
+    () => quote(5 as never),
+    TypeError,
+    "quote() needs a text or a list of texts, not 5",
+  );
+  assertThrows(() => quote(["a", null] as never), TypeError, "must be text, not null");
 });
 
 Deno.test("quote() keeps plain words, and a shell reads the others back unchanged", async () => {

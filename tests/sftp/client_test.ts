@@ -12,6 +12,68 @@ Deno.test("open options that contradict each other are a TypeError", async () =>
   await assertRejects(() => sftp.setStat("/f", { mtime: new Date() }), TypeError);
 });
 
+const mistakes: [expected: string, call: (sftp: SftpClient) => unknown][] = [
+  [
+    'open() has no option "creat": it may be "create"',
+    (sftp) => sftp.open("/f", { write: true, creat: true } as never),
+  ],
+  ["open(): mode must be a number", (sftp) => sftp.open("/f", { mode: "644" } as never)],
+  ['open() needs options, not the text "w"', (sftp) => sftp.open("/f", "w" as never)],
+  ['mkdir() has no option "parents"', (sftp) => sftp.mkdir("/f", { parents: true } as never)],
+  ['makeTempDir() has no option "name"', (sftp) => sftp.makeTempDir({ name: "x" } as never)],
+  [
+    'exists() has no option "isDir": it may be "isDirectory"',
+    (sftp) => sftp.exists("/f", { isDir: true } as never),
+  ],
+  [
+    'remove() has no option "recurse": it may be "recursive"',
+    (sftp) => sftp.remove("/f", { recurse: true } as never),
+  ],
+  [
+    'rename() has no option "replace"',
+    (sftp) => sftp.rename("/f", "/g", { replace: true } as never),
+  ],
+  [
+    "rename(): overwrite must be true or false",
+    (sftp) => sftp.rename("/f", "/g", { overwrite: "no" } as never),
+  ],
+  [
+    'walk() has no option "depth": it may be "maxDepth"',
+    (sftp) => sftp.walk("/", { depth: 1 } as never).next(),
+  ],
+  [
+    'writeFile() has no option "apend": it may be "append"',
+    (sftp) => sftp.writeTextFile("/f", "x", { apend: true } as never),
+  ],
+  [
+    "get() needs the path of the file there, not undefined",
+    (sftp) => sftp.get(undefined as never, "x"),
+  ],
+  [
+    "get() needs a local path, a file URL or a stream, not undefined",
+    (sftp) => sftp.get("/f", undefined as never),
+  ],
+  [
+    "put() needs the path of the copy there, not undefined",
+    (sftp) => sftp.put(new Uint8Array(1), undefined as never),
+  ],
+  [
+    "copy() needs the path of the file there, not 5",
+    (sftp) => sftp.copy(5 as never, { sftp, path: "/g" }),
+  ],
+  [
+    "copy() needs the path of the copy, not undefined",
+    (sftp) => sftp.copy("/f", { sftp } as never),
+  ],
+];
+for (const [expected, call] of mistakes) {
+  Deno.test(`wrong arguments are refused: ${expected}`, async () => {
+    await using world = await ourWorld();
+    await assertRejects(async () => await call(world.sftp), TypeError, expected);
+    assertEquals(await Array.fromAsync(world.sftp.readDir("/")), []);
+  });
+}
+
 Deno.test("a path with a NUL is refused by the server", async () => {
   await using world = await ourWorld();
   assertEquals(await refusal(world.sftp.stat("/a\0b")), SftpStatus.BAD_MESSAGE);

@@ -8,6 +8,7 @@ import { glob } from "./glob.ts";
 import { removeOldParts } from "./old_parts.ts";
 import { dataSource, type SftpData, streamTarget } from "./streams.ts";
 import { localPath } from "../../runtime/local_path.ts";
+import { shown } from "../../option_checks.ts";
 import { join, parent } from "../protocol/paths.ts";
 import { Progress, type TransferResult } from "./progress.ts";
 import { FurtherSessions } from "../remote/further_sessions.ts";
@@ -31,11 +32,15 @@ export async function get(
   local: string | URL | WritableStream<Uint8Array>,
   options: SftpTransferOptions,
 ): Promise<TransferResult> {
+  checkPath("get()", "the path of the file there", path);
   const transfer = new Transfer(options, [remote]);
   if (isPath(local)) {
     const target = localPath(local);
     const source = transfer.remote(remote, "source");
     return await transfer.run(source, path, await transfer.local(), target);
+  }
+  if (typeof local?.getWriter !== "function") {
+    throw new TypeError(`get() needs a local path, a file URL or a stream, not ${shown(local)}`);
   }
   const target = streamTarget(local);
   return await transfer.single(async () => {
@@ -59,6 +64,7 @@ export async function put(
   path: string,
   options: SftpTransferOptions,
 ): Promise<TransferResult> {
+  checkPath("put()", "the path of the copy there", path);
   const transfer = new Transfer(options, [remote]);
   if (isPath(local)) {
     const source = localPath(local);
@@ -70,6 +76,10 @@ export async function put(
   return await transfer.single(() =>
     transfer.file(path, source, transfer.remote(remote, "target"), path)
   );
+}
+
+function checkPath(call: string, what: string, path: unknown): void {
+  if (typeof path !== "string") throw new TypeError(`${call} needs ${what}, not ${shown(path)}`);
 }
 
 /** Why options about folders fail with bytes or a stream. */
@@ -87,6 +97,8 @@ export async function copy(
   target: string,
   options: SftpTransferOptions,
 ): Promise<TransferResult> {
+  checkPath("copy()", "the path of the file there", path);
+  checkPath("copy()", "the path of the copy", target);
   const transfer = new Transfer(options, [remote, other]);
   if (remote === other && options.recursive) await notInto(remote, path, target, options);
   const source = transfer.remote(remote, "source");
