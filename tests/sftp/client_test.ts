@@ -42,8 +42,8 @@ const mistakes: [expected: string, call: (sftp: SftpClient) => unknown][] = [
     (sftp) => sftp.walk("/", { depth: 1 } as never).next(),
   ],
   [
-    'writeFile() has no option "apend": it may be "append"',
-    (sftp) => sftp.writeTextFile("/f", "x", { apend: true } as never),
+    'writeFile() has no option "appends": it may be "append"',
+    (sftp) => sftp.writeTextFile("/f", "x", { appends: true } as never),
   ],
   [
     "get() needs the path of the file there, not undefined",
