@@ -81,7 +81,8 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
     usage: "mkdir path",
     help: "Make a remote directory",
     words: [1, 1],
-    run: (call) => call.shell.client.mkdir(remoteOf(call), { ...call.shell, mode: 0o777 }),
+    run: (call) =>
+      call.shell.client.mkdir(remoteOf(call), { signal: call.shell.signal, mode: 0o777 }),
   },
   pwd: {
     usage: "pwd",
@@ -111,7 +112,7 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
         if ((await shell.client.lstat(path, shell)).isDirectory) {
           throw new SftpCommandError(`Cannot remove "${printable(path)}": it is a directory`);
         }
-        await shell.client.remove(path, shell);
+        await shell.client.remove(path, { signal: shell.signal });
       });
     },
   },
@@ -124,7 +125,7 @@ export const REMOTE_COMMANDS: Readonly<Record<string, SftpCommand>> = {
       if (!(await shell.client.lstat(remoteOf(call), shell)).isDirectory) {
         throw new SftpCommandError(`Cannot remove "${textOf(call)}": it is not a directory`);
       }
-      await shell.client.remove(remoteOf(call), shell);
+      await shell.client.remove(remoteOf(call), { signal: shell.signal });
     },
   },
   symlink: {
