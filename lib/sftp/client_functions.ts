@@ -13,7 +13,7 @@ export { ReadAhead } from "./remote/read_ahead.ts";
 export { RemoteFileSystem } from "./remote/remote_file_system.ts";
 export { replace } from "./remote/rename.ts";
 export { sftpFile, writableOf } from "./remote/sftp_file.ts";
-export { checkMethod } from "./option_checks.ts";
+export { checkMethod } from "./checks.ts";
 export { exists, makeFolders, makeTempFolder, removeTree, walk } from "./remote/tree.ts";
 export { dateOf } from "./protocol/attributes.ts";
 export { glob } from "./transfer/glob.ts";
