@@ -3,11 +3,14 @@
  * bench/results/*.json and a plot. `--readme` puts the results of a whole run into docs/performance.md.
  *
  * ```sh
- * deno task bench [--quick] [--readme] [cipher] [handshake] [exec] [windows] …
+ * deno task bench [--quick] [--readme] [--tcp=cubic] [cipher] [handshake] [exec] [windows] …
  * ```
+ *
+ * `--tcp` sets TCP's congestion control for the run, as root on Linux.
  */
 import { LARGE, race, ROWS } from "./cipher_bench.ts";
 import { judge, MARK_HEADER } from "./marks.ts";
+import { congestionControl, runInOwnNetwork } from "./own_network.ts";
 import { plotWindows } from "./plot.ts";
 import { drawPlots } from "./plots.ts";
 import { writeReadme } from "./readme.ts";
@@ -59,8 +62,14 @@ const SECTIONS: readonly Section[] = [
 /** Load per core above which other programs distort the results. */
 const BUSY = 0.25;
 const RESULTS = new URL("results/", import.meta.url);
+const TCP = "--tcp=";
 
 if (import.meta.main) {
+  const tcp = Deno.args.find((arg) => arg.startsWith(TCP));
+  if (tcp !== undefined) {
+    const others = Deno.args.filter((arg) => arg !== tcp);
+    Deno.exit(await runInOwnNetwork(tcp.slice(TCP.length), import.meta.url, others));
+  }
   const { sections, options } = parse(Deno.args);
   const report = new Report();
   const began = new Date();
@@ -110,9 +119,12 @@ function machine(load: number, ring: number): string {
   const { arch, os } = Deno.build;
   const cores = navigator.hardwareConcurrency;
   const speed = `ring's chacha20-poly1305 in WebAssembly ${ring.toFixed(0)} MB/s`;
-  return `Deno ${Deno.version.deno}, ${os} ${arch}, ${cores} cores (${speed}), load ${
-    load.toFixed(1)
-  }`;
+  const tcp = congestionControl();
+  return [
+    `Deno ${Deno.version.deno}, ${os} ${arch}, ${cores} cores (${speed})`,
+    ...tcp === null ? [] : [`TCP ${tcp}`],
+    `load ${load.toFixed(1)}`,
+  ].join(", ");
 }
 
 async function save(

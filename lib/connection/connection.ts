@@ -108,6 +108,11 @@ export class Connection implements UpperLayer, ChannelHost, ChannelOwner {
     return this.#channels.busy || this.#globals.waiting || this.#incoming.served;
   }
 
+  /** The shortest round trip in milliseconds; null if not known, or if windows have a fixed size. */
+  get roundTrip(): number | null {
+    return this.#budget?.roundTrip ?? null;
+  }
+
   /** Bytes of data sent and received on the open channels. */
   get carried(): number {
     let sum = 0;

@@ -31,6 +31,8 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
   bytesBeforeRekey = 0;
   /** Packets sealed under the current keys. */
   packetsSinceRekey = 0;
+  /** Messages sent that the peer may answer: all except window adjustments. */
+  asked = 0;
 
   /** Maximum bytes that are held for a peer that does not read. */
   limit = OUTBOX_LIMIT;
@@ -88,6 +90,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
     if (this.#closed) return;
     this.trace?.sent(payload);
     this.sealer.sealPayload(payload);
+    if (payload[0] !== MSG.CHANNEL_WINDOW_ADJUST) this.asked++;
     if (payload[0] === MSG.USERAUTH_SUCCESS) this.onSuccess();
     this.#sealed(payload.length);
   }
@@ -99,6 +102,7 @@ export class PacketSink<F extends Framer = Sealer> implements MessageSink {
     const length = EXTENDED_DATA_HEADER - (type === 0 ? 4 : 0) + data.length;
     writeData(this.sealer.room(length), recipient, type, data);
     this.sealer.seal(length);
+    this.asked++;
     this.#sealed(length);
   }
 

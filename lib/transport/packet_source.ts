@@ -23,13 +23,14 @@ const UNPACED: ReadPace = {
 };
 
 /**
- * The whole inbound loop. While data flows it awaits the socket and nothing else; a handler that returns a
- * promise (key exchange, authentication) holds the next packet back, because keys or the phase switch
- * between the two.
+ * The whole inbound loop. It awaits the socket, and pauses between two reads if `after` or the pace says
+ * so. A handler that returns a promise (key exchange, authentication) holds the next packet back, because
+ * keys or the phase switch between the two.
  *
  * @param leftover The bytes that arrived after the identification
  * @param handle Gets each payload, borrowed until it returns
- * @param tick Called after each batch of packets
+ * @param after Called after the packets of a read, with its bytes. The next read waits for the promise, if
+ *   one is returned
  * @param isOpen Once false, data is read and dropped until the socket ends: closing a socket with unread
  *   data resets the connection, and the peer would lose our DISCONNECT
  */
@@ -38,7 +39,7 @@ export async function readPackets(
   opener: Pick<Opener, "push" | "next">,
   leftover: Uint8Array,
   handle: (payload: Uint8Array) => void | Promise<void>,
-  tick: () => void,
+  after: (bytes: number) => Promise<void> | null,
   isOpen: () => boolean,
   pace: ReadPace = UNPACED,
 ): Promise<void> {
@@ -55,9 +56,10 @@ export async function readPackets(
       pace.readBegins();
     }
     if (isOpen()) {
-      tick();
+      const pause = after(bytes.length);
       const turn = pace.readEnds();
       if (turn) await turn;
+      if (pause) await pause;
     }
     const { readPart } = pace;
     const room = readPart === 1 ? inbox : inbox.subarray(0, readPart * inbox.length);

@@ -92,7 +92,8 @@ export class PlainTransport implements MessageTransport {
   async #read(leftover: Uint8Array): Promise<void> {
     try {
       const handle = (payload: Uint8Array) => this.#handle(payload);
-      await readPackets(this.socket, this.#opener, leftover, handle, () => {}, () => this.#isOpen);
+      const isOpen = () => this.#isOpen;
+      await readPackets(this.socket, this.#opener, leftover, handle, () => null, isOpen);
       this.#lost();
     } catch (error) {
       this.#lost(error);

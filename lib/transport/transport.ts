@@ -27,6 +27,7 @@ import { Disconnect, Ignore, Ping, Pong, Unimplemented } from "../wire/messages.
 import { AGENT_FORWARDING, DISCONNECT, HOST_BOUND, MSG } from "../wire/numbers.ts";
 import { Reader } from "../wire/reader.ts";
 import { decodeExtInfo } from "./ext_info.ts";
+import { Gathering } from "./gathering.ts";
 import { IDENTIFICATION, identificationBytes, readIdentification } from "./identification.ts";
 import { exchangeKeys, type SessionIdentity } from "./key_exchange.ts";
 import { KeyUse, type RekeyLimits } from "./key_use.ts";
@@ -52,6 +53,8 @@ export interface UpperLayer {
   readonly channelCount?: number;
   /** Whether an operation is pending, so that closing must wait for the peer. */
   readonly busy?: boolean;
+  /** The shortest round trip in milliseconds; null if not known. */
+  readonly roundTrip?: number | null;
   /** Called for a message that is not for this layer. */
   heard?(): void;
 }
@@ -90,6 +93,7 @@ export class Transport implements MessageTransport {
   /** Expires when the current keys are old. */
   #aging: Disposable | null = null;
   readonly #opener = new Opener({ maxPacket: MAX_PACKET_LENGTH });
+  readonly #gathering: Gathering;
   readonly #auth = new Conversation();
   readonly #over = Promise.withResolvers<unknown>();
   readonly #done = Promise.withResolvers<void>();
@@ -119,6 +123,7 @@ export class Transport implements MessageTransport {
     this.#identification = { ...this.#identification, [options.role]: mine };
     this.#keyUse = new KeyUse(options.rekey);
     this.sink = new PacketSink(socket, (error) => this.fail(error), new Sealer());
+    this.#gathering = new Gathering(this);
     this.sink.limit = OUTBOX_LIMIT_BEFORE_LOGIN;
     this.sink.onSuccess = () => this.#authenticated();
     if (options.trace) this.sink.trace = new Trace(options.trace);
@@ -151,6 +156,16 @@ export class Transport implements MessageTransport {
     const { bytesBeforeRekey, bytesSinceRekey } = this.sink;
     const { bytesBefore, bytesIn } = this.#keyUse;
     return { sent: bytesBeforeRekey + bytesSinceRekey, received: bytesBefore + bytesIn };
+  }
+
+  /** Messages sent that the peer may answer. */
+  get asked(): number {
+    return this.sink.asked;
+  }
+
+  /** The shortest round trip in milliseconds; null if not known. */
+  get roundTrip(): number | null {
+    return this.#upperLayer?.roundTrip ?? null;
   }
 
   /** Bytes that have arrived after the packet being handled. */
@@ -286,6 +301,7 @@ export class Transport implements MessageTransport {
     }
     this.#aging?.[Symbol.dispose]();
     this.sink.close();
+    this.#gathering.stop();
     this.#over.resolve(error);
     this.#kex?.end(error);
     this.#auth.end(error);
@@ -327,7 +343,10 @@ export class Transport implements MessageTransport {
         this.#opener,
         leftover,
         (payload) => this.#handle(payload),
-        () => this.#rekeyIfDue(),
+        (bytes) => {
+          this.#rekeyIfDue();
+          return this.#gathering.after(bytes);
+        },
         () => this.#phase !== "closed",
         this.#options.pace,
       );

@@ -94,8 +94,8 @@ class Bytes {
   }
 }
 
-Deno.test("Packets are handled in order, each batch is reported, and later ones are dropped after the end", async () => {
-  const reads = [[3, 4], [5, 7], [6]];
+Deno.test("Packets are handled in order, a read waits if asked to, and later ones are dropped after the end", async () => {
+  const reads = [[3], [4, 8], [5, 7], [6]];
   const socket = {
     read(into: Uint8Array) {
       const bytes = reads.shift();
@@ -113,12 +113,20 @@ Deno.test("Packets are handled in order, each batch is reported, and later ones 
     if (byte !== 2) return;
     return Promise.resolve().then(() => void events.push("paused"));
   };
+  const after = (bytes: number) => {
+    events.push(`after ${bytes}`);
+    return bytes === 1 ? null : Promise.resolve().then(() => void events.push("waited"));
+  };
   await readPackets(
     ...[socket, opener, new Uint8Array([1, 2])] as const,
-    ...[handle, () => void events.push("tick"), () => open] as const,
+    ...[handle, after, () => open] as const,
   );
-  assertEquals(events, ["1", "2", "paused", "tick", "3", "4", "tick", "5"]);
-  assertEquals(opener.pushed, [2, 2, 2]);
+  assertEquals(events, [
+    ...["1", "2", "paused", "after 2", "waited"],
+    ...["3", "after 1"],
+    ...["4", "8", "after 2", "waited", "5"],
+  ]);
+  assertEquals(opener.pushed, [2, 1, 2, 2]);
 });
 
 Deno.test("A read waits for the turn of its connection, and reads the allowed bytes", async () => {
@@ -141,7 +149,7 @@ Deno.test("A read waits for the turn of its connection, and reads the allowed by
   };
   await readPackets(
     ...[socket, new Bytes(), new Uint8Array([1])] as const,
-    ...[() => left > 2 ? Promise.resolve() : undefined, () => {}, () => true, pace] as const,
+    ...[() => left > 2 ? Promise.resolve() : undefined, () => null, () => true, pace] as const,
   );
   const round = ["begins", "turn"];
   assertEquals(events, [

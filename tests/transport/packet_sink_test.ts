@@ -7,6 +7,8 @@ import type { PlainSealer } from "../../lib/transport/plain_packets.ts";
 import { memoryPair } from "../../lib/testing/memory_pair.ts";
 import { Trace } from "../../lib/transport/trace.ts";
 import { type Socket, streamSocket } from "../../lib/transport/socket.ts";
+import { WINDOW_ADJUST_LENGTH, writeWindowAdjust } from "../../lib/wire/hot.ts";
+import { ChannelEof } from "../../lib/wire/messages.ts";
 import { MSG } from "../../lib/wire/numbers.ts";
 import { until } from "../connection/until.ts";
 
@@ -52,6 +54,18 @@ Deno.test("Bulk writers send in turn, however much data each has", async () => {
   assertEquals(turns, [...inTurn, ...inTurn, ...inTurn]);
   sink.close();
   takeOne();
+});
+
+Deno.test("Messages that the peer may answer are counted: all but window adjustments", () => {
+  const { sink } = slowSink();
+  const credit = new Uint8Array(WINDOW_ADJUST_LENGTH);
+  writeWindowAdjust(credit, 0, 1024);
+  sink.send(credit);
+  assertEquals(sink.asked, 0);
+  sink.send(ChannelEof.encode({ recipient: 0 }));
+  sink.sendData(0, 0, MUCH);
+  assertEquals(sink.asked, 2);
+  sink.close();
 });
 
 Deno.test("A writer without more data leaves the room to the next", async () => {
