@@ -69,12 +69,8 @@
  * @module
  */
 export { connect } from "./lib/client/connect.ts";
-export {
-  Client,
-  type ConnectionInfo,
-  type SftpStartOptions,
-  type WaitOptions,
-} from "./lib/client/client.ts";
+export { Client, type ConnectionInfo } from "./lib/client/client.ts";
+export type { SftpStartOptions } from "./lib/client/sftp_start.ts";
 export type { ConnectOptions, Jump } from "./lib/client/options.ts";
 export type { ClientState, ResilientOptions } from "./lib/client/resilience.ts";
 export {
@@ -105,7 +101,7 @@ export { publicKey, type PublicKeyOptions } from "./lib/auth/public_key.ts";
 export * from "./lib/agent/mod.ts";
 export type { PrivateKey, Signer, SignOptions } from "./lib/keys/private_key.ts";
 export type { PublicKey } from "./lib/keys/public_key.ts";
-export type { RunOptions, SudoOptions } from "./lib/client/run_options.ts";
+export type { RunOptions, SudoOptions, WaitOptions } from "./lib/client/run_options.ts";
 export type { SudoSettings } from "./lib/session/sudo.ts";
 export { ShellCommand } from "./lib/session/shell_command.ts";
 export { Command, type CommandOptions } from "./lib/session/command.ts";

@@ -20,25 +20,21 @@ import type { TunnelConn } from "../forward/tunnel_conn.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { type HostAddress, hostLabel } from "../known_hosts/host_key_policy.ts";
 import type { ConfiguredForwards } from "./configured_forwards.ts";
-import { Command, type Program, startProcess, startProgram } from "../session/command.ts";
+import { Command, startOn, startProcess } from "../session/command.ts";
 import { sh, type ShellValue } from "../quote.ts";
 import { ShellCommand } from "../session/shell_command.ts";
 import type { Process } from "../session/process.ts";
 import type { NodeSocket } from "../runtime/node_socket.ts";
-import { SftpClient } from "../sftp/client.ts";
-import {
-  hidesCheckFile,
-  numbersHandles,
-  serverReadsLinkFirst,
-  takesDataAtOnce,
-} from "../sftp/protocol/server_quirks.ts";
+import type { SftpClient } from "../sftp/client.ts";
 import { NOT_SHARED } from "../transport/message_transport.ts";
 import {
   checkRunOptions,
   checkSudoOptions,
   type RunOptions,
   type SudoOptions,
+  type WaitOptions,
 } from "./run_options.ts";
+import { type SftpStartOptions, startSftp } from "./sftp_start.ts";
 import { sudoStart } from "../session/sudo.ts";
 import {
   type FurtherClient,
@@ -79,22 +75,6 @@ export interface ConnectionInfo {
   readonly mac: string;
   /** The compression towards the server, or `"none"`. */
   readonly compression: string;
-}
-
-/** Options of calls that wait for the server. */
-export interface WaitOptions {
-  /** Aborts the call. */
-  readonly signal?: AbortSignal;
-}
-
-/** Options for starting SFTP. */
-export interface SftpStartOptions extends WaitOptions {
-  /** The subsystem that serves files; `"sftp"` by default. */
-  readonly subsystem?: string;
-  /** Milliseconds within which each request must be answered; 120,000 by default. */
-  readonly timeout?: number;
-  /** Maximum bytes of one read or write; by default the server's limit. */
-  readonly requestLength?: number;
 }
 
 /** The user, the host, and defaults for commands. */
@@ -326,48 +306,15 @@ export class Client implements AsyncDisposable {
    * @throws {RequestDeniedError} If the server does not offer SFTP
    */
   async sftp(options: SftpStartOptions = {}): Promise<SftpClient> {
-    const { subsystem = "sftp" } = options;
-    const current = this.#current;
-    const { server } = current.live.transport.identification;
-    const quirks = {
-      linkFirst: serverReadsLinkFirst(server),
-      ...hidesCheckFile(server) && { checkFile: true },
-      ...numbersHandles(server) && { numbersHandles: true },
-    };
-    const program = { kind: "subsystem", name: subsystem } as const;
-    const further = async (giveWay: () => void, wait: WaitOptions) => {
-      const elsewhere = await this.#further?.open((client) => Client.#spareSession(client, wait));
-      // Not on a control master, whose other programs need sessions, too: our spare sessions would not make
-      // room for them.
-      const { sessions, transport } = current.live;
-      const isOurs = !transport.shared;
-      const channel = elsewhere ?? (isOurs ? await sessions.openSpare(giveWay, wait) : null);
-      if (channel === null) return null;
-      const starting = startOn(channel, program, wait);
-      if (!takesDataAtOnce(server)) return await starting;
-      // A refusal, after the first channel was accepted, ends the session.
-      starting.catch(() => {});
-      return channel;
-    };
-    const connections = this.#further?.count;
-    const open = async (live: LiveConnection, wait: WaitOptions) =>
-      await startOn(await live.sessions.open(wait), program, wait);
-    return await current.run(async (first) => {
-      let live = first;
-      const channel = await open(live, options);
-      const reopen = async (signal: AbortSignal) => {
-        if (!live.connection.isOver) return null; // only the channel was closed
-        await current.after(live, signal);
-        return await current.run((next) => open(live = next, { signal }), signal);
-      };
-      return await SftpClient.open(channel, {
-        ...options,
-        ...quirks,
-        further,
-        ...connections && { connections },
-        ...current.isResilient && { reopen },
-      });
-    }, options.signal);
+    const further = this.#further;
+    return await startSftp(
+      this.#current,
+      options,
+      further && {
+        count: further.count,
+        open: (wait) => further.open((client) => Client.#spareSession(client, wait)),
+      },
+    );
   }
 
   /** Opens a session on a further connection, unless callers need its place; null if there is no room. */
@@ -763,21 +710,6 @@ async function* incomingOf(current: CurrentConnection): AsyncGenerator<IncomingO
       if (!live.connection.isOver) throw error;
       await current.after(live);
     }
-  }
-}
-
-/** Starts a program on a channel, which is closed if that fails. */
-async function startOn(
-  channel: Channel,
-  program: Program,
-  options: WaitOptions,
-): Promise<Channel> {
-  try {
-    await startProgram(channel, program, options);
-    return channel;
-  } catch (error) {
-    channel.abort(error);
-    throw error;
   }
 }
 

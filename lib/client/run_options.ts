@@ -20,6 +20,12 @@ import {
 import type { CommandOptions } from "../session/command.ts";
 import type { SudoSettings } from "../session/sudo.ts";
 
+/** Options of calls that wait for the server. */
+export interface WaitOptions {
+  /** Aborts the call. */
+  readonly signal?: AbortSignal;
+}
+
 /** Options for running a command on a server. */
 export interface RunOptions extends CommandOptions, AgentForwardOptions {
   /**

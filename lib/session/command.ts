@@ -220,6 +220,21 @@ export async function startProgram(
   }, (error) => span.end(error));
 }
 
+/** Starts a program on a fresh channel, which is closed if that fails. */
+export async function startOn(
+  channel: Channel,
+  program: Program,
+  options: CallOptions,
+): Promise<Channel> {
+  try {
+    await startProgram(channel, program, options);
+    return channel;
+  } catch (error) {
+    channel.abort(error);
+    throw error;
+  }
+}
+
 async function requestProgram(
   channel: Channel,
   program: Program,

@@ -18,7 +18,9 @@
  */
 export { memoryPair } from "./memory_pair.ts";
 export { type ConnectedPair, connectedPair, type ConnectedPairOptions } from "./connected_pair.ts";
-export type { Client, ConnectionInfo, SftpStartOptions, WaitOptions } from "../client/client.ts";
+export type { Client, ConnectionInfo } from "../client/client.ts";
+export type { WaitOptions } from "../client/run_options.ts";
+export type { SftpStartOptions } from "../client/sftp_start.ts";
 export type { ConnectOptions } from "../client/options.ts";
 export type { ServedConnection } from "../server/serve.ts";
 export type { ServeOptions } from "../server/options.ts";

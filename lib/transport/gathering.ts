@@ -64,6 +64,7 @@ export class Gathering {
   #since: number;
   /** The bytes after which a pause may begin. */
   #wanted = LEAD_BYTES;
+  /** The same, where a pause was not possible or gathered too little. */
   #lead = LEAD_BYTES;
   #asked = 0;
   /** Whether all reads since the last pause were large. */
@@ -78,15 +79,15 @@ export class Gathering {
     this.#since = source.now();
   }
 
-  /** Records a read. If the next one shall wait, returns the promise to wait for. */
+  /** Records a read. If the next one must wait, returns the promise to wait for. */
   after(bytes: number): Promise<void> | null {
     this.#bytes += bytes;
     if (bytes >= SMALL_READ || this.#stopped) return null;
     if (this.#gathers) {
+      this.#gathers = false;
       const isWorth = this.#bytes >= LEAST_GATHERED;
       this.#lead = isWorth ? LEAD_BYTES : Math.min(2 * this.#lead, MAX_LEAD_BYTES);
       if (!isWorth) return this.#begin(this.#lead);
-      this.#gathers = false;
     }
     if (this.#bytes < this.#wanted) return null;
     const rate = this.#bytes / (this.#clock.now() - this.#since);
@@ -110,7 +111,6 @@ export class Gathering {
     this.#bytes = 0;
     this.#since = this.#clock.now();
     this.#asked = this.#path.asked;
-    this.#gathers = false;
     return null;
   }
 

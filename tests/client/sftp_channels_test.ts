@@ -1,10 +1,14 @@
 /** SFTP over several channels of one connection: its share of the server's sessions. */
 import { assert, assertEquals } from "@std/assert";
-import type { TraceEvent } from "@denossh/ssh";
-import { localFiles } from "@denossh/ssh/server";
+import type { Channel, TraceEvent } from "@denossh/ssh";
+import { localFiles, type SessionHandler } from "@denossh/ssh/server";
+import { serveSftp, streamChannel } from "@denossh/ssh/sftp";
 import { connectedPair } from "@denossh/ssh/testing";
 import { numbersHandles, takesDataAtOnce } from "../../lib/sftp/protocol/server_quirks.ts";
+import { IDENTIFICATION } from "../../lib/transport/identification.ts";
+import { Transport } from "../../lib/transport/transport.ts";
 import { noise } from "../support/random.ts";
+import { replaced } from "../support/replaced.ts";
 import { folder, same } from "../sftp/world.ts";
 
 const DATA = noise(8 * 1024 * 1024);
@@ -75,3 +79,55 @@ Deno.test("only known servers get data before an answer", () => {
   assertEquals(lines.map(takesDataAtOnce), [false, true, false, false]);
   assertEquals(lines.map(numbersHandles), [true, false, false, false]);
 });
+
+Deno.test("ProFTPD gets the messages of one channel at a time", async () => {
+  await using root = await folder();
+  const server = "SSH-2.0-mod_sftp";
+  using _ = replaced(Transport.prototype, "identification", { client: IDENTIFICATION, server });
+  // Like mod_sftp, which keeps one unfinished message for all channels.
+  let unfinished: Channel | null = null;
+  let [mixed, divided] = [0, 0];
+  const sftp: SessionHandler = async ({ channel, stdout }) => {
+    const arrived = new TransformStream<Uint8Array, Uint8Array>();
+    const messages = arrived.writable.getWriter();
+    const left = new BytesLeft();
+    const consumed = channel.consume((bytes) => {
+      if (unfinished !== null && unfinished !== channel) mixed++;
+      unfinished = left.after(bytes) === 0 ? null : channel;
+      if (unfinished !== null) divided++;
+      messages.write(bytes.slice()).catch(() => {});
+    });
+    consumed.then(() => messages.close()).catch(() => {});
+    await serveSftp(streamChannel(arrived.readable, stdout), localFiles({ root: root.path }));
+  };
+  await using pair = await connectedPair({ serve: { window: 64 * 1024, subsystems: { sftp } } });
+  await Promise.all(["/a", "/b"].map(async (name) => {
+    await using sftp = await pair.host.sftp();
+    await sftp.put(DATA, name, { channels: 3 });
+  }));
+  for (const name of ["a", "b"]) assert(same(await Deno.readFile(`${root.path}/${name}`), DATA));
+  assert(divided > 0);
+  assertEquals(mixed, 0);
+});
+
+/** Counts the bytes up to the end of the current SFTP message. */
+class BytesLeft {
+  #header: number[] = [];
+  #left = 0;
+
+  after(bytes: Uint8Array): number {
+    for (let at = 0; at < bytes.length;) {
+      if (this.#left > 0) {
+        const taken = Math.min(this.#left, bytes.length - at);
+        this.#left -= taken;
+        at += taken;
+      } else {
+        this.#header.push(bytes[at++]!);
+        if (this.#header.length < 4) continue;
+        this.#left = this.#header.reduce((length, byte) => 256 * length + byte);
+        this.#header = [];
+      }
+    }
+    return this.#header.length > 0 ? 4 - this.#header.length : this.#left;
+  }
+}

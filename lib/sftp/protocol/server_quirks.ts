@@ -42,3 +42,11 @@ export function takesDataAtOnce(identification: string): boolean {
 export function numbersHandles(identification: string): boolean {
   return /^SSH-2\.0-OpenSSH_/.test(identification);
 }
+
+/**
+ * Whether a server keeps one unfinished SFTP message for all channels of a connection, as ProFTPD does:
+ * data of another channel that arrives before its end is taken for the rest of it.
+ */
+export function mixesChannels(identification: string): boolean {
+  return /^SSH-2\.0-mod_sftp\b/.test(identification);
+}

@@ -55,6 +55,25 @@ await peerTest(
   },
 );
 
+await peerTest(
+  ["proftpd", "root"],
+  "two sessions put over several channels to ProFTPD",
+  async () => {
+    await using folder = await tempFolder();
+    await using server = await startProftpd();
+    const wide = noise(3_000_001, 2);
+    for (let i = 0; i < 10; i++) {
+      await using host = await connectTo(server, { auth: [password(server.password!)] });
+      const names = [folder.join(`a${i}`), folder.join(`b${i}`)];
+      await Promise.all(names.map(async (name) => {
+        await using sftp = await host.sftp({ timeout: 10_000 });
+        await sftp.put(wide, name, { channels: 3 });
+      }));
+      for (const name of names) assert(same(await Deno.readFile(name), wide), `${name} differs`);
+    }
+  },
+);
+
 await peerTest(["proftpd", "root"], "ProFTPD computes the hashes of its files itself", async () => {
   await using folder = await tempFolder();
   await using server = await startProftpd();
