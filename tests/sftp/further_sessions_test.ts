@@ -1,6 +1,6 @@
 /** Further sessions of a transfer: when they are opened, in which of them a file is, and how they end. */
 import { assertEquals, assertRejects } from "@std/assert";
-import { SftpError } from "../../lib/sftp/mod.ts";
+import { SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
 import { FurtherSession, FurtherSessions } from "../../lib/sftp/remote/further_sessions.ts";
 import type { Lane } from "../../lib/sftp/remote/lane.ts";
 import {
@@ -73,6 +73,29 @@ Deno.test("what was written before the answer to an OPEN counts only if it succe
     else await assertRejects(() => writing, Error, "refused");
     assertEquals([opened!.usable, opened!.written], [isOpen, isOpen ? 5 : 0]);
     assertEquals(remote.log.includes("close file"), !isOpen);
+  }
+});
+
+Deno.test("a session that left a request unanswered gets no other file, after a refusal it does", async () => {
+  const late = new SftpError(SftpStatus.CONNECTION_LOST, "write", "/file", "no answer in 7 ms");
+  for (const [cause, isUsable] of [[late, false], [REFUSED, true]] as const) {
+    for (const what of ["writing", "fileClosing", "info"] as const) {
+      const { remote, further } = world(2);
+      further.for(0);
+      await turn();
+      const [session] = further.for(0);
+      const failure = Promise.reject(cause);
+      failure.catch(() => {});
+      Object.assign(remote.opened[0]!, { [what]: failure });
+      const opened = (await lane(session!))!;
+      await opened.write(new Uint8Array(1), 0, {}, () => {}).catch(() => {});
+      await opened.close({}).catch(() => {});
+      assertEquals([what, further.for(0).length, further.lost], [
+        what,
+        isUsable ? 1 : 0,
+        isUsable ? 0 : 1,
+      ]);
+    }
   }
 });
 

@@ -30,6 +30,7 @@ export class FakeRemote {
   };
   closing: Promise<void> = Promise.resolve();
   fileClosing: Promise<void> = Promise.resolve();
+  writing: Promise<void> = Promise.resolve();
   info: Info | Error | Promise<Info> = INFO;
   readonly log: string[] = [];
   /** The further sessions that were asked for. */
@@ -72,7 +73,7 @@ export class FakeRemote {
     this.log.push(`open ${path} ${JSON.stringify(options)} ${about}`);
     return {
       stat: () => this.info instanceof Error ? Promise.reject(this.info) : this.info,
-      writePiece: () => Promise.resolve(),
+      writePiece: () => this.writing,
       close: () => {
         this.log.push("close file");
         return this.fileClosing;

@@ -550,6 +550,27 @@ Deno.test("losing only an additional channel does not fail the put", async () =>
   await put({ options: { channels: 3 }, meanwhile: (path) => path.lose() });
 });
 
+Deno.test("a put is complete although a further channel stops answering", async () => {
+  for (const numbersHandles of [false, true]) {
+    for (const type of [FXP.OPEN, FXP.FSTAT, FXP.WRITE, FXP.CLOSE]) {
+      const server = memoryServer();
+      const answer = numbered(server);
+      const silent = new Set<RawPeer>();
+      let own: RawPeer | null = null;
+      using path = pathTo(server, { numbersHandles, window: 512 * KIB }, (request, peer) => {
+        own ??= peer;
+        if (request.type === type && peer !== own) silent.add(peer);
+        return silent.has(peer) ? Promise.resolve() : answer(request, peer);
+      });
+      const sftp = await path.client();
+      await path.run(sftp.put(DATA, "/file", { channels: 3, timeout: 1000 }));
+      assertEquals(silent.size, 2);
+      assert(same(server.data("/file")!, DATA));
+      await path.run(sftp.close());
+    }
+  }
+});
+
 Deno.test("losing an additional channel at the end, when the file is being closed, does not fail the put", async () => {
   const server = memoryServer();
   using path = pathTo(server);

@@ -27,9 +27,10 @@ export class FurtherSession {
     return this.#leaving !== null;
   }
 
-  /** Whether files may be opened in it. */
+  /** Whether files may be opened in it: not if another one waited for an answer in vain. */
   get usable(): boolean {
-    return this.#leaving === null && this.remote.session.cause === null;
+    return this.#leaving === null && this.remote.session.cause === null &&
+      ![...this.#lanes].some(({ isUnanswered }) => isUnanswered);
   }
 
   /**

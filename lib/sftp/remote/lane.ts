@@ -9,6 +9,8 @@ export class Lane {
   unsent = 0;
   /** Whether more may be sent here. */
   usable = true;
+  /** Whether a request had no answer. */
+  isUnanswered = false;
   /** Bytes that the server has acknowledged. */
   written = 0;
   /** Bytes that the server has not acknowledged. */
@@ -21,8 +23,8 @@ export class Lane {
   constructor(file: RemoteFile, check: Promise<void> | null = null) {
     this.file = file;
     this.#check = check;
-    check?.then(() => this.#check = null, () => {
-      this.usable = false;
+    check?.then(() => this.#check = null, (cause) => {
+      this.#failed(cause);
       // At once: a server may publish what it has buffered for a handle, and the last one must be complete.
       this.#closing ??= this.file.close().catch(() => {});
     });
@@ -49,11 +51,16 @@ export class Lane {
     written.then(() => {
       this.written += bytes.length;
       answered();
-    }, () => {
-      this.usable = false;
+    }, (cause) => {
+      this.#failed(cause);
       answered();
     });
     return written;
+  }
+
+  #failed(cause: unknown): void {
+    this.usable = false;
+    if (!isRefusal(cause)) this.isUnanswered = true;
   }
 
   /** Closes the file after all its WRITEs. */
@@ -66,6 +73,7 @@ export class Lane {
     try {
       await this.file.close(limits);
     } catch (cause) {
+      this.#failed(cause);
       // The session may be lost; unanswered WRITEs are then sent in another one.
       if (isRefusal(cause) || limits.signal?.aborted) throw cause;
     }
