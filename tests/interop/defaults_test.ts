@@ -86,6 +86,9 @@ const CLIENTS: readonly [peers: readonly [Peer, ...Peer[]], client: Client][] = 
   [["asyncssh"], foreign("asyncssh")],
   [["dbclient", "sftp"], dbclient],
   [["erlang"], foreign("erlang")],
+  [["mina"], foreign("mina")],
+  [["jsch"], foreign("jsch")],
+  [["sshj"], foreign("sshj")],
 ];
 
 /** The steps, in a folder of the server that both ends see. */
@@ -147,6 +150,8 @@ const SERVERS: readonly Server[] = [
   { peers: ["asyncssh"], start: () => startForeign("asyncssh"), runs: "streams" },
   { peers: ["dropbear", "sftp-server", "root"], start: startDropbear, runs: "streams" },
   { peers: ["erlang"], start: () => startForeign("erlang"), runs: "text" },
+  // One thread passes input and output on, and hangs if both are long.
+  { peers: ["mina"], start: () => startForeign("mina"), runs: "text" },
   {
     peers: ["proftpd", "root"],
     start: () => startProftpd("<Limit SITE_CHMOD>\nDenyAll\n</Limit>"),

@@ -239,7 +239,7 @@ await peerTest(["ssh"], "OpenSSH's client is refused where our policy does not a
   assertEquals((await runClient("ssh", server, [], { flags, config })).code, 255);
 });
 
-for (const kind of ["asyncssh", "paramiko", "go"] as const) {
+for (const kind of ["asyncssh", "paramiko", "go", "mina", "jsch", "sshj"] as const) {
   await peerTest([kind], `A ${kind} client dials through our server`, async () => {
     await using server = await startOurs(everything);
     const ran = await runForeign(kind, server, ["dial", "127.0.0.1", `${server.port}`], {

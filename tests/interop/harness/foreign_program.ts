@@ -9,7 +9,10 @@ export type ForeignKind =
   | "go"
   | "twisted"
   | "libssh"
-  | "erlang";
+  | "erlang"
+  | "mina"
+  | "jsch"
+  | "sshj";
 
 /** A program with its arguments and variables. */
 export interface ForeignProgram {
@@ -18,7 +21,10 @@ export interface ForeignProgram {
   readonly env: Record<string, string>;
 }
 
-const SOURCES: Readonly<Record<Exclude<ForeignKind, "go">, string>> = {
+/** The libraries of the Java peer, a program by itself. */
+const JAVA: readonly ForeignKind[] = ["mina", "jsch", "sshj"];
+
+const SOURCES: Readonly<Partial<Record<ForeignKind, string>>> = {
   asyncssh: "asyncssh_peer.py",
   "asyncssh-2.10": "asyncssh_peer.py",
   paramiko: "paramiko_peer.py",
@@ -33,10 +39,12 @@ export async function foreignProgram(
   role: "client" | "server",
   settings: object,
 ): Promise<ForeignProgram> {
+  const path = await requirePeer(kind);
+  if (JAVA.includes(kind)) return { path, args: [kind, role, ...words(settings)], env: {} };
   const shown = kind === "erlang" ? words(settings) : [JSON.stringify(settings)];
   return {
-    path: await requirePeer(kind),
-    args: [peerSource(SOURCES[kind]), role, ...shown],
+    path,
+    args: [peerSource(SOURCES[kind]!), role, ...shown],
     env: kind === "asyncssh-2.10" ? { PYTHONPATH: OLD_ASYNCSSH } : {},
   };
 }

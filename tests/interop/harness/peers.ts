@@ -1,5 +1,5 @@
 /** Finds the foreign programs of this machine, and registers tests that need them. */
-import { run } from "../../support/run.ts";
+import { must, run } from "../../support/run.ts";
 import { reportSkip } from "./control.ts";
 import { canMountDisks } from "./small_disk.ts";
 
@@ -18,6 +18,9 @@ const PATHS: Readonly<Record<string, string>> = {
   proftpd: "/usr/sbin/proftpd",
   mariadbd: "/usr/sbin/mariadbd",
 };
+
+/** The longest time that building a peer may take, in milliseconds. */
+const BUILD_MS = 300_000;
 
 /** The peers that tests can ask for. */
 export type Peer =
@@ -44,6 +47,9 @@ export type Peer =
   | "twisted"
   | "libssh"
   | "erlang"
+  | "mina"
+  | "jsch"
+  | "sshj"
   | "curl"
   | "lftp"
   | "proftpd"
@@ -77,6 +83,8 @@ export type Peer =
   | "own-machine";
 
 const found = new Map<Peer, Promise<string | null>>();
+/** One program for all libraries. */
+let javaPeer: Promise<string | null> | undefined;
 
 /** The path of the peer (for Python packages: of the interpreter that has it), or null. */
 export function findPeer(peer: Peer): Promise<string | null> {
@@ -150,7 +158,11 @@ import asyncssh; assert asyncssh.__version__.startswith("2.10.")`);
     case "erlang":
       return await withSsh(await which("escript"));
     case "go":
-      return await buildGoPeer();
+      return await buildPeer("go", ["go"], buildGo);
+    case "mina":
+    case "jsch":
+    case "sshj":
+      return await (javaPeer ??= buildPeer("java", ["java", "javac", "mvn"], buildJava));
     case "curl":
       return await withSftp(await which("curl"));
     case "proftpd":
@@ -240,32 +252,62 @@ async function findPython(statements: string): Promise<string | null> {
   return null;
 }
 
-/** Builds tests/interop/peers/go into the cache, once for each version of its sources. */
-async function buildGoPeer(): Promise<string | null> {
-  const folder = peerSource("go");
+/**
+ * Builds a folder of `tests/interop/peers` into the cache, once for each version of its sources; returns the
+ * path of the program.
+ *
+ * @param tools The programs that `build` needs
+ * @param build Makes the program `peer` in an empty folder
+ */
+async function buildPeer(
+  name: string,
+  tools: readonly string[],
+  build: (sources: string, folder: string) => Promise<unknown>,
+): Promise<string | null> {
+  const folder = peerSource(name);
   const names = [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
   const sources = await Promise.all(names.map((name) => Deno.readTextFile(`${folder}/${name}`)));
   const digest = await crypto.subtle.digest(
     "SHA-256",
     new TextEncoder().encode(sources.join("\0")),
   );
-  const program = `${cacheFolder}/go-peer-${new Uint8Array(digest).toHex().slice(0, 16)}`;
+  const built = `${cacheFolder}/peers/${name}-${new Uint8Array(digest).toHex().slice(0, 16)}`;
+  const program = `${built}/peer`;
   if (await existing(program) !== null) return program;
-  const go = await which("go");
-  if (go === null) return null;
-  await Deno.mkdir(cacheFolder, { recursive: true });
+  if ((await Promise.all(tools.map(which))).includes(null)) return null;
   // Built elsewhere and then moved, so that a parallel test file never sees half a program.
-  const fresh = `${program}.${Deno.pid}`;
-  const { code, stderr } = await run(go, ["build", "-o", fresh, "."], {
-    cwd: folder,
-    timeout: 300_000,
-  });
-  if (code !== 0) {
-    console.error(`The Go peer does not build, its tests are ignored: ${stderr}`);
+  const fresh = `${built}.${Deno.pid}`;
+  try {
+    await Deno.mkdir(fresh, { recursive: true });
+    await build(folder, fresh);
+  } catch (error) {
+    console.error(`The ${name} peer does not build, its tests are ignored: ${error}`);
     return null;
   }
-  await Deno.rename(fresh, program);
-  return program;
+  await Deno.rename(fresh, built).catch(() => {}); // another process was first
+  return await existing(program);
+}
+
+function buildGo(cwd: string, folder: string): Promise<unknown> {
+  return must("go", ["build", "-o", `${folder}/peer`, "."], { cwd, timeout: BUILD_MS });
+}
+
+async function buildJava(cwd: string, folder: string): Promise<void> {
+  const timeout = BUILD_MS;
+  // Not beside the sources: Maven may write there.
+  await Deno.copyFile(`${cwd}/pom.xml`, `${folder}/pom.xml`);
+  const download = ["-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"];
+  await must("mvn", download, { cwd: folder, timeout });
+  const sources = [...Deno.readDirSync(cwd)].map(({ name }) => name)
+    .filter((name) => name.endsWith(".java"));
+  const flags = ["-nowarn", "-cp", `${folder}/lib/*`, "-d", `${folder}/classes`];
+  await must("javac", [...flags, ...sources], { cwd, timeout });
+  // For programs that run for seconds, the quick compiler and a simple collector are enough.
+  const script = `#!/bin/sh
+here=$(dirname "$0")
+exec java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$here/classes:$here/lib/*" Peer "$@"
+`;
+  await Deno.writeTextFile(`${folder}/peer`, script, { mode: 0o755 });
 }
 
 async function which(name: string): Promise<string | null> {

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ConnectError } from "@denossh/ssh";
 import type { Endpoint } from "../../support/endpoint.ts";
 import { runForeign } from "../harness/foreign_clients.ts";
+import type { ForeignKind } from "../harness/foreign_program.ts";
 import { configFlags } from "../../support/ssh_flags.ts";
 import { noise, startOurs } from "../harness/ours.ts";
 import {
@@ -42,7 +43,7 @@ const names = (text: string) =>
   text.split("\n").map((line) => line.trim()).filter((name) => name !== "" && !name.startsWith("."))
     .sort();
 
-function foreign(kind: "asyncssh" | "paramiko" | "go"): ForeignSftp {
+function foreign(kind: ForeignKind): ForeignSftp {
   const act = async (server: FileServer, ...action: [string, ...string[]]) => {
     const ran = await runForeign(kind, server, action);
     assertEquals(ran.code, 0, ran.stderr);
@@ -158,6 +159,9 @@ const CLIENTS: readonly [Peer, ForeignSftp][] = [
   ["asyncssh", foreign("asyncssh")],
   ["paramiko", foreign("paramiko")],
   ["go", foreign("go")],
+  ["mina", foreign("mina")],
+  ["jsch", foreign("jsch")],
+  ["sshj", foreign("sshj")],
   ["ssh2", {
     get: async (server, remote, local) => void await ssh2(server, "get", remote, local),
     put: async (server, local, remote) => void await ssh2(server, "put", local, remote),

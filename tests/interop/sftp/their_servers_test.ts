@@ -12,7 +12,7 @@ import { everything, same } from "./everything.ts";
 import { tempFolder } from "../../support/temp.ts";
 import { serverControl, sftpServerControl } from "../harness/peer_controls.ts";
 
-for (const kind of ["asyncssh", "paramiko", "go"] as const) {
+for (const kind of ["asyncssh", "paramiko", "go", "mina"] as const) {
   await peerTest([kind], `our client works completely with ${kind}'s SFTP server`, async () => {
     await using folder = await tempFolder();
     await using server = await startForeign(kind);
