@@ -4,9 +4,9 @@ const EMPTY = new Uint8Array(0);
 /** The least data of a packet that counts as bulk. */
 const BULK = 8 * 1024;
 
-/** The elements of an array of ballast, 8 bytes each, and the bytes of a chunk for which one is allocated. */
+/** Elements of an array of ballast, 8 bytes each; one is allocated for so many bytes of chunks. */
 const BALLAST_ELEMENTS = 512;
-const BALLAST_FOR = 8 * 1024;
+const BYTES_PER_BALLAST = 8 * 1024;
 
 /** A queue of bytes in chunks. */
 export class ChunkList {
@@ -112,7 +112,7 @@ export class ChunkList {
     if (bytes < BULK) return new Uint8Array(bytes);
     if (this.copiedOut && bytes <= CHUNK_BYTES) return this.#memory.take();
     const chunk = new Uint8Array(Math.min(bytes + ahead, Math.max(bytes, CHUNK_BYTES)));
-    for (let at = 0; at < chunk.length; at += BALLAST_FOR) {
+    for (let at = 0; at < chunk.length; at += BYTES_PER_BALLAST) {
       ChunkList.#ballast = new Array(BALLAST_ELEMENTS);
     }
     return chunk;

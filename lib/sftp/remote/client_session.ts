@@ -10,12 +10,12 @@ import { type Asked, lookAfter, policyOf, renamingOf } from "./again.ts";
 import type { PendingRead } from "./answer_parser.ts";
 import type { Layout } from "../../wire/message.ts";
 import { PathEstimate } from "./pacing.ts";
-import { Cancellations } from "./cancellations.ts";
 import type { Attributes } from "../protocol/attributes.ts";
 import type { SftpChannel, SftpChannelState } from "../protocol/channel.ts";
 import * as msg from "../protocol/messages.ts";
 import { FXP } from "../protocol/numbers.ts";
 import { answerLost, OpenHandle } from "./open_handle.ts";
+import { type Encode, partOf, type Pending, PendingRequests } from "./pending_requests.ts";
 import { type Extensions, SessionChannel, type SessionChannelEvents } from "./session_channel.ts";
 import { SendWindow } from "./send_window.ts";
 import {
@@ -30,53 +30,11 @@ import {
 
 export type { SftpChannel } from "../protocol/channel.ts";
 
-/** The most cancelled requests without an answer; with more the session fails. */
-const MAX_ABANDONED = 4096;
-
 /**
  * Waits for a new connection and opens a channel in place of the lost one; null if there will be no
  * connection.
  */
 export type ReopenChannel = (signal: AbortSignal) => Promise<SftpChannel | null>;
-
-/** Encodes a request; a READ or a WRITE for `length` bytes from the offset `from` of all of its bytes. */
-type Encode = (id: number, from: number, length: number) => Uint8Array[];
-
-/** A request that waits for its answer. */
-interface Pending {
-  readonly call: Call;
-  readonly reply: msg.Row<unknown>;
-  readonly encode: Encode;
-  /** The request, to decide whether it may be repeated; null for READ and WRITE. */
-  readonly asked: Asked | null;
-  /** The open file that it uses. */
-  readonly handle: OpenHandle | null;
-  /** For a WRITE, the least size of the file once it is done. */
-  readonly end: number;
-  /** When it was sent; Infinity while it waits for a new channel. */
-  sentAt: number;
-  /** Whether it was sent, on this channel or on a lost one. */
-  wasSent: boolean;
-  /** Whether it serves to restore the session on a new channel. */
-  readonly renews: boolean;
-  /** The loss after which it was repeated because a check found it not done; null otherwise. */
-  loss: SftpError | null;
-  isLookedAt: boolean;
-  /** Milliseconds until the answer is late. */
-  readonly timeout: number;
-  /** Whether no other request was in flight, so that its time is one round trip. */
-  readonly alone: boolean;
-  /** Bytes that a READ asks for, or that a WRITE sends. */
-  readonly length: number;
-  /** How many of them the server has answered: they are sent in parts while the window is small. */
-  done: number;
-  /** How many of them are in flight. */
-  part: number;
-  /** Returns the memory for the data of a READ; null once the READ was cancelled. */
-  into: (() => Uint8Array) | null;
-  resolve(value: unknown): void;
-  reject(cause: unknown): void;
-}
 
 /** Properties of a request besides its fields; a READ has a length and memory. */
 interface Subject extends Partial<PendingRead> {
@@ -103,27 +61,18 @@ export class ClientSession {
   readonly #handles: Set<OpenHandle> = new Set();
   /** Cancels the renewal; null while the channel works. */
   #renewal: AbortController | null = null;
-  readonly #pending: Map<number, Pending> = new Map();
-  readonly #abandoned: Map<number, Pending> = new Map();
-  readonly #cancellable: Cancellations = new Cancellations((id, reason) =>
-    this.#abandon(id, reason)
-  );
+  readonly #requests: PendingRequests = new PendingRequests(() => {
+    this.#fail(sessionError(SftpStatus.CONNECTION_LOST, "the server does not answer"));
+  });
   /** Lost channels since the last answered request. */
   #losses = 0;
   readonly #window: SendWindow = new SendWindow();
   /** The requests that wait for the window, in order; there are none while it is open. */
   #queue: number[] = [];
-  #nextId = 0;
   /** The first handle that the server gave; null before. */
   firstHandle: Uint8Array | null = null;
   #closing: Promise<void> | null = null;
   #cause: Error | null = null;
-  #timer: ReturnType<typeof setTimeout> | null = null;
-  /** When the timer fires. */
-  #due = Infinity;
-  /** The shortest round trip of a request that was alone, in milliseconds. */
-  #roundTrip = Infinity;
-  #oldestSince = 0;
 
   private constructor(channel: SftpChannel, timeout: number, assumed: Extensions = new Map()) {
     this.#timeout = timeout;
@@ -186,13 +135,13 @@ export class ClientSession {
 
   /** Whether no request was sent. */
   get isUnused(): boolean {
-    return this.#nextId === 0;
+    return this.#requests.isUnused;
   }
 
   /** Measurements of the network path, separate for reads and writes. */
   readonly pathEstimates: { readonly read: PathEstimate; readonly write: PathEstimate } = {
-    read: new PathEstimate(() => this.#roundTrip),
-    write: new PathEstimate(() => this.#roundTrip),
+    read: new PathEstimate(() => this.#requests.roundTrip),
+    write: new PathEstimate(() => this.#requests.roundTrip),
   };
 
   /**
@@ -356,7 +305,7 @@ export class ClientSession {
   async #drain(): Promise<void> {
     await this.#channel.finish();
     // Every request was answered, the cancelled ones too: there is nothing to wait for.
-    if (this.#pending.size + this.#abandoned.size > 0) await this.#channel.received;
+    if (!this.#requests.isEmpty) await this.#channel.received;
   }
 
   #send(
@@ -371,7 +320,7 @@ export class ClientSession {
     if (this.#cause !== null || this.#closing) return Promise.reject(this.#cause ?? closed());
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (handle !== null && handle.gone !== null) return Promise.reject(handle.gone);
-    const id = this.#id();
+    const id = this.#requests.newId();
     const part = this.#part(length, handle);
     let chunks: Uint8Array[];
     try {
@@ -381,8 +330,6 @@ export class ClientSession {
     }
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const waits = !renews && (this.#renewal !== null || !this.#window.isOpen);
-    const sentAt = waits ? Infinity : performance.now();
-    const alone = this.#pending.size === 0;
     const pending: Pending = {
       call,
       reply,
@@ -390,13 +337,14 @@ export class ClientSession {
       asked,
       handle,
       end,
-      sentAt,
-      wasSent: !waits,
+      sentAt: Infinity,
+      wasSent: false,
       renews,
       loss: null,
       isLookedAt: false,
+      isAbandoned: false,
       timeout,
-      alone,
+      alone: false,
       length,
       done: 0,
       part: 0,
@@ -404,14 +352,13 @@ export class ClientSession {
       resolve,
       reject,
     };
-    this.#pending.set(id, pending);
-    if (signal) this.#cancellable.add(signal, id);
+    this.#requests.add(id, pending);
     if (waits) {
       if (this.#renewal === null) this.#queue.push(id); // otherwise with the others
       sent?.(); // the number that waits is limited by what may be in flight
       return promise;
     }
-    if (sentAt + timeout < this.#due) this.#arm(timeout);
+    this.#requests.sent(pending);
     this.#window.sent(pending.part = part);
     this.#channel.push(chunks, sent);
     return promise;
@@ -421,13 +368,6 @@ export class ClientSession {
   #part(length: number, handle: OpenHandle | null): number {
     // Parts of an appending WRITE could be mixed with other WRITEs.
     return handle?.appends ? length : Math.min(length, this.#window.largest);
-  }
-
-  #id(): number {
-    do this.#nextId = (this.#nextId + 1) >>> 0; while (
-      this.#pending.has(this.#nextId) || this.#abandoned.has(this.#nextId)
-    );
-    return this.#nextId;
   }
 
   /** Starts to use a channel: sends INIT on it. */
@@ -446,47 +386,31 @@ export class ClientSession {
   }
 
   #begun(type: number, id: number): PendingRead | null {
-    const pending = this.#waiting(id);
+    const pending = this.#requests.expecting(id);
     if (pending === null || type !== FXP.DATA || pending.reply !== msg.Data) return null;
     return pending.part === pending.length ? pending : partOf(pending);
   }
 
-  /**
-   * The request that an answer is for; null for a second answer to the same request, which is ignored.
-   *
-   * @throws {ProtocolError} If there was no such request: the stream cannot be trusted
-   */
-  #waiting(id: number): Pending | null {
-    const pending = this.#pending.get(id) ?? this.#abandoned.get(id);
-    if (pending) return pending;
-    if (id !== 0 && id <= this.#nextId) return null;
-    throw new ProtocolError("Answer to a request that was not made");
-  }
-
   #answered(type: number, id: number, body: Uint8Array): void {
-    const pending = this.#waiting(id);
+    const pending = this.#requests.expecting(id);
     if (pending !== null) this.#settle(id, () => answer(type, body, pending));
   }
 
   #settle(id: number, value: () => unknown): void {
     if (this.#cause !== null) return;
-    const pending = this.#pending.get(id);
-    const { part } = pending ?? this.#abandoned.get(id)!;
-    this.#window.answered(part);
-    if (pending) this.#settlePending(id, pending, value);
-    else {
-      const abandoned = this.#abandoned.get(id)!;
-      this.#abandoned.delete(id);
-      this.#release(abandoned, value);
+    const pending = this.#requests.get(id)!;
+    this.#window.answered(pending.part);
+    if (pending.isAbandoned) {
+      this.#requests.remove(id, pending);
+      this.#release(pending, value);
+    } else {
+      this.#settlePending(id, pending, value);
     }
     this.#sendQueued();
   }
 
   #settlePending(id: number, pending: Pending, value: () => unknown): void {
-    if (this.#pending.keys().next().value === id) this.#oldestSince = performance.now();
-    if (pending.alone) {
-      this.#roundTrip = Math.min(this.#roundTrip, this.#oldestSince - pending.sentAt);
-    }
+    this.#requests.answered(id, pending);
     if (!pending.renews) this.#losses = 0;
     try {
       let result = value();
@@ -498,12 +422,12 @@ export class ClientSession {
         return void this.#queue.unshift(id);
       }
       if (isRead) result = pending.done;
-      this.#forget(id, pending);
+      this.#requests.remove(id, pending);
       if (pending.handle !== null) this.#changed(pending, pending.handle, result);
       else this.#renamed(pending);
       pending.resolve(result);
     } catch (cause) {
-      this.#forget(id, pending);
+      this.#requests.remove(id, pending);
       // A refusal or a malformed answer affects only this request: the start of the next message is known.
       const error = cause instanceof ProtocolError ? malformed(pending.call, cause) : cause;
       if (pending.loss === null) pending.reject(error);
@@ -545,50 +469,6 @@ export class ClientSession {
     }
   }
 
-  #abandon(id: number, reason: unknown): void {
-    const pending = this.#pending.get(id)!;
-    this.#forget(id, pending);
-    pending.into = null;
-    pending.reject(reason);
-    if (pending.sentAt === Infinity) return; // no answer will come
-    this.#abandoned.set(id, pending);
-    if (this.#abandoned.size > MAX_ABANDONED) {
-      this.#fail(sessionError(SftpStatus.CONNECTION_LOST, "the server does not answer"));
-    }
-  }
-
-  /**
-   * A request's time-out starts when it is sent, and again whenever the oldest request is answered,
-   * because on a slow connection the last of many reads waits for those before it. If the server skips a
-   * request, it stays the oldest and times out, even while later requests are answered.
-   */
-  #tick = (): void => {
-    this.#timer = null;
-    this.#due = Infinity;
-    const now = performance.now();
-    let next = Infinity;
-    for (const [id, { call, sentAt, timeout }] of this.#pending) {
-      const left = Math.max(sentAt, this.#oldestSince) + timeout - now;
-      if (left > 0) {
-        next = Math.min(next, left);
-        continue;
-      }
-      this.#abandon(id, sftpError(SftpStatus.CONNECTION_LOST, call, `no answer in ${timeout} ms`));
-    }
-    if (next < Infinity && this.#cause === null) this.#arm(next);
-  };
-
-  #arm(ms: number): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#due = performance.now() + ms;
-    this.#timer = setTimeout(this.#tick, Math.ceil(ms));
-  }
-
-  #forget(id: number, { call: { signal } }: Pending): void {
-    this.#pending.delete(id);
-    if (signal) this.#cancellable.delete(signal, id);
-  }
-
   /** The channel ended without being closed here. */
   #ended(cause: SftpError): void {
     if (this.#closing) return this.#fail(closed());
@@ -607,15 +487,7 @@ export class ClientSession {
     this.#channel.close(loss);
     this.#window.lost();
     this.#queue = [];
-    this.#abandoned.clear();
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    [this.#timer, this.#due] = [null, Infinity];
-    for (const [id, pending] of this.#pending) {
-      pending.sentAt = Infinity;
-      if (!pending.renews) continue;
-      this.#forget(id, pending);
-      pending.reject(loss);
-    }
+    this.#requests.lost(loss);
   }
 
   /** Opens a channel in place of the lost one, reopens the files on it, then repeats the pending requests. */
@@ -630,13 +502,13 @@ export class ClientSession {
     await Promise.all([...this.#handles].map((handle) => this.#openAgain(handle, loss, signal)));
     if (signal.aborted) return;
     this.#renewal = null;
-    const oldest = [...this.#pending].find(([, { wasSent }]) => wasSent);
+    const oldest = [...this.#requests].find(([, { wasSent }]) => wasSent);
     if (this.#losses > SFTP_REPEATS && oldest !== undefined) {
       const [id, pending] = oldest;
       const what = `the request is unanswered after ${this.#losses} losses`;
       this.#giveUp(id, pending, answerLost(pending.call, what, loss));
     }
-    for (const [id, pending] of [...this.#pending]) this.#makeAgain(id, pending, loss);
+    for (const [id, pending] of [...this.#requests]) this.#makeAgain(id, pending, loss);
   }
 
   async #openAgain(handle: OpenHandle, loss: SftpError, signal: AbortSignal): Promise<void> {
@@ -688,7 +560,7 @@ export class ClientSession {
       [pending.loss, pending.isLookedAt] = [loss, false];
       if (found === "again") return this.#sendAgain(id);
       if (found !== "done") return this.#giveUp(id, pending, answerLost(call, found.unknown, loss));
-      this.#forget(id, pending);
+      this.#requests.remove(id, pending);
       this.#renamed(pending);
       pending.resolve(undefined);
     }).catch((error) => this.#giveUp(id, pending, error));
@@ -706,7 +578,7 @@ export class ClientSession {
   }
 
   #giveUp(id: number, pending: Pending, error: unknown): void {
-    this.#forget(id, pending);
+    this.#requests.remove(id, pending);
     pending.reject(error);
   }
 
@@ -720,12 +592,10 @@ export class ClientSession {
   #sendQueued(): void {
     while (this.#queue.length > 0 && this.#window.isOpen) {
       const id = this.#queue.shift()!;
-      const pending = this.#pending.get(id);
+      const pending = this.#requests.get(id);
       if (pending === undefined) continue; // cancelled
-      const { encode, length, done, handle, timeout } = pending;
-      pending.wasSent = true;
-      pending.sentAt = performance.now();
-      if (pending.sentAt + timeout < this.#due) this.#arm(timeout);
+      const { encode, length, done, handle } = pending;
+      this.#requests.sent(pending);
       this.#window.sent(pending.part = this.#part(length - done, handle));
       this.#channel.push(encode(id, done, pending.part));
     }
@@ -736,10 +606,7 @@ export class ClientSession {
     this.#cause = cause;
     this.#renewal?.abort(cause);
     this.#channel.close(cause);
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    for (const pending of this.#pending.values()) pending.reject(cause);
-    this.#pending.clear();
-    this.#cancellable.clear();
+    this.#requests.fail(cause);
   }
 }
 
@@ -749,18 +616,6 @@ function lazily(request: string, data: () => Uint8Array): { request: string; dat
     request,
     get data() {
       return data();
-    },
-  };
-}
-
-/** The memory for the part of a READ that is in flight. */
-function partOf(pending: Pending): PendingRead {
-  const { done, part } = pending;
-  return {
-    length: part,
-    get into() {
-      const { into } = pending; // null once cancelled
-      return into && (() => into().subarray(done, done + part));
     },
   };
 }
