@@ -67,7 +67,11 @@ function world(tree: Tree, options: SftpTransferOptions = {}): World {
     join: (folder: string, name: string) => `${folder}/${name}`,
     realPath: (path: string) => Promise.resolve(path.replaceAll("/loop", "")),
     stat: (path: string) => Promise.resolve(path.endsWith("/dead") ? null : FOLDER),
-    readLink: (path: string) => Promise.resolve(`text of ${path}`),
+    folderOf: (path: string) => path.slice(0, path.lastIndexOf("/")),
+    readLink: (path: string) =>
+      path.includes("text of") || path === "/from"
+        ? Promise.reject(new SftpError(4, "readLink", path, "it is no link"))
+        : Promise.resolve(`text of ${path}`),
     async *list(path: string) {
       for (const [name, info] of tree[path] ?? []) yield { name, info };
     },
@@ -203,6 +207,42 @@ Deno.test("a followed link that leads back is passed over", async () => {
   await w.run();
   assertEquals(w.log.filter((line) => line.startsWith("mkdir")), ["mkdir /to 40750 root"]);
   assertEquals([w.progress.files, reasons(w)], [1, []]);
+  assertEquals(w.progress.skipped, ["/from/loop"]);
+});
+
+Deno.test("links that lead back are noticed where the server gives no real paths", async () => {
+  const tree: Record<string, [string, SftpFileInfo][]> = {
+    "/from": [["again", LINK], ["down", FOLDER], ["x", FILE]],
+    "/from/down": [["up", LINK], ["two", LINK]],
+  };
+  const texts: Record<string, string> = {
+    "/from/again": "/from",
+    "/from/down/up": "..",
+    "/from/down/two": "up",
+  };
+  const w = world({}, { links: "follow" });
+  // Paths are only made shorter, as by Go's and paramiko's servers.
+  const shortened = (path: string) =>
+    new URL(path, "sftp://server").pathname.replace(/(.)\/$/, "$1");
+  w.from.realPath = (path) => Promise.resolve(shortened(path));
+  w.from.readLink = (path) => {
+    const text = texts[path];
+    return text === undefined
+      ? Promise.reject(new SftpError(4, "readLink", null, "it is no link"))
+      : Promise.resolve(text);
+  };
+  const listed: string[] = [];
+  w.from.list = async function* (path) {
+    listed.push(path);
+    for (const [name, info] of tree[path] ?? []) yield { name, info };
+  };
+  await w.run();
+  assertEquals(listed, ["/from", "/from/down"]);
+  assertEquals(w.progress.skipped.toSorted(), [
+    "/from/again",
+    "/from/down/two",
+    "/from/down/up",
+  ]);
 });
 
 Deno.test("a name that is listed twice is used once", async () => {
@@ -264,6 +304,8 @@ Deno.test("entries of the target are removed only with delete, by their path bel
       return FOLDER;
     };
     w.to.realPath = (path) => Promise.resolve(path);
+    w.to.folderOf = (path) => path.slice(0, path.lastIndexOf("/"));
+    w.to.isLink = () => Promise.resolve(false);
     w.to.list = async function* (path) {
       for (const [name, info] of there[path]!) yield { name, info };
     };
@@ -275,6 +317,29 @@ Deno.test("entries of the target are removed only with delete, by their path bel
     if (!options.delete) assertEquals(removed, []);
   }
   assertEquals(removed.sort(), ["/to/a/old2", "/to/gone"]);
+});
+
+Deno.test("after a failure what is in the way stays, and is told", async () => {
+  const tree = { "/from": [["a", FOLDER], ["b", FILE], ["x", FILE]] } as const;
+  const w = world(tree, { delete: true });
+  w.to.stat = () => Promise.resolve(FOLDER);
+  w.to.list = async function* () {
+    yield { name: "a", info: FILE };
+    yield { name: "b", info: FOLDER };
+  };
+  const { source } = w.from;
+  w.from.source = (path, info) =>
+    path === "/from/x"
+      ? Promise.reject(new SftpError(3, "open", path, "denied"))
+      : source(path, info);
+  await w.run();
+  const told = "a file, folder or link of another kind has its name, and is removed only if " +
+    "everything else was transferred";
+  assertEquals(reasons(w).slice(1), [
+    `/from/a: Cannot transfer "/to/a" on this machine: ${told}`,
+    `/from/b: Cannot transfer "/to/b" on this machine: ${told}`,
+  ]);
+  assertEquals([w.requests, w.progress.deleted], [[], []]);
 });
 
 Deno.test("a file is sent again if a further connection was lost, as often as one is", async () => {

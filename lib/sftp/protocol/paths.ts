@@ -34,9 +34,22 @@ export function hiddenBeside(path: string, kind: string, id: string = crypto.ran
   return `${path.slice(0, slash)}.${id}.${kind}`;
 }
 
+/** Whether a name was made by `hiddenBeside` with a random number, for something of this kind. */
+export function isHiddenBeside(name: string, kind: string): boolean {
+  return /^\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\./.test(name) && name.endsWith(`.${kind}`);
+}
+
 /** Whether a name was made by `hiddenBeside`, for a part with a random number. */
 export function isHiddenPart(name: string): boolean {
-  return /^\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.part$/.test(name);
+  return isHiddenBeside(name, "part");
+}
+
+/** Why a name from a listing is not a single step of a path; null if it is one. */
+export function stepProblem(name: string): string | null {
+  if (name === "") return "it is empty";
+  if (name === "." || name === "..") return "it leads elsewhere";
+  if (name.includes("/")) return "it has a slash in it";
+  return null;
 }
 
 /**
@@ -45,9 +58,8 @@ export function isHiddenPart(name: string): boolean {
  * given; "server" allows any bytes.
  */
 export function nameProblem(name: string, os: string = runtime.os): string | null {
-  if (name === "") return "it is empty";
-  if (name === "." || name === "..") return "it leads elsewhere";
-  if (name.includes("/")) return "it has a slash in it";
+  const problem = stepProblem(name);
+  if (problem !== null) return problem;
   // deno-lint-ignore no-control-regex
   if (/[\x00-\x1f\x7f-\x9f]/.test(name)) return "it has a control character in it";
   if (os !== "server" && !name.isWellFormed()) return "it is not UTF-8";

@@ -375,6 +375,15 @@ export class RemoteFileSystem {
     return single(await this.session.request(msg.Readlink, { path }, msg.Name, call), call);
   }
 
+  /** Whether a path is a symbolic link. LSTAT of some servers follows links, so READLINK is sent, too. */
+  async isLink(path: string, options: SftpOptions): Promise<boolean> {
+    const [info, target] = await Promise.all([
+      nullIfRefused(this.lstat(path, options)),
+      nullIfRefused(this.readLink(path, options)),
+    ]);
+    return info?.isSymlink === true || target !== null;
+  }
+
   async symlink(target: string, link: string, options: SftpOptions): Promise<void> {
     const row = this.#options.linkFirst ? msg.LinkFirst : msg.Symlink;
     await this.command(row, { target, link }, callOf("symlink", link, options));

@@ -90,6 +90,7 @@ export async function removeTree(
     // Servers refuse a folder with various statuses, even that of a missing file.
     if (!isRefusal(cause)) throw cause;
     if (!(await nullIfRefused(remote.lstat(path, options)))?.isDirectory) throw cause;
+    if (await remote.isLink(path, options)) throw cause;
   }
   // Level by level, so that the requests of one level run in parallel; the deepest is removed first.
   const levels = [[path]];
@@ -98,13 +99,21 @@ export async function removeTree(
     level = (await together(LISTED_AT_ONCE, level, (path) => empty(remote, path, options))).flat();
   }
   for (const level of levels.reverse()) {
-    await together(REMOVED_AT_ONCE, level, (path) => {
-      return remote.command(msg.Rmdir, { path }, callOf("remove", path, options));
+    await together(REMOVED_AT_ONCE, level, async (folder) => {
+      const removing = remote.command(
+        msg.Rmdir,
+        { path: folder },
+        callOf("remove", folder, options),
+      );
+      await (folder === path ? removing : nullIfNoSuchFile(removing)); // another program may remove it
     });
   }
 }
 
-/** Removes everything in a folder except other folders; resolves to those. */
+/**
+ * Removes everything in a folder except other folders; resolves to those. Listings of some servers follow
+ * links, so each folder in one is looked at: the content of a link's target must stay.
+ */
 async function empty(
   remote: RemoteFileSystem,
   folder: string,
@@ -114,8 +123,14 @@ async function empty(
   for (const { name, info } of await remote.all(folder, options)) {
     (info.isDirectory ? folders : files).push(join(folder, name));
   }
-  await together(REMOVED_AT_ONCE, files, (path) => remote.remove(path, options));
-  return folders;
+  const links = await together(REMOVED_AT_ONCE, folders, (path) => remote.isLink(path, options));
+  files.push(...folders.filter((_, at) => links[at]));
+  await together(
+    REMOVED_AT_ONCE,
+    files,
+    (path) => nullIfNoSuchFile(remote.remove(path, options)), // another program may remove it
+  );
+  return folders.filter((_, at) => !links[at]);
 }
 
 const LISTED_AT_ONCE = 32;

@@ -98,9 +98,11 @@ export interface FileStore {
   /** The absolute path without links. */
   realPath(path: string): Promise<string>;
   readLink(path: string): Promise<string>;
+  /** Whether a path is a symbolic link. */
+  isLink(path: string): Promise<boolean>;
   /** Makes a link at a path inside `root`, and replaces an existing one. */
   symlink(target: string, path: string, root: string): Promise<void>;
-  /** Makes a folder, or uses an existing one; a link to a folder is used only as the root. */
+  /** Makes a folder, or uses an existing one; on this machine a link to a folder is used only as the root. */
   makeFolder(path: string, bits: number | null, place: "root" | "inside"): Promise<void>;
   /** Sets a folder's attributes, after its entries are complete. */
   finishFolder(path: string, info: SftpFileInfo): Promise<void>;
@@ -121,6 +123,7 @@ export function unwritten(store: FileStore): FileStore {
     nameProblem: (name) => store.nameProblem(name),
     realPath: (path) => store.realPath(path),
     readLink: (path) => store.readLink(path),
+    isLink: (path) => store.isLink(path),
     source: (path, info) => store.source(path, info),
     remove: nothing,
     symlink: nothing,

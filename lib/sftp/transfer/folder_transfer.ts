@@ -6,22 +6,31 @@ import type { Grow, TaskPool } from "./task_pool.ts";
 import { type TransferContext, transferFile } from "./file_transfer.ts";
 import { ListedBytes } from "../remote/listed.ts";
 import type { FileStore } from "./file_store.ts";
+import { baseName } from "../protocol/paths.ts";
 import { isRefusal, sftpError, SftpStatus } from "../protocol/status.ts";
 import { isOfOneFile } from "./transfer_error.ts";
 import { unchanged } from "./unchanged.ts";
-import { Leftovers } from "./leftovers.ts";
+import { type Entries, isInTheWay, Leftovers } from "./leftovers.ts";
 import { Selection } from "./selection.ts";
 
+/** What holds for everything in a folder. */
+interface Inside {
+  readonly depth: number;
+  /** The real paths of the folders above, if links are followed, to detect a folder that contains itself. */
+  readonly above: readonly string[];
+  /** Whether the target is known to have nothing in it. */
+  readonly isNew: boolean;
+}
+
 /** A folder of the transfer: its path in both stores. */
-interface TransferFolder {
+interface TransferFolder extends Inside {
   readonly from: string;
   readonly to: string;
   /** The path below the transferred folder, with a final slash; empty for the folder itself. */
   readonly below: string;
   readonly info: SftpFileInfo;
-  readonly depth: number;
-  /** The real paths of the folders above, if links are followed, to detect a folder that contains itself. */
-  readonly above: readonly string[];
+  /** Whether the source is a link to a folder. */
+  readonly isLink: boolean;
 }
 
 /** A listed file: its path in both stores. */
@@ -31,8 +40,19 @@ interface SourceEntry {
   readonly to: string;
   /** The path below the transferred folder. */
   readonly path: string;
+  /** Of a link's target, if links are followed. */
   readonly info: SftpFileInfo;
+  readonly isLink: boolean;
 }
+
+/** An entry that cannot be made because the target has one of another kind. */
+interface Obstructed {
+  readonly entry: Pick<SourceEntry, "from" | "to" | "path" | "info">;
+  run(): void | Promise<void>;
+}
+
+const NOTHING: Entries = new Map();
+const ROOT: Inside = { depth: 0, above: [], isNew: false };
 
 /** A file or folder that a server refused to open. */
 interface Refused {
@@ -46,6 +66,9 @@ interface Refused {
  * reason.
  */
 const TRIES_IN_VAIN = 3;
+
+/** The most links from one to the next; more of them are a circle. */
+const MAX_LINKS = 40;
 
 /**
  * Transfers a folder with everything in it, many files and some folders in parallel. A server is not trusted:
@@ -68,6 +91,7 @@ export class FolderTransfer {
   #root = "";
   readonly #selection: Selection | null;
   #leftovers: Leftovers | null = null;
+  readonly #obstructed: Obstructed[] = [];
 
   constructor(from: FileStore, to: FileStore, context: TransferContext, pool: TaskPool) {
     this.#from = from;
@@ -84,7 +108,7 @@ export class FolderTransfer {
   /** Transfers a folder; failures are collected in the progress. */
   async run(from: string, to: string, info: SftpFileInfo): Promise<void> {
     await this.#all(to, info, () => {
-      this.#waiting.push({ from, to, below: "", info, depth: 0, above: [] });
+      this.#waiting.push({ from, to, below: "", info, isLink: false, ...ROOT });
       return Promise.resolve();
     });
   }
@@ -95,12 +119,15 @@ export class FolderTransfer {
     await this.#all(to, null, async () => {
       for (const { name, path, info: own } of found) {
         if (!this.#usable(path, name, names)) continue;
-        const info = own.isSymlink ? await this.#from.stat(path) ?? own : own;
-        if (!(await this.#selected(name, name, info))) continue;
-        const entry = { name, from: path, to: this.#to.join(to, name), path: name, info };
-        if (info.isDirectory && !this.#context.options.recursive) {
-          this.#context.progress.skip(path);
-        } else await this.#attempt(path, () => this.#entry(entry, 0, []));
+        await this.#attempt(path, async () => {
+          const info = own.isSymlink ? await this.#from.stat(path) ?? own : own;
+          if (!(await this.#selected(name, name, info))) return;
+          const isLink = own.isSymlink;
+          const entry = { name, from: path, to: this.#to.join(to, name), path: name, info, isLink };
+          if (info.isDirectory && !this.#context.options.recursive) {
+            this.#context.progress.skip(path);
+          } else await this.#entry(entry, { ...ROOT, depth: 1 });
+        });
       }
     });
   }
@@ -116,6 +143,7 @@ export class FolderTransfer {
       await this.#folders();
     });
     await this.#pool.work(() => this.#oneByOne());
+    await this.#pool.work(() => this.#replace());
     for (const { entry, text } of this.#links) {
       await this.#attempt(entry.from, async () => {
         await this.#to.symlink(text, entry.to, this.#root);
@@ -146,6 +174,25 @@ export class FolderTransfer {
     }
   }
 
+  /** Replaces entries of another kind in the target, if everything else has succeeded. */
+  async #replace(): Promise<void> {
+    const { failures } = this.#context.progress;
+    for (const { entry: { from, to, path, info }, run } of this.#obstructed.splice(0)) {
+      await this.#attempt(from, async () => {
+        if (failures.length > 0) {
+          const problem =
+            "a file, folder or link of another kind has its name, and is removed only if " +
+            "everything else was transferred";
+          const call = { operation: "transfer", path: to, here: this.#to.trusted };
+          throw sftpError(SftpStatus.FAILURE, call, problem);
+        }
+        await this.#leftovers!.clear(to, path, info);
+        await run();
+      });
+      await this.#folders();
+    }
+  }
+
   /** Transfers all waiting folders, some in parallel. */
   async #folders(): Promise<void> {
     const { signal } = this.#pool;
@@ -169,29 +216,38 @@ export class FolderTransfer {
     if (depth > SFTP_MAX_DEPTH) {
       throw sftpError(SftpStatus.FAILURE, call, "folders are nested too deeply");
     }
-    const following = this.#context.options.links === "follow";
-    const above = following ? [...folder.above, await this.#from.realPath(from)] : [];
-    if (following && folder.above.includes(above.at(-1)!)) return; // a link that leads back
+    const above = this.#follows ? [...folder.above, await this.#realPath(folder)] : [];
+    if (this.#follows && folder.above.includes(above.at(-1)!)) {
+      return this.#context.progress.skip(from); // a link that leads back
+    }
+    const there = this.#leftovers && !folder.isNew
+      ? await this.#leftovers.read(to, folder.below)
+      : NOTHING;
+    if (there === null) {
+      const run = () => void this.#waiting.push({ ...folder, isNew: true });
+      return void this.#obstructed.push({
+        entry: { ...folder, path: folder.below.slice(0, -1) },
+        run,
+      });
+    }
     if (depth > 0) await this.#to.makeFolder(to, folder.info.mode, "inside");
     if (!this.#alone || !this.#made.includes(folder)) this.#made.push(folder);
     const names = new Set<string>();
     const held = new ListedBytes(from);
     const listed: SourceEntry[] = [];
+    const inside = { depth: depth + 1, above, isNew: folder.isNew };
     const each = (entry: SourceEntry) =>
-      this.#attempt(entry.from, () => this.#entry(entry, depth, above));
+      this.#attempt(entry.from, () => this.#entry(entry, inside, there.get(entry.name)));
     try {
-      for await (const { name, info } of this.#from.list(from)) {
+      for await (const { name, info: own } of this.#from.list(from)) {
         held.add(name);
         if (!this.#usable(this.#from.join(from, name), name, names)) continue;
+        const [source, target] = [this.#from.join(from, name), this.#to.join(to, name)];
+        const info = await this.#infoOf(source, own);
         const path = folder.below + name;
-        if (!(await this.#selected(path, name, info))) continue;
-        const entry = {
-          name,
-          from: this.#from.join(from, name),
-          to: this.#to.join(to, name),
-          path,
-          info,
-        };
+        if (info === null || !(await this.#selected(path, name, info))) continue;
+        const isLink = own.isSymlink;
+        const entry = { name, from: source, to: target, path, info, isLink };
         if (this.#alone) listed.push(entry);
         else await each(entry);
       }
@@ -201,7 +257,34 @@ export class FolderTransfer {
       return;
     }
     for (const entry of listed) await each(entry);
-    await this.#leftovers?.find(to, folder.below, names);
+    await this.#leftovers?.find(to, folder.below, names, there);
+  }
+
+  get #follows(): boolean {
+    return this.#context.options.links === "follow";
+  }
+
+  /** The real path of a folder, by READLINK, too, because REALPATH of some servers does not follow links. */
+  async #realPath({ from, below, above, isLink }: TransferFolder): Promise<string> {
+    const upper = above.at(-1);
+    if (upper === undefined) return await this.#from.realPath(from);
+    let real = await this.#from.realPath(this.#from.join(upper, baseName(below)));
+    for (let links = 0; isLink && links < MAX_LINKS; links++) {
+      const text = await this.#from.readLink(real).catch(() => null);
+      if (text === null) break; // no link is left
+      const isAbsolute = text.startsWith("/");
+      const target = isAbsolute ? text : this.#from.join(this.#from.folderOf(real), text);
+      real = await this.#from.realPath(target);
+    }
+    return real;
+  }
+
+  /** The attributes of a listed entry, of its target if it is a link to follow; null if that failed. */
+  async #infoOf(path: string, own: SftpFileInfo): Promise<SftpFileInfo | null> {
+    if (!own.isSymlink || !this.#follows) return own;
+    let info = null as SftpFileInfo | null;
+    await this.#attempt(path, async () => void (info = await this.#from.stat(path) ?? own));
+    return info;
   }
 
   /** Whether a name may become part of a path; records a failure if not. */
@@ -219,22 +302,33 @@ export class FolderTransfer {
     return false;
   }
 
-  async #entry(entry: SourceEntry, depth: number, above: readonly string[]): Promise<void> {
+  /** @param there What the target has under this name, if that may be removed */
+  async #entry(entry: SourceEntry, inside: Inside, there?: SftpFileInfo): Promise<void> {
     const { options: { links = "skip" }, progress } = this.#context;
-    let { info } = entry;
-    if (info.isSymlink && links === "follow") info = await this.#from.stat(entry.from) ?? info;
+    const { info } = entry;
+    const isKept = info.isSymlink && links === "keep";
+    if (!info.isDirectory && !info.isFile && !isKept) return progress.skip(entry.from);
+    if (there !== undefined && isInTheWay(there, info)) {
+      const run = () => this.#make(entry, { ...inside, isNew: true });
+      return void this.#obstructed.push({ entry, run });
+    }
+    await this.#make(entry, inside);
+  }
+
+  /** Begins a folder, a file, or a link that is kept. */
+  async #make(entry: SourceEntry, inside: Inside): Promise<void> {
+    const { from, to, path, info, isLink } = entry;
     if (info.isDirectory) {
-      const { from, to, path } = entry;
-      this.#waiting.push({ from, to, below: `${path}/`, info, depth: depth + 1, above });
+      this.#waiting.push({ from, to, below: `${path}/`, info, isLink, ...inside });
     } else if (info.isFile) {
-      await this.#file({ ...entry, info });
-    } else if (info.isSymlink && links === "keep") {
+      await this.#file(entry);
+    } else {
       await this.#pool.start(() =>
-        this.#attempt(entry.from, async () => {
-          this.#links.push({ entry, text: await this.#from.readLink(entry.from) });
+        this.#attempt(from, async () => {
+          this.#links.push({ entry, text: await this.#from.readLink(from) });
         })
       );
-    } else progress.skip(entry.from);
+    }
   }
 
   async #file(entry: SourceEntry): Promise<void> {

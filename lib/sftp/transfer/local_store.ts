@@ -103,6 +103,10 @@ export class LocalStore implements FileStore {
     return runtime.files.readLink(path);
   }
 
+  async isLink(path: string): Promise<boolean> {
+    return (await this.lstat(path))?.isSymlink === true;
+  }
+
   /** The target must be inside whatever other links exist, so `..` is allowed only at its start. */
   async symlink(target: string, path: string, root: string): Promise<void> {
     const { dirname, isAbsolute, relative, resolve, sep } = runtime.paths;

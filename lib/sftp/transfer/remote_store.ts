@@ -80,6 +80,10 @@ export class RemoteStore implements FileStore {
     return this.#remote.readLink(path, this.#settings.limits);
   }
 
+  isLink(path: string): Promise<boolean> {
+    return this.#remote.isLink(path, this.#settings.limits);
+  }
+
   async symlink(target: string, path: string): Promise<void> {
     const { limits } = this.#settings;
     if ((await this.lstat(path))?.isSymlink) await this.#remote.remove(path, limits);

@@ -1,5 +1,5 @@
 /** Synchronizing a folder: selected, sent and deleted files. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type {
   SftpFilterEntry,
   SftpTransferOptions,
@@ -136,22 +136,48 @@ cases.add(
       assertEquals(await tree(to), ["a/", "a/x", "b/", "b/Y", "b/y"]);
       await Deno.remove(`${to}/b`, { recursive: true });
       await Deno.symlink("../elsewhere", `${to}/b`);
-      await transfer({ delete: true }).catch(() => {}); // on this machine links are refused
+      const replaced = await transfer({ delete: true });
+      assertEquals(replaced.deleted.map((path) => path.slice(-4)), ["to/b"]);
+      assertEquals(await tree(to), ["a/", "a/x", "b/", "b/y"]);
       assertEquals(await Deno.readTextFile(`${to}/../elsewhere/precious`), "elsewhere/precious");
     });
   },
 );
 
+cases.add("delete replaces files, folders and links by those of the source", async (world) => {
+  await bothWays(world, async (from, to, transfer) => {
+    await plant(from, "file", "folder/x", "folder/y", "current/new", "same");
+    await Deno.symlink("same", `${from}/link`);
+    await plant(to, "file/old", "folder", "v1/old", "link/z");
+    await Deno.symlink("v1", `${to}/current`);
+    const options = { delete: true, links: "keep" } as const;
+    const before = await tree(to);
+    const dry = await transfer({ ...options, dryRun: true });
+    assertEquals(await tree(to), before);
+    const result = await transfer(options);
+    for (const { files, deleted, failures, warnings } of [dry, result]) {
+      const names = deleted.map((path) => path.slice(path.lastIndexOf("/to/") + 4)).sort();
+      assertEquals(names, ["current", "file", "folder", "link", "v1"]);
+      assertEquals([files, failures, warnings], [6, [], []]);
+    }
+    assertEquals(await tree(to), [
+      ...["current/", "current/new", "file", "folder/", "folder/x", "folder/y", "link@", "same"],
+    ]);
+  });
+});
+
 cases.add("delete is skipped after a failure, with a warning", async (world) => {
   await bothWays(world, async (from, to, transfer) => {
     await plant(from, "a", "b");
-    await plant(to, "a/in the way", "old");
-    const { warnings, failures, deleted } = await transfer({ delete: true, partial: true });
+    await plant(to, "a/x.log", "old");
+    const options = { delete: true, partial: true, exclude: ["*.log"] };
+    const { warnings, failures, deleted } = await transfer(options);
     assertEquals([failures.length, deleted.length], [1, 0]);
+    assertStringIncludes(failures[0]!.error.message, "something in it is");
     assertEquals(warnings.map(({ message }) => message), [
       "nothing was deleted in it, because not everything was transferred",
     ]);
-    assertEquals(await tree(to), ["a/", "a/in the way", "b", "old"]);
+    assertEquals(await tree(to), ["a/", "a/x.log", "b", "old"]);
   });
 });
 
