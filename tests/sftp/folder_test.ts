@@ -304,6 +304,7 @@ Deno.test("entries of the target are removed only with delete, by their path bel
       return FOLDER;
     };
     w.to.realPath = (path) => Promise.resolve(path);
+    w.to.lstat = w.to.stat;
     w.to.folderOf = (path) => path.slice(0, path.lastIndexOf("/"));
     w.to.isLink = () => Promise.resolve(false);
     w.to.list = async function* (path) {
@@ -322,7 +323,7 @@ Deno.test("entries of the target are removed only with delete, by their path bel
 Deno.test("after a failure what is in the way stays, and is told", async () => {
   const tree = { "/from": [["a", FOLDER], ["b", FILE], ["x", FILE]] } as const;
   const w = world(tree, { delete: true });
-  w.to.stat = () => Promise.resolve(FOLDER);
+  w.to.stat = w.to.lstat = () => Promise.resolve(FOLDER);
   w.to.list = async function* () {
     yield { name: "a", info: FILE };
     yield { name: "b", info: FOLDER };

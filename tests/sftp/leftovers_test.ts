@@ -59,7 +59,9 @@ function leftovers(tree: Tree) {
     lstat(path) {
       const name = path.slice(path.lastIndexOf("/") + 1);
       const kind = folders.get(path.slice(0, path.lastIndexOf("/")))?.get(name);
-      return Promise.resolve(removed.includes(path) ? null : kind ? FOLDER : FILE);
+      if (path === "/to") return Promise.resolve(FOLDER);
+      const isGone = kind === undefined || removed.includes(path);
+      return Promise.resolve(isGone ? null : kind ? FOLDER : FILE);
     },
     folderOf: (path) => path.slice(0, path.lastIndexOf("/")),
     join: (folder, name) => `${folder}/${name}`,
@@ -157,7 +159,9 @@ Deno.test("nothing in a link of the target is removed", async () => {
 });
 
 Deno.test("what is in the way of an entry of another kind is removed, links themselves", async () => {
-  const w = leftovers({ entries: ["file", "folder/", "folder/x", "link -> /elsewhere", "link/y"] });
+  const w = leftovers({
+    entries: ["file", "folder/", "folder/x", "link -> /elsewhere", "link/y"],
+  });
   await w.clear("missing", FILE);
   await w.clear("file", FOLDER);
   await w.clear("folder", FILE);
@@ -290,6 +294,7 @@ Deno.test("a listing of the target that takes too much memory is an error", asyn
   const w = leftovers({ entries: [] });
   const store = {
     trusted: true,
+    lstat: () => Promise.resolve(FOLDER),
     stat: () => Promise.resolve(FOLDER),
     join: (folder: string, name: string) => `${folder}/${name}`,
     async *list() {

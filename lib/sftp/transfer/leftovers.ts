@@ -41,6 +41,8 @@ export class Leftovers {
    */
   async read(folder: string, below: string): Promise<Entries | null> {
     const entries = new Map<string, SftpFileInfo>();
+    // A server that refuses LSTAT may still know the folder.
+    if (await this.#store.lstat(folder).catch(() => undefined) === null) return entries;
     if (!(await this.#store.stat(folder))?.isDirectory) return entries;
     if (await this.#place(folder, below) !== "real") return null;
     for await (const { name, info } of this.#list(folder)) entries.set(name, info);

@@ -56,6 +56,29 @@ async function transfers(sftp: SftpClient, folder: TempFolder): Promise<void> {
   for (const name of ["part", "copied", "pieces", "holes"]) await sftp.remove(at(name));
 }
 
+/** Links in a folder that is mirrored, and links that lead back. */
+async function links(sftp: SftpClient, folder: TempFolder): Promise<void> {
+  const at = (name: string) => folder.join(`there/${name}`);
+  for (const path of ["site/b", "site/sub", "there/elsewhere/deep", "there/site"]) {
+    await Deno.mkdir(folder.join(path), { recursive: true });
+  }
+  await folder.write("site/b/new", "new");
+  await folder.write("there/elsewhere/deep/precious", "precious");
+  await Deno.symlink("../elsewhere", at("site/b"));
+  await Deno.symlink("../elsewhere", at("site/old"));
+  const mirror = { recursive: true, delete: true } as const;
+  const { deleted } = await sftp.put(folder.join("site"), at("site"), mirror);
+  assertEquals(deleted.toSorted(), [at("site/b"), at("site/old")]);
+  assertEquals(await Deno.readTextFile(at("site/b/new")), "new");
+  assertEquals(await Deno.readTextFile(at("elsewhere/deep/precious")), "precious");
+  await Deno.symlink("..", at("site/sub/up"));
+  await Deno.symlink("b", at("site/twin"));
+  const followed = { recursive: true, links: "follow" } as const;
+  const { files, skipped } = await sftp.get(at("site"), folder.join("followed"), followed);
+  assertEquals([files, skipped], [2, [at("site/sub/up")]]);
+  for (const name of ["site", "elsewhere"]) await sftp.remove(at(name), { recursive: true });
+}
+
 /** Runs the steps in a folder with the same path at both ends. */
 export async function everything(sftp: SftpClient, folder: TempFolder): Promise<void> {
   const there = folder.join("there");
@@ -94,6 +117,7 @@ export async function everything(sftp: SftpClient, folder: TempFolder): Promise<
   assertEquals((await must("diff", ["-r", folder.join("tree"), folder.join("copy")])).text, "");
   const listed = await Array.fromAsync(sftp.readDir(at("tree/deep")));
   assertEquals(listed.length, 20);
+  await links(sftp, folder);
   const missing = await sftp.stat(at("none")).catch((error) => error);
   assert(missing instanceof SftpError && missing.status === 2, `${missing}`);
   await sftp.remove(there, { recursive: true });
