@@ -75,7 +75,7 @@ Deno.test("The example of facts runs: JSON of all hosts, including unreachable o
   assertEquals([code, second.success, second.error.code], [1, false, "connect"]);
 });
 
-Deno.test("The example of a deployment runs: a link is switched, and back if the check fails", async () => {
+Deno.test("The example of a deployment runs: a link is switched, and back if the check fails", async (t) => {
   await using folder = await tempFolder();
   await using world = await ourWorld({ sftp: localFiles({ root: "/" }) });
   const base = folder.join("srv");
@@ -84,25 +84,51 @@ Deno.test("The example of a deployment runs: a link is switched, and back if the
     await folder.write("dist/version", version);
     const args = exampleCommand(
       "deploy.ts",
-      [folder.join("dist"), base, check, world.target],
+      [folder.join("dist"), base.slice(1), check, world.target], // relative to the home folder, /
       world.env,
     );
     return await run(Deno.execPath(), args, { env: world.env });
   };
   const check = `test -s ${base}/current/version`;
   const served = () => Deno.readTextFile(`${base}/current/version`);
-  const old = ["1", "2", "3", "4", "5"].map((day) => `2000010${day}000000`);
-  for (const name of old) await Deno.mkdir(`${base}/releases/${name}`, { recursive: true });
-  const good = await deploy("1.0", check);
-  assertEquals([good.code, await served()], [0, "1.0"], good.stderr);
-  const kept = [...Deno.readDirSync(`${base}/releases`)].map(({ name }) => name).sort();
-  assertEquals([kept.length, kept.slice(0, 4)], [5, old.slice(1)]);
-  await Deno.rename(`${base}/releases/${kept[4]}`, `${base}/releases/20200101000000`);
-  await Deno.remove(`${base}/current`);
-  await Deno.symlink(`${base}/releases/20200101000000`, `${base}/current`);
-  const bad = await deploy("2.0", `${check}; exit 7`);
-  assertEquals([bad.code, await served()], [1, "1.0"]);
-  assertStringIncludes(bad.stderr, `${world.target}: not deployed: Command "test`);
+  const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+
+  await t.step("a first one whose check fails leaves nothing", async () => {
+    const { code, stderr } = await deploy("0.1", `${check}; exit 7`);
+    assertStringIncludes(stderr, `${world.target}: not deployed: Command "test`);
+    assertEquals([code, names(base), names(`${base}/releases`)], [1, ["releases"], []]);
+  });
+
+  const others = ["v1", "v2", "v3", "v4", "v5"];
+  // Of a clock that was ahead.
+  const ahead = ["1", "2", "3", "4", "5"].map((day) => `2999010${day}000000`);
+  for (const name of [...others, ...ahead]) await Deno.mkdir(`${base}/releases/${name}`);
+
+  await t.step("the new one is kept, and the newest of the others", async () => {
+    const { code, stderr } = await deploy("1.0", check);
+    assertEquals([code, await served()], [0, "1.0"], stderr);
+    const [fresh, ...kept] = names(`${base}/releases`);
+    assertEquals(kept, [...ahead.slice(2), ...others]);
+    assertEquals(await Deno.readLink(`${base}/current`), `releases/${fresh}`);
+    await Deno.rename(`${base}/releases/${fresh}`, `${base}/releases/20200101000000`);
+    await Deno.remove(`${base}/current`);
+    await Deno.symlink("releases/20200101000000", `${base}/current`);
+  });
+
+  await t.step("one whose check fails is removed", async () => {
+    const before = names(`${base}/releases`);
+    const { code, stderr } = await deploy("2.0", `${check}; exit 7`);
+    assertStringIncludes(stderr, `${world.target}: not deployed: Command "test`);
+    assertEquals([code, await served(), names(`${base}/releases`)], [1, "1.0", before]);
+  });
+
+  await t.step("the one before is kept", async () => {
+    const { code, stderr } = await deploy("3.0", check);
+    assertEquals([code, await served()], [0, "3.0"], stderr);
+    const [before, fresh, ...kept] = names(`${base}/releases`);
+    assertEquals([before, kept], ["20200101000000", [...ahead.slice(2), ...others]]);
+    assertEquals(await Deno.readLink(`${base}/current`), `releases/${fresh}`);
+  });
 });
 
 Deno.test("The example of a new key runs: the new key is tried before the old one is removed", async () => {
