@@ -1,5 +1,12 @@
+import { localFiles } from "@denossh/ssh/sftp";
+import { connectedPair } from "@denossh/ssh/testing";
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { tuningFlags } from "../../lib/cli/shared/copy_flags.ts";
+import { runLine } from "../../lib/cli/sftp/command_table.ts";
+import { SftpShell } from "../../lib/cli/sftp/shell.ts";
 import { tempFolder } from "../support/temp.ts";
+import { FakeTerminal } from "../support/fake_terminal.ts";
+import { replaced } from "../support/replaced.ts";
 import { carriesFiles } from "./cases/sftp.ts";
 import { cli, clientArgs, cliSftp, sftpHere, startServe } from "./world.ts";
 
@@ -69,6 +76,42 @@ Deno.test("An sftp batch", async (t) => {
     assertEquals(await Deno.readTextFile(folder.join("site/b.log")), "site/b.log");
   });
 
+  await t.step("mirrors only folders, and takes no option for a name", async () => {
+    await folder.write("site/-d", "");
+    await Deno.mkdir(folder.join("site/new/-d"), { recursive: true });
+    const lines = {
+      "mirror -R site/a single": 'Cannot mirror "site/a": it is not a folder',
+      "mirror /site/a single": 'Cannot mirror "/site/a": it is not a folder',
+      "mirror -R site other *.log -d":
+        'Cannot mirror with "-d": put options first, and write a pattern "**/-d"',
+      "mirror -R site -d":
+        'Cannot mirror with "-d": put options first, and write a folder of that name "./-d"',
+    };
+    for (const [line, reason] of Object.entries(lines)) {
+      const ran = await sftp(line);
+      assertEquals([ran.code, ran.stderr], [1, `${reason}\n`]);
+    }
+    assertEquals([...Deno.readDirSync(server.root)].map(({ name }) => name), ["site"]);
+    const plan = await sftp("mirror -Rn site site *.log **/-d");
+    assertEquals([plan.code, plan.text], [0, "sftp> mirror -Rn site site *.log **/-d\n"]);
+    await Deno.remove(folder.join("site/-d"));
+    await Deno.remove(folder.join("site/new"), { recursive: true });
+  });
+
+  await t.step("tells which links a mirror left out", async () => {
+    await Deno.symlink("a", folder.join("site/link"));
+    const { code, stderr } = await sftp("mirror -R site linked");
+    assertEquals([code, stderr], [0, "Skipped site/link: not a regular file\n"]);
+    await Deno.remove(folder.join("site/link"));
+  });
+
+  await t.step("tells in which folder a mirror deleted nothing", async () => {
+    await Deno.mkdir(`${server.root}/other/a`, { recursive: true });
+    const { code, stderr } = await sftp("mirror -Rd site other");
+    assertEquals(code, 1);
+    assertMatch(stderr, /^Warning: \/other: nothing was deleted in it, /);
+  });
+
   await t.step("spreads a large file over connections, if requested", async () => {
     await Deno.writeFile(folder.join("large"), new Uint8Array(6_000_000).fill(7));
     const flags = ["-v", "-X", "connections=2"];
@@ -95,4 +138,36 @@ Deno.test("An sftp batch", async (t) => {
     assertEquals(ran.code, 255);
     assertMatch(ran.stderr, /^ssh: connect to host 127\.0\.0\.1 port \d+: Connection refused\n$/);
   });
+});
+
+Deno.test("The names that a mirror prints are not on the line of the progress", async () => {
+  await using folder = await tempFolder();
+  await Deno.mkdir(folder.join("site"));
+  for (const name of ["a", "b"]) await folder.write(`site/${name}`, name);
+  await Deno.symlink("a", folder.join("site/link"));
+  await Deno.mkdir(folder.join("root"));
+  await using pair = await connectedPair({
+    serve: { sftp: localFiles({ root: folder.join("root") }) },
+  });
+  await using client = await pair.host.sftp();
+  using terminal = new FakeTerminal();
+  using _ = replaced(console, "log", (line) => void (terminal.written.stdout += `${line}\n`));
+  const shell = await SftpShell.start(client, {
+    recursive: false,
+    preserve: false,
+    resume: false,
+    sync: false,
+    quiet: false,
+    progress: true,
+    ...tuningFlags([]),
+  });
+  await runLine(shell, `mirror -R ${folder.join("site")} there`);
+  // A terminal shows what follows the last clearing of a line.
+  const shown = terminal.written.stdout.split("\n").map((line) => line.split("\r\x1b[K").at(-1)!);
+  const [title, ...lines] = shown;
+  assertMatch(title!, /^Mirroring /);
+  const sent = ["a", "b"].map((name) => `Sent ${folder.join("site")}/${name}`);
+  assertEquals(lines.slice(0, 2).sort(), sent);
+  assertMatch(lines[2]!, /^site +100% /);
+  assertEquals(lines.slice(3), [`Skipped ${folder.join("site")}/link: not a regular file`, ""]);
 });

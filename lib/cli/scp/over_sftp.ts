@@ -114,7 +114,7 @@ async function upload(job: ScpJob, local: string, { client, path }: RemotePath, 
   const remote = folder
     ? join(path, runtime.paths.basename(await named(local)))
     : path.replace(/(?<=.)\/+$/, "");
-  await withMeter(job, local, (options) => client.put(local, remote, options));
+  await copy(job, local, (options) => client.put(local, remote, options));
 }
 
 async function download(job: ScpJob, { client, path }: RemotePath, local: string, many: boolean) {
@@ -122,7 +122,7 @@ async function download(job: ScpJob, { client, path }: RemotePath, local: string
   const folder = await localFolder(local);
   checkEnds(job, { path, ...info }, { path: local, isDirectory: folder }, many);
   const to = folder ? runtime.paths.join(local, await nameOf(client, path)) : local;
-  await withMeter(job, path, (options) => client.get(path, to, options));
+  await copy(job, path, (options) => client.get(path, to, options));
 }
 
 /** Copies from one host to another through this one. */
@@ -132,7 +132,7 @@ async function across(job: ScpJob, from: RemotePath, to: RemotePath, many: boole
   checkEnds(job, { ...info, path: from.path }, { path: to.path, isDirectory: folder }, many);
   const path = folder ? join(to.path, await nameOf(from.client, from.path)) : to.path;
   const target = { sftp: to.client, path };
-  await withMeter(job, from.path, (options) => from.client.copy(from.path, target, options));
+  await copy(job, from.path, (options) => from.client.copy(from.path, target, options));
 }
 
 /** The source or the target of a copy. */
@@ -152,11 +152,24 @@ function checkEnds(job: ScpJob, source: CopyEnd, target: CopyEnd, many: boolean)
   }
 }
 
-async function withMeter(
+/** Copies, and then tells what failed. */
+async function copy(
   job: ScpJob,
   path: string,
   run: (options: SftpTransferOptions) => Promise<TransferResult>,
 ): Promise<void> {
+  const { failures, warnings } = await withMeter(job, path, run);
+  const { log } = job;
+  for (const { message } of warnings) log.error(`scp: warning: ${printable(message, Infinity)}`);
+  for (const { error } of failures.slice(1)) log.error(`scp: ${messageOf(error)}`);
+  if (failures.length > 0) throw failures[0]!.error;
+}
+
+async function withMeter(
+  job: ScpJob,
+  path: string,
+  run: (options: SftpTransferOptions) => Promise<TransferResult>,
+): Promise<TransferResult> {
   const { recursive, preserve, signal, log } = job;
   using meter = job.progress ? new ProgressMeter(runtime.paths.basename(path)) : null;
   const onProgress = (progress: TransferProgress) => meter?.update(progress);
@@ -168,12 +181,12 @@ async function withMeter(
     partial: true,
     signal,
     onProgress,
-    onNote: (note: string) => log.verbose(note),
+    onNote: (note: string) => {
+      meter?.clear();
+      log.verbose(note);
+    },
   } as const;
-  const { failures, warnings } = await run({ ...options, ...transferLimits(job) });
-  for (const { message } of warnings) log.error(`scp: warning: ${printable(message, Infinity)}`);
-  for (const { error } of failures.slice(1)) log.error(`scp: ${messageOf(error)}`);
-  if (failures.length > 0) throw failures[0]!.error;
+  return await run({ ...options, ...transferLimits(job) });
 }
 
 async function isFolder(client: SftpClient, path: string): Promise<boolean> {

@@ -2,10 +2,16 @@
 import { printable } from "../../errors.ts";
 import { expandGlob, type GlobFiles } from "../../patterns.ts";
 import { isError } from "../../runtime/errors.ts";
+import { localPath } from "../../runtime/local_path.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { join, nameProblem } from "../../sftp/protocol/paths.ts";
 import { nullIfRefused } from "../../sftp/protocol/status.ts";
-import type { TransferProgress, TransferResult } from "../../sftp/transfer/progress.ts";
+import type {
+  TransferProgress,
+  TransferredFile,
+  TransferResult,
+  TransferWarning,
+} from "../../sftp/transfer/progress.ts";
 import type { SftpTransferOptions } from "../../sftp/transfer/transfer_options.ts";
 import { messageOf } from "../shared/failure.ts";
 import { ProgressMeter } from "../shared/progress_meter.ts";
@@ -152,10 +158,15 @@ const LARGE_BYTES = 16 * 1024 * 1024;
 /** `mirror`: makes a folder equal to another. */
 async function mirror(call: CommandCall): Promise<void> {
   const { shell, has, words } = call;
+  checkWords(words);
   const up = has("R");
   const [from, to] = up
     ? [textOf(call, 0), remoteOf(call, 1)]
     : [remoteOf(call, 0), textOf(call, 1)];
+  const source = up ? await localInfo(localPath(from)) : await shell.stat(from);
+  if (source && !source.isDirectory) {
+    throw new SftpCommandError(`Cannot mirror "${printable(from)}": it is not a folder`);
+  }
   const dryRun = has("n");
   const verbs = dryRun
     ? { sent: "Would send", deleted: "Would delete" }
@@ -165,11 +176,6 @@ async function mirror(call: CommandCall): Promise<void> {
     delete: has("d"),
     dryRun,
     exclude: words.slice(2).map(({ text }) => text),
-    onFile({ path, action }) {
-      if (action !== "sent" && action !== "deleted") return;
-      if (shell.options.quiet && !dryRun) return;
-      console.log(`${verbs[action]} ${printable(path, Infinity)}`);
-    },
   };
   const options = { recursive: true, preserve: true, resume: false, sync: shell.options.sync };
   const title = `Mirroring ${printable(from)} to ${printable(to)}`;
@@ -178,11 +184,25 @@ async function mirror(call: CommandCall): Promise<void> {
     title,
     runtime.paths.basename(from),
     options,
-    (transfer) =>
-      up
-        ? shell.client.put(from, to, { ...transfer, ...sync })
-        : shell.client.get(from, to, { ...transfer, ...sync }),
+    (transfer, print) => {
+      const onFile = ({ path, action }: TransferredFile) => {
+        if (action !== "sent" && action !== "deleted") return;
+        if (shell.options.quiet && !dryRun) return;
+        print(`${verbs[action]} ${printable(path, Infinity)}`);
+      };
+      const all = { ...transfer, ...sync, onFile };
+      return up ? shell.client.put(from, to, all) : shell.client.get(from, to, all);
+    },
   );
+}
+
+/** Refuses options after the source, which would be taken as the target or as a pattern. */
+function checkWords(words: readonly Word[]): void {
+  const late = words.slice(1).find(({ text }) => text.startsWith("-"));
+  if (late === undefined) return;
+  const text = printable(late.text);
+  const name = late === words[1] ? `a folder of that name "./${text}"` : `a pattern "**/${text}"`;
+  throw new SftpCommandError(`Cannot mirror with "${text}": put options first, and write ${name}`);
 }
 
 function checkTarget(sources: readonly string[], into: boolean, target: string | null): void {
@@ -200,19 +220,41 @@ function safeName(name: string): string {
   throw new SftpCommandError(`Cannot use the name "${printable(name)}" here: ${problem}`);
 }
 
+/** Transfers with these options; `print` prints a line while the progress is shown. */
+type Transfer = (
+  options: SftpTransferOptions,
+  print: (line: string) => void,
+) => Promise<TransferResult>;
+
 async function copy(
   shell: SftpShell,
   title: string,
   name: string,
   options: CopyOptions,
-  run: (options: SftpTransferOptions) => Promise<TransferResult>,
+  transfer: Transfer,
 ): Promise<void> {
-  const { quiet, onNote } = shell.options;
+  const { quiet } = shell.options;
   if (!quiet) console.log(title);
+  const { skipped, failures, warnings } = await withMeter(shell, name, options, transfer);
+  // A batch prints no names, except of what is left out.
+  const say = quiet ? console.error : console.log;
+  for (const path of skipped) say(`Skipped ${printable(path, Infinity)}: not a regular file`);
+  for (const warning of warnings) console.error(`Warning: ${warningText(warning)}`);
+  if (failures.length > 0) {
+    throw new SftpCommandError(failures.map(({ error }) => messageOf(error)).join("\n"));
+  }
+}
+
+async function withMeter(
+  shell: SftpShell,
+  name: string,
+  options: CopyOptions,
+  transfer: Transfer,
+): Promise<TransferResult> {
   using meter = shell.progress ? new ProgressMeter(name) : null;
-  const onProgress = (progress: TransferProgress) => meter?.update(progress);
   const { recursive, preserve, resume, sync } = options;
-  const { skipped, failures, warnings } = await run({
+  const { onNote } = shell.options;
+  const all = {
     recursive,
     preserve,
     resume,
@@ -220,16 +262,21 @@ async function copy(
     ...transferLimits(shell.options),
     partial: true,
     signal: shell.signal,
-    onProgress,
-    ...onNote && { onNote },
+    onProgress: (progress: TransferProgress) => meter?.update(progress),
+    onNote: (note: string) => {
+      meter?.clear();
+      onNote?.(note);
+    },
+  };
+  return await transfer(all, (line) => {
+    meter?.clear();
+    console.log(line);
   });
-  if (!quiet) {
-    for (const path of skipped) console.log(`Skipped ${printable(path)}: not a regular file`);
-  }
-  for (const { message } of warnings) console.error(`Warning: ${printable(message, Infinity)}`);
-  if (failures.length > 0) {
-    throw new SftpCommandError(failures.map(({ error }) => messageOf(error)).join("\n"));
-  }
+}
+
+/** Most messages name the file; the path is put before others. */
+function warningText({ path, message }: TransferWarning): string {
+  return printable(message.includes(path) ? message : `${path}: ${message}`, Infinity);
 }
 
 const LOCAL_FILES: GlobFiles<Deno.DirEntry> = {

@@ -51,6 +51,11 @@ export class ProgressMeter implements Disposable {
     }
   }
 
+  /** Clears the line until the next update, so that something else can be printed. */
+  clear(): void {
+    if (this.#shown) this.#write(CLEAR_LINE);
+  }
+
   /** Ends the line with the duration of the transfer, or clears it. */
   [Symbol.dispose](): void {
     if (!this.#shown) return;
