@@ -25,7 +25,7 @@ export interface TransferredFile {
 
 /** A file or folder that could not be transferred. */
 export interface TransferFailure {
-  /** The source. */
+  /** The source; for a file that could not be deleted, the target. */
   readonly path: string;
   /** Why. */
   readonly error: Error;
