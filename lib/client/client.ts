@@ -608,7 +608,10 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Disconnects, which ends everything on the connection. A control master stays connected.
+   * Disconnects, which ends everything on the connection. A control master stays connected. If something
+   * is under way (an open channel, an unanswered request, a port that the server listens on, a lent agent
+   * or display), this waits until the server has disconnected, at most a second. Otherwise it takes no
+   * round trip.
    */
   async close(): Promise<void> {
     const closing = this.#current.close();
