@@ -1,7 +1,7 @@
 import { FLEET_LEAST_IN_FLIGHT, SFTP_IN_FLIGHT } from "../defaults.ts";
 import { tell } from "../listener.ts";
 import type { Client } from "../client/client.ts";
-import { localPath } from "../runtime/local_path.ts";
+import { joinLocal, localPath } from "../runtime/local_path.ts";
 import { runtime } from "../runtime/runtime.ts";
 import type { TransferProgress, TransferResult } from "../sftp/transfer/progress.ts";
 import type { SftpTransferOptions } from "../sftp/transfer/transfer_options.ts";
@@ -85,9 +85,9 @@ function copyPath(
   remote: string,
   { glob = false }: FleetTransferOptions,
 ): string {
-  const own = runtime.paths.join(folder, folderName(host));
+  const own = joinLocal(folder, folderName(host));
   const name = remote.replace(/\/+$/, "").split("/").at(-1)!;
-  return glob || /^\.{0,2}$/.test(name) ? own : runtime.paths.join(own, name);
+  return glob || /^\.{0,2}$/.test(name) ? own : joinLocal(own, name);
 }
 
 /** A host's name as a safe name of a folder. */

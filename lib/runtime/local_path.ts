@@ -14,6 +14,16 @@ export function expandHome(path: string): string {
 }
 
 /**
+ * Joins a folder of this machine and a name. The runtime's `join` shortens `link/..` to the folder of the link,
+ * but a system with POSIX paths takes it as the folder above the link's target.
+ */
+export function joinLocal(folder: string, name: string): string {
+  const { join, sep } = runtime.paths;
+  if (sep !== "/" || !folder.split("/").includes("..")) return join(folder, name);
+  return folder.endsWith("/") ? folder + name : `${folder}/${name}`;
+}
+
+/**
  * The path of a file on this machine, from a path or URL of the caller; `~` is the home directory.
  *
  * @throws {TypeError} If it is not the URL of a file on this machine

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { SftpFileInfo, SftpTransferOptions } from "../../lib/sftp/mod.ts";
 import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
 import { S_IF } from "../../lib/sftp/protocol/numbers.ts";
+import { runtime } from "../../lib/runtime/runtime.ts";
 import { LocalStore } from "../../lib/sftp/transfer/local_store.ts";
 import { partName } from "../../lib/sftp/transfer/resume.ts";
 import { replacedFiles } from "./local_files.ts";
@@ -131,6 +132,82 @@ Deno.test("many folders are looked up in limited batches", async () => {
   const found = await Array.fromAsync(storeOf().list(here.path));
   assertEquals(new Set(found.map(({ name }) => name)).size, 149);
   assertEquals(most, 64);
+});
+
+/** A folder with one subfolder; the end of its listing comes `turns` later. */
+function slowListing(name: string): (path: string) => AsyncIterable<Deno.DirEntry> {
+  return async function* () {
+    yield { name, isFile: false, isDirectory: true, isSymlink: false };
+    await turns();
+  };
+}
+
+Deno.test("a look-up that fails while the next name is awaited is the listing's error", async () => {
+  using _ = replacedFiles({
+    readDir: slowListing("dir"),
+    lstat: () => Promise.reject(new Deno.errors.PermissionDenied("Permission denied")),
+  });
+  const { message } = await assertRejects(
+    () => Array.fromAsync(storeOf().list("/folder")),
+    Deno.errors.PermissionDenied,
+  );
+  const path = runtime.paths.join("/folder", "dir");
+  assertEquals(message, `Cannot lstat "${path}" on this machine: Permission denied`);
+});
+
+Deno.test("a name that is not UTF-8 is listed, and its file cannot be read or removed", async () => {
+  await using here = await folder();
+  const store = storeOf({ update: true });
+  const listings: [name: string, listed: string[]][] = [["gone", []], ["caf\ufffd", ["caf\ufffd"]]];
+  for (const [name, listed] of listings) {
+    using _ = replacedFiles({ readDir: slowListing(name) });
+    const found = await Array.fromAsync(store.list(here.path));
+    assertEquals(found.map(({ name }) => name), listed);
+  }
+  const path = store.join(here.path, "caf\ufffd");
+  const reason = "its name is not UTF-8, so it cannot be opened: rename it";
+  for (const operation of ["read", "remove"] as const) {
+    await store.makeFolder(here.path, null, "root");
+    const { message } = await assertRejects(
+      async () => void await (operation === "read" ? store.source(path) : store.remove(path)),
+      Deno.errors.NotFound,
+    );
+    assertEquals(message, `Cannot ${operation} "${path}" on this machine: ${reason}`);
+  }
+  const { message } = await assertRejects(() => store.source(`${path}/gone`), Error);
+  assert(!message.includes("UTF-8"), message);
+});
+
+Deno.test({
+  name: "a path that climbs out of a link is read and written where the system takes it",
+  ignore,
+  fn: async () => {
+    await using here = await folder();
+    await Deno.mkdir(`${here.path}/other/dir`, { recursive: true });
+    await Deno.mkdir(`${here.path}/h/dir`, { recursive: true });
+    await Deno.symlink("../other/dir", `${here.path}/h/link`);
+    for (const path of [`${here.path}/h/link/..`, `${here.path}/h/link/../`]) {
+      for (const options of [{}, { resume: true }]) {
+        const store = storeOf(options);
+        await store.makeFolder(path, null, "root");
+        const target = await store.target({
+          path: store.join(path, "file"),
+          name: "/x",
+          info: INFO,
+          inside: true,
+        });
+        // The incomplete file is beside the complete one.
+        const names = (folder: string) =>
+          Array.fromAsync(Deno.readDir(`${here.path}/${folder}`), ({ name }) => name);
+        assertEquals((await names("h")).sort(), ["dir", "link"]);
+        await target.commit(null);
+        assertEquals((await names("other")).sort(), ["dir", "file"]);
+        const entries = await Array.fromAsync(storeOf({ update: true }).list(path));
+        assertEquals(entries.map(({ name }) => name).sort(), ["dir", "file"]);
+        await Deno.remove(`${here.path}/other/file`);
+      }
+    }
+  },
 });
 
 Deno.test("stopping a listing waits until its folder is closed", async () => {

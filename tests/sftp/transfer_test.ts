@@ -5,7 +5,9 @@ import {
   SftpTransferError,
   type TransferProgress,
 } from "../../lib/sftp/mod.ts";
+import { runtime } from "../../lib/runtime/runtime.ts";
 import { fakeEnv } from "../support/fake_env.ts";
+import { replacedFiles } from "./local_files.ts";
 import { noise, ourWorld, plantMixedFolder, refusal, same } from "./world.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
 
@@ -146,6 +148,27 @@ Deno.test("failures are reported per file, and the rest continues", async () => 
   const options = { recursive: true, partial: true };
   const { files, failures } = await sftp.put(`${here}/from`, "/tree", options);
   assertEquals([files, failures.length], [122, 1]);
+});
+
+Deno.test("a file whose name is not UTF-8 is a failure, after which nothing is deleted", async () => {
+  await using w = await ourWorld();
+  await Deno.mkdir(`${w.here}/from`);
+  await Deno.mkdir(`${w.root}/to`);
+  for (const path of [`${w.here}/from/a`, `${w.root}/to/old`]) await Deno.writeTextFile(path, "a");
+  using _ = replacedFiles({
+    async *readDir(path) {
+      yield* Deno.readDir(path);
+      yield { name: "caf\ufffd", isFile: true, isDirectory: false, isSymlink: false };
+    },
+  });
+  for (const update of [false, true]) {
+    const options = { recursive: true, delete: true, update, partial: true };
+    const result = await w.sftp.put(`${w.here}/from`, w.at("to"), options);
+    assertEquals(result.failures.map(({ path }) => path), [
+      runtime.paths.join(w.here, "from", "caf\ufffd"),
+    ]);
+    assertEquals(result.deleted, []);
+  }
 });
 
 Deno.test("put of a file that is truncated while it is read fails", async () => {

@@ -1,5 +1,6 @@
 /** Copies over SFTP, the default of `scp`. */
 import { printable } from "../../errors.ts";
+import { joinLocal } from "../../runtime/local_path.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import type { SftpClient } from "../../sftp/client.ts";
 import { join, nameProblem } from "../../sftp/protocol/paths.ts";
@@ -121,7 +122,7 @@ async function download(job: ScpJob, { client, path }: RemotePath, local: string
   const info = await client.stat(path);
   const folder = await localFolder(local);
   checkEnds(job, { path, ...info }, { path: local, isDirectory: folder }, many);
-  const to = folder ? runtime.paths.join(local, await nameOf(client, path)) : local;
+  const to = folder ? joinLocal(local, await nameOf(client, path)) : local;
   await copy(job, path, (options) => client.get(path, to, options));
 }
 

@@ -2,7 +2,7 @@
 import { printable } from "../../errors.ts";
 import { expandGlob, type GlobFiles } from "../../patterns.ts";
 import { isError } from "../../runtime/errors.ts";
-import { localPath } from "../../runtime/local_path.ts";
+import { joinLocal, localPath } from "../../runtime/local_path.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { join, nameProblem } from "../../sftp/protocol/paths.ts";
 import { nullIfRefused } from "../../sftp/protocol/status.ts";
@@ -92,7 +92,7 @@ export async function get(
       throw new SftpCommandError(`Cannot download "${printable(remote)}": not a regular file`);
     }
     const name = remote.split("/").findLast((step) => step !== "") ?? "";
-    const local = into ? runtime.paths.join(target ?? ".", safeName(name)) : target!;
+    const local = into ? joinLocal(target ?? ".", safeName(name)) : target!;
     const verb = options.resume ? "Resuming" : "Fetching";
     await copy(
       shell,

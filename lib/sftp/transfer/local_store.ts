@@ -1,5 +1,6 @@
 import { isError, platformError } from "../../runtime/errors.ts";
 import { onThisMachine } from "./local_errors.ts";
+import { joinLocal } from "../../runtime/local_path.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import { fileSource } from "./local_source.ts";
@@ -66,8 +67,9 @@ export class LocalStore implements FileStore {
         // Files are not looked up here, but when they are opened: a look-up costs as much as an open.
         if (isFile && !this.#looksAtFiles) yield { name, info: FILE_NOT_LOOKED_AT };
         else {
-          const looking = this.lstat(runtime.paths.join(path, name));
-          folders.push(looking.then((info) => info && { name, info }));
+          const entry = this.#entry(path, name);
+          entry.catch(() => {}); // it may fail while the next name is awaited
+          folders.push(entry);
         }
         if (folders.length < LOOKED_AT_ONCE) continue;
         for (const entry of await Promise.all(folders.splice(0))) if (entry !== null) yield entry;
@@ -78,8 +80,17 @@ export class LocalStore implements FileStore {
     for (const entry of await Promise.all(folders)) if (entry !== null) yield entry;
   }
 
+  /** An entry with its attributes; null if it has been removed. */
+  async #entry(folder: string, name: string): Promise<ListedEntry | null> {
+    const path = joinLocal(folder, name);
+    const info = await onThisMachine("lstat", path, () => this.lstat(path));
+    if (info !== null) return { name, info };
+    // Yielded all the same, so that opening it fails: otherwise `delete` would take it for removed.
+    return isNotUtf8(name) ? { name, info: FILE_NOT_LOOKED_AT } : null;
+  }
+
   join(folder: string, name: string): string {
-    return runtime.paths.join(folder, name);
+    return joinLocal(folder, name);
   }
 
   folderOf(path: string): string {
@@ -88,7 +99,11 @@ export class LocalStore implements FileStore {
 
   async remove(path: string): Promise<void> {
     this.#check(runtime.paths.dirname(path));
-    await onThisMachine("remove", path, () => runtime.files.remove(path, { recursive: true }));
+    await onThisMachine(
+      "remove",
+      path,
+      () => onListed(path, () => runtime.files.remove(path, { recursive: true })),
+    );
   }
 
   nameProblem(name: string): string | null {
@@ -153,7 +168,7 @@ export class LocalStore implements FileStore {
   }
 
   source(path: string): Promise<TransferSource> {
-    return onThisMachine("read", path, () => fileSource(path, this.#io));
+    return onThisMachine("read", path, () => onListed(path, () => fileSource(path, this.#io)));
   }
 
   target(request: TargetRequest): Promise<TransferTarget> {
@@ -181,6 +196,22 @@ export class LocalStore implements FileStore {
     const root = this.#root.endsWith(sep) ? this.#root : this.#root + sep;
     if (real === this.#root || real.startsWith(root)) return;
     throw platformError("InvalidData", `"${folder}" leads outside now`);
+  }
+}
+
+/** Whether a listed name was not UTF-8: the runtime replaces such bytes, and finds no file by the result. */
+function isNotUtf8(name: string): boolean {
+  return name.includes("\ufffd");
+}
+
+/** Runs an operation on a file that was listed; says why it is not found if its name is not UTF-8. */
+async function onListed<T>(path: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (cause) {
+    if (!isError(cause, "NotFound") || !isNotUtf8(runtime.paths.basename(path))) throw cause;
+    const reason = "its name is not UTF-8, so it cannot be opened: rename it";
+    throw Object.assign(platformError("NotFound", reason), { cause });
   }
 }
 

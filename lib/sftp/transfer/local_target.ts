@@ -1,5 +1,6 @@
 import { isError, platformError } from "../../runtime/errors.ts";
 import { type FileOpenOptions, type OpenFile, SEEK_START } from "../../runtime/files.ts";
+import { joinLocal } from "../../runtime/local_path.ts";
 import { runtime } from "../../runtime/runtime.ts";
 import { writeAll, writeAllSync } from "../../runtime/write_all.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
@@ -28,8 +29,8 @@ export interface FileTargetOptions {
  * when it is complete. A symbolic link with the final name is replaced, never followed.
  */
 export async function fileTarget(local: string, how: FileTargetOptions): Promise<TransferTarget> {
-  const { dirname, join } = runtime.paths;
-  const hidden = join(dirname(local), how.part ?? `.${crypto.randomUUID()}.part`);
+  const folder = runtime.paths.dirname(local);
+  const hidden = joinLocal(folder, how.part ?? `.${crypto.randomUUID()}.part`);
   const resumes = how.part !== null;
   const mode = bitsOf(how.info, how.options) ?? 0o666;
   // A later attempt must be able to read a part, whatever the final mode.
@@ -84,7 +85,7 @@ async function openPart(hidden: string, options: FileOpenOptions): Promise<OpenF
 
 /** The owner of new files in a folder; null on Windows. Unlike `Deno.uid`, this needs no further permission. */
 async function ownUser(folder: string): Promise<number | null> {
-  const path = runtime.paths.join(folder, `.${crypto.randomUUID()}.part`);
+  const path = joinLocal(folder, `.${crypto.randomUUID()}.part`);
   using file = await runtime.files.open(path, { write: true, createNew: true, mode: 0o600 });
   try {
     return file.statSync().uid;
