@@ -200,6 +200,44 @@ Deno.test("a folder is not copied into itself, but beside itself and to another 
   assertEquals((await copy(w.source, "/tree/one", w.source, "/tree/a/one", {})).files, 1);
 });
 
+Deno.test("nothing is copied onto itself, under whatever name", async () => {
+  await using w = await world();
+  w.from.links.set("/same", "/tree");
+  w.from.links.set("/one", "/tree/one");
+  const cases: [from: string, to: string, options: SftpTransferOptions][] = [
+    ["/tree/one", "/tree/one", {}],
+    ["/tree/one", "/one", {}],
+    ["/one", "/same/one", {}],
+    ["/tree", "/same", { recursive: true }],
+    ["/tree/*", "/same", { glob: true, recursive: true }],
+    ["/tree/o*", "/tree", { glob: true }],
+  ];
+  for (const [from, to, options] of cases) {
+    for (const atomic of [true, false]) {
+      const copying = () => copy(w.source, from, w.source, to, { ...options, atomic });
+      await assertRejects(copying, SftpError, "it cannot be copied onto itself");
+    }
+  }
+  assertEquals(changes(w.from), []);
+  w.to.add("/one", noise(5));
+  assertEquals((await copy(w.source, "/tree/one", w.target, "/one", {})).files, 1);
+});
+
+Deno.test("a folder is not copied with delete to one that it is in", async () => {
+  await using w = await world();
+  const options = { recursive: true, delete: true };
+  await assertRejects(
+    () => copy(w.source, "/tree/a", w.source, "/tree", options),
+    SftpError,
+    "it is inside the target folder, from which delete would remove it",
+  );
+  assertEquals(changes(w.from), []);
+  assertEquals((await copy(w.source, "/tree/a", w.source, "/tree", { recursive: true })).files, 1);
+  assert(w.from.files.has("/tree/two") && w.from.files.has("/tree/a/two"));
+  w.from.folders.set("/tre", 0o755);
+  assertEquals((await copy(w.source, "/tree/a", w.source, "/tre", options)).files, 1);
+});
+
 Deno.test("a dry run changes nothing, and reports what would be done", async () => {
   await using w = await world();
   w.to.folders.set("/copy", 0o755);

@@ -9,13 +9,13 @@ import { removeOldParts } from "./old_parts.ts";
 import { dataSource, type SftpData, streamTarget } from "./streams.ts";
 import { localPath } from "../../runtime/local_path.ts";
 import { shown } from "../../option_checks.ts";
-import { join, parent } from "../protocol/paths.ts";
+import { baseName, join, parent } from "../protocol/paths.ts";
 import { Progress, type TransferResult } from "./progress.ts";
 import { FurtherSessions } from "../remote/further_sessions.ts";
 import type { RemoteFileSystem } from "../remote/remote_file_system.ts";
 import { RemoteStore } from "./remote_store.ts";
 import { type FileStore, type TransferSource, unwritten } from "./file_store.ts";
-import { sftpError, SftpStatus } from "../protocol/status.ts";
+import { nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
 import { Throttle } from "./throttle.ts";
 import { SftpTransferError } from "./transfer_error.ts";
 import {
@@ -100,25 +100,47 @@ export async function copy(
   checkPath("copy()", "the path of the file there", path);
   checkPath("copy()", "the path of the copy", target);
   const transfer = new Transfer(options, [remote, other]);
-  if (remote === other && options.recursive) await notInto(remote, path, target, options);
   const source = transfer.remote(remote, "source");
-  return await transfer.run(source, path, transfer.remote(other, "target"), target);
+  const check = remote !== other
+    ? undefined
+    : (path: string, target: string) => notOntoItself(remote, path, target, options);
+  return await transfer.run(source, path, transfer.remote(other, "target"), target, check);
 }
 
-/** Refuses to copy a folder into itself, which would never end. */
-async function notInto(
+/** Checks that a copy on one server does not overwrite, remove or endlessly repeat its source. */
+type CopyCheck = (path: string, target: string) => Promise<void>;
+
+async function notOntoItself(
   remote: RemoteFileSystem,
   path: string,
   target: string,
   options: SftpTransferOptions,
 ): Promise<void> {
-  const [from, into] = await Promise.all([
+  const [from, to] = await Promise.all([
     remote.realPath(path, options),
-    remote.realPath(parent(target) ?? ".", options),
+    realTarget(remote, target, options),
   ]);
-  if (into !== from && !into.startsWith(join(from, ""))) return;
-  const call = { operation: "copy", path };
-  throw sftpError(SftpStatus.FAILURE, call, "a folder cannot be copied into itself");
+  const isInside = (path: string, folder: string) => path.startsWith(join(folder, ""));
+  const reason = from === to
+    ? "it cannot be copied onto itself: choose another target"
+    : options.recursive && isInside(to, from)
+    ? "a folder cannot be copied into itself"
+    : options.delete && isInside(from, to)
+    ? "it is inside the target folder, from which delete would remove it"
+    : null;
+  if (reason === null) return;
+  throw sftpError(SftpStatus.FAILURE, { operation: "copy", path }, reason);
+}
+
+/** The real path of a copy. Some servers have none of what does not exist, so its folder's is used for that. */
+async function realTarget(
+  remote: RemoteFileSystem,
+  target: string,
+  options: SftpTransferOptions,
+): Promise<string> {
+  const exists = await nullIfRefused(remote.stat(target, options)) !== null;
+  if (exists) return await remote.realPath(target, options);
+  return join(await remote.realPath(parent(target) ?? ".", options), baseName(target));
 }
 
 /** One transfer of a file, a folder or the matches of a pattern. */
@@ -165,11 +187,21 @@ class Transfer {
     return new RemoteStore(remote, this.context, further);
   }
 
-  /** Transfers a path or a pattern. */
-  async run(from: FileStore, path: string, to: FileStore, target: string): Promise<TransferResult> {
+  /**
+   * Transfers a path or a pattern.
+   *
+   * @param check Called before anything is transferred, for each match of a pattern
+   */
+  async run(
+    from: FileStore,
+    path: string,
+    to: FileStore,
+    target: string,
+    check?: CopyCheck,
+  ): Promise<TransferResult> {
     try {
       const { dryRun = false } = this.context.options;
-      return await this.#run(from, path, dryRun ? unwritten(to) : to, target);
+      return await this.#run(from, path, dryRun ? unwritten(to) : to, target, check);
     } finally {
       this.#close();
     }
@@ -180,10 +212,12 @@ class Transfer {
     path: string,
     to: FileStore,
     target: string,
+    check: CopyCheck | undefined,
   ): Promise<TransferResult> {
     this.context.signal.throwIfAborted();
     const { glob: pattern = false } = this.context.options;
     if (!pattern) {
+      await check?.(path, target);
       let folder = target;
       await this.#pool.work(async () => void (folder = await this.#one(from, path, to, target)));
       return await this.#swept(to, folder);
@@ -193,6 +227,7 @@ class Transfer {
       const call = { operation: "transfer", path, here: from.trusted };
       throw sftpError(SftpStatus.NO_SUCH_FILE, call, "nothing matches");
     }
+    if (check) { for (const { path, name } of found) await check(path, to.join(target, name)); }
     await new FolderTransfer(from, to, this.context, this.#pool).some(found, target);
     return await this.#swept(to, target);
   }
