@@ -1,7 +1,7 @@
 /** Which files `update` skips. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { runtime } from "../../lib/runtime/runtime.ts";
-import type { SftpFileInfo, SftpTransferOptions } from "../../lib/sftp/mod.ts";
+import { SftpError, type SftpFileInfo, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
 import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
 import type { FileStore, TransferSource } from "../../lib/sftp/transfer/file_store.ts";
 import type { TransferContext } from "../../lib/sftp/transfer/file_transfer.ts";
@@ -16,6 +16,8 @@ interface Place {
   readonly info?: Partial<SftpFileInfo> | null;
   readonly isServer?: boolean;
   readonly failing?: boolean;
+  /** Whether the server refuses to open it. */
+  readonly refused?: boolean;
 }
 
 const INFO: SftpFileInfo = infoOf({ mode: 0o100644, size: data.length, atime: 100, mtime: 100 });
@@ -26,7 +28,7 @@ function sha256(bytes: Uint8Array): string {
   return hash.digest("hex");
 }
 
-function store({ bytes = data, info, isServer = false, failing = false }: Place) {
+function store({ bytes = data, info, isServer = false, failing = false, refused = false }: Place) {
   const log: string[] = [];
   const inUse = async () => {
     await turn();
@@ -55,7 +57,13 @@ function store({ bytes = data, info, isServer = false, failing = false }: Place)
       log.push(`lstat ${path}`);
       return Promise.resolve(found);
     },
+    finishFolder(path, { mode, mtime, uid, gid }) {
+      const time = mtime === null ? null : mtime.getTime() / 1000;
+      log.push(`set ${path} ${mode?.toString(8)} ${time} ${uid}:${gid}`);
+      return Promise.resolve();
+    },
     source(path, info) {
+      if (refused) return Promise.reject(new SftpError(3, "open", path, "no"));
       log.push(`open ${path} ${info!.size}`);
       return Promise.resolve(source as TransferSource);
     },
@@ -64,9 +72,14 @@ function store({ bytes = data, info, isServer = false, failing = false }: Place)
 }
 
 /** Whether the target's file counts as unchanged, and the calls to both stores. */
-async function skips(update: SftpTransferOptions["update"], from: Place, to: Place) {
+async function skips(
+  update: SftpTransferOptions["update"],
+  from: Place,
+  to: Place,
+  options: SftpTransferOptions = {},
+) {
   const [source, target] = [store(from), store(to)];
-  const context = { options: { update } } as TransferContext;
+  const context = { options: { update, ...options } } as TransferContext;
   const result = unchanged(source.store, "/from", target.store, "/to", source.info!, context);
   return { skipped: await result, from: source.log, to: target.log };
 }
@@ -74,6 +87,9 @@ async function skips(update: SftpTransferOptions["update"], from: Place, to: Pla
 const at = (seconds: number, milliseconds = 0) => ({
   mtime: new Date(seconds * 1000 + milliseconds),
 });
+
+/** A file without a reported size, or an empty one. */
+const empty = (length: number): Place => ({ bytes: data.subarray(0, length), info: { size: 0 } });
 
 const cases: [
   what: string,
@@ -92,7 +108,32 @@ const cases: [
     { info: at(100) },
     [true, "newer", "size", "checksum"],
   ],
-  ["a file of another size", {}, { info: { size: 5 } }, ["newer"]],
+  ["a file of another size", {}, { info: { size: 5 } }, []],
+  ["a newer file of another size", { info: at(99) }, { info: { size: 5 } }, ["newer"]],
+  [
+    "a file of another size and the same second",
+    { info: at(100, 999) },
+    { info: { ...at(100), size: 5 } },
+    [],
+  ],
+  ["an empty file", empty(0), empty(0), [true, "newer", "size", "checksum"]],
+  ["an equal file without sizes", empty(9), empty(9), ["newer", "checksum"]],
+  ["a longer file without sizes", empty(9), empty(10), ["newer"]],
+  ["an empty file for one that may have content", empty(9), empty(0), ["newer"]],
+  ["a file that may have content for an empty one", empty(0), empty(9), ["newer"]],
+  ["a file for a folder", { info: { isFile: false, isDirectory: true } }, {}, []],
+  ["a file whose time SFTP cannot express", { info: at(-100) }, { info: at(0) }, [
+    true,
+    "newer",
+    "size",
+    "checksum",
+  ]],
+  ["a file whose time is after 2106", { info: at(2 ** 32 + 5) }, { info: at(2 ** 32 - 1) }, [
+    true,
+    "newer",
+    "size",
+    "checksum",
+  ]],
   ["a file whose time is unknown", {}, { info: { mtime: null } }, ["size", "checksum"]],
   ["a source whose time is unknown", { info: { mtime: null } }, {}, ["size", "checksum"]],
   ["files whose times are unknown", { info: { mtime: null } }, { info: { mtime: null } }, [
@@ -152,4 +193,57 @@ Deno.test("a file that cannot be read is an error, and both are closed", async (
     );
     assertEquals([from.log.at(-1), to.log.at(-1)], ["close", "close"]);
   }
+});
+
+Deno.test("an empty file that cannot be read is not skipped", async () => {
+  const isServer = true;
+  const to = { ...empty(0), isServer, refused: true };
+  for (const update of [true, "size"] as const) {
+    assertEquals((await skips(update, empty(0), to)).skipped, false);
+  }
+  await assertRejects(() => skips("size", empty(0), { ...empty(0), failing: true }), Error);
+});
+
+Deno.test("the digest of a file whose size is unknown is not asked for", async () => {
+  const { skipped, to } = await skips("checksum", empty(9), { ...empty(9), isServer: true });
+  assertEquals([skipped, to], [true, ["lstat /to", "open /to 0", "close"]]);
+});
+
+Deno.test("a skipped file gets the attributes that options keep, if they differ", async () => {
+  const owner = { uid: 1, gid: 2 };
+  const from = { info: { mode: 0o100755, ...at(100), ...owner } };
+  const all = [true, "newer", "size", "checksum"] as const;
+  const cases: [
+    what: string,
+    options: SftpTransferOptions,
+    to: Partial<SftpFileInfo>,
+    set: string | null,
+    by: readonly SftpTransferOptions["update"][],
+  ][] = [
+    ["no option", {}, { ...owner, mode: 0o100644 }, null, all],
+    ["equal", { preserve: true, owners: true }, { ...owner, mode: 0o755 }, null, all],
+    ["mode", { preserve: true }, { mode: 0o100644 }, "755 100 1:2", all],
+    ["given mode", { preserve: true, mode: 0o600 }, { mode: 0o100755 }, "600 100 1:2", all],
+    ["unknown", { preserve: true, owners: true }, { mode: null, uid: null, gid: null }, null, all],
+    ["time", { preserve: true }, { mode: 0o755, ...at(99) }, "755 100 1:2", ["size", "checksum"]],
+    ["newer", { preserve: true }, { mode: 0o644, ...at(101) }, null, ["newer"]],
+    ["unknown time", { preserve: true }, { mode: 0o755, mtime: null }, null, ["size", "checksum"]],
+    ["user", { owners: true }, { uid: 5, gid: 2 }, "755 100 1:2", all],
+    ["group", { owners: true }, { uid: 1, gid: 5 }, "755 100 1:2", all],
+    ["owner without option", { preserve: true }, { mode: 0o755, uid: 5, gid: 5 }, null, all],
+  ];
+  for (const [what, options, info, set, by] of cases) {
+    for (const update of by) {
+      const { skipped, to } = await skips(update, from, { info }, options);
+      const found = to.filter((line) => line.startsWith("set"));
+      assertEquals([skipped, found], [true, set === null ? [] : [`set /to ${set}`]], what);
+    }
+  }
+});
+
+Deno.test("a file that is sent again gets its attributes only then", async () => {
+  const { skipped, to } = await skips(true, {}, { info: { size: 5, mode: 0o600 } }, {
+    preserve: true,
+  });
+  assertEquals([skipped, to], [false, ["lstat /to"]]);
 });

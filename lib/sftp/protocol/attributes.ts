@@ -219,6 +219,6 @@ export function dateOf(time: Date | number): Date {
 }
 
 /** Seconds in a uint32: dates before 1970 or after 2106 are clamped. */
-function seconds(date: Date): number {
+export function seconds(date: Date): number {
   return Math.min(Math.max(Math.floor(date.getTime() / 1000), 0), 0xffff_ffff) || 0;
 }

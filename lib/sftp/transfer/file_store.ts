@@ -104,7 +104,7 @@ export interface FileStore {
   symlink(target: string, path: string, root: string): Promise<void>;
   /** Makes a folder, or uses an existing one; on this machine a link to a folder is used only as the root. */
   makeFolder(path: string, bits: number | null, place: "root" | "inside"): Promise<void>;
-  /** Sets a folder's attributes, after its entries are complete. */
+  /** Sets a folder's attributes, after its entries are complete, or those of an unchanged file. */
   finishFolder(path: string, info: SftpFileInfo): Promise<void>;
   source(path: string, info: SftpFileInfo | null): Promise<TransferSource>;
   target(request: TargetRequest): Promise<TransferTarget>;

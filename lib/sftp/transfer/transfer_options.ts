@@ -61,8 +61,10 @@ export interface SftpTransferOptions extends SftpOptions {
   readonly verify?: boolean | SftpHash;
   /**
    * Skip files that the target has already: `true` compares size and modification time, in seconds;
-   * `"newer"` skips files that are not newer than the target's, `"size"` those of the same size, and
-   * `"checksum"` those of the same content, by SHA-256. The server's file is hashed as with `verify`.
+   * `"newer"` skips files that are older than the target's, or of the same second and size, `"size"` those
+   * of the same size, and `"checksum"` those of the same content, by SHA-256. The server's file is hashed
+   * as with `verify`. With `preserve` or `owners`, a skipped file gets the attributes that differ, unless
+   * the target's is newer.
    */
   readonly update?: boolean | "newer" | "size" | "checksum";
   /**

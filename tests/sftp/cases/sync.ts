@@ -228,6 +228,28 @@ cases.add("update compares times, sizes or contents", async (world) => {
   });
 });
 
+cases.add(
+  "a file that update skips gets its new mode and time, but not in a dry run",
+  async (world) => {
+    await bothWays(world, async (from, to, transfer) => {
+      await plant(from, "run.sh");
+      await transfer({ preserve: true });
+      await Deno.chmod(`${from}/run.sh`, 0o755);
+      await Deno.utime(`${from}/run.sh`, 1_000_000_000, 1_000_000_000);
+      const options = { preserve: true, update: "checksum" } as const;
+      const look = async () => {
+        const { mode, mtime } = await Deno.stat(`${to}/run.sh`);
+        return [mode! & 0o777, mtime!.getTime() / 1000];
+      };
+      const before = await look();
+      assertEquals((await transfer({ ...options, dryRun: true })).unchanged, 1);
+      assertEquals(await look(), before);
+      assertEquals((await transfer(options)).unchanged, 1);
+      assertEquals(await look(), [0o755, 1_000_000_000]);
+    });
+  },
+);
+
 cases.add("conflicting options are a TypeError", async ({ sftp, at, here }) => {
   const refused: SftpTransferOptions[] = [
     { delete: true },
