@@ -172,6 +172,29 @@ Deno.test("a link is skipped, followed or made at the end, by the option", async
   }
 });
 
+Deno.test("with update, a link that the target has already is unchanged", async () => {
+  await using w = await world();
+  w.from.links.set("/tree/link", "one");
+  w.from.links.set("/tree/other", "one");
+  w.from.links.set("/tree/new", "none");
+  const options = { links: "keep", preserve: true, update: true } as const;
+  w.to.folders.set("/copy", 0o755);
+  w.to.links.set("/copy/link", "one");
+  w.to.links.set("/copy/other", "two");
+  const told: string[] = [];
+  const { files, unchanged } = await w.copy({
+    ...options,
+    onFile: ({ path, action }) => void told.push(`${action} ${path}`),
+  });
+  assertEquals([files, unchanged], [5, 1]);
+  assertEquals(told.filter((line) => !line.startsWith("sent")), ["unchanged /tree/link"]);
+  assertEquals(lines(w.to, /link$/).filter((line) => /^(REMOVE|SYMLINK)/.test(line)), []);
+  assertEquals([w.to.links.get("/copy/other"), w.to.links.get("/copy/new")], ["one", "none"]);
+  const again = await w.copy(options);
+  assertEquals([again.files, again.unchanged], [0, 6]);
+  assertEquals((await w.copy({ ...options, update: false })).files, 6); // all by default
+});
+
 Deno.test("a circular link is not followed endlessly", async () => {
   await using w = await world();
   w.from.links.set("/tree/a/up", "/tree");

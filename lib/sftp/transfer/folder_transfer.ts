@@ -7,7 +7,7 @@ import { type TransferContext, transferFile } from "./file_transfer.ts";
 import { ListedBytes } from "../remote/listed.ts";
 import type { FileStore } from "./file_store.ts";
 import { baseName } from "../protocol/paths.ts";
-import { isRefusal, sftpError, SftpStatus } from "../protocol/status.ts";
+import { isRefusal, nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
 import { isOfOneFile } from "./transfer_error.ts";
 import { unchanged } from "./unchanged.ts";
 import { type Entries, isInTheWay, Leftovers } from "./leftovers.ts";
@@ -146,12 +146,20 @@ export class FolderTransfer {
     await this.#pool.work(() => this.#replace());
     for (const { entry, text } of this.#links) {
       await this.#attempt(entry.from, async () => {
+        if (await this.#hasLink(entry.to, text)) return this.#context.progress.same(entry.from);
         await this.#to.symlink(text, entry.to, this.#root);
         this.#context.progress.finish(entry.from);
       });
     }
     await this.#leftovers?.remove((path, run) => this.#attempt(path, run));
     await this.#finish();
+  }
+
+  /** Whether the target has a link already, with `update`. */
+  async #hasLink(path: string, text: string): Promise<boolean> {
+    if (!this.#context.options.update) return false;
+    if (!(await this.#to.lstat(path))?.isSymlink) return false;
+    return await nullIfRefused(this.#to.readLink(path)) === text;
   }
 
   /**
