@@ -5,7 +5,7 @@ import { SftpError, type SftpTransferOptions } from "../../lib/sftp/mod.ts";
 import { infoOf } from "../../lib/sftp/protocol/attributes.ts";
 import type { TransferSource, TransferTarget } from "../../lib/sftp/transfer/file_store.ts";
 import { type TransferContext, transferFile } from "../../lib/sftp/transfer/file_transfer.ts";
-import { Progress } from "../../lib/sftp/transfer/progress.ts";
+import { Progress, type TransferProgress } from "../../lib/sftp/transfer/progress.ts";
 import type { Throttle } from "../../lib/sftp/transfer/throttle.ts";
 import { noise, same, turn } from "./world.ts";
 import { plainMessage } from "../../lib/error_messages.ts";
@@ -183,6 +183,28 @@ Deno.test("the progress expects the size of a file, and no size of a stream", as
     const source = new Source(new Uint8Array(0), size);
     await run(source, new Target(), contextOf({}, { progress }));
     assertEquals(totals, [5, total + (size === null ? 0 : 5)]);
+  }
+});
+
+Deno.test("a file that fails is not expected any more, and its bytes are not in the result", async () => {
+  const cases: [what: string, transferred: number][] = [["open", 0], ["write", 100_000], [
+    "commit",
+    300_000,
+  ]];
+  for (const [what, transferred] of cases) {
+    let last: TransferProgress | undefined;
+    const progress = new Progress((report) => void (last = report));
+    const context = contextOf({}, { progress });
+    const target = new Target();
+    target.failing = { [what]: new Error(what) };
+    const opened = () =>
+      what === "open" ? Promise.reject(new Error(what)) : Promise.resolve(target);
+    const failing = transferFile("/name", new Source(data), opened, context);
+    await assertRejects(() => failing, Error, what);
+    await run(new Source(data), new Target(), context);
+    const expected = data.length + transferred;
+    assertEquals([last?.transferred, last?.total], [expected, expected]);
+    assertEquals([progress.result().files, progress.result().bytes], [1, data.length]);
   }
 });
 

@@ -30,22 +30,28 @@ export async function transferFile(
   makeTarget: () => Promise<TransferTarget>,
   context: TransferContext,
 ): Promise<void> {
+  const size = source.size ?? 0;
   try {
-    context.progress.expect(source.size ?? 0);
+    context.progress.expect(size);
     if (context.options.dryRun) {
-      context.progress.advance(name, source.size ?? 0);
+      context.progress.advance(name, size);
       return context.progress.finish(name);
     }
     const target = await makeTarget();
+    const transfer = new FileTransfer(name, source, target, context);
     try {
-      await new FileTransfer(name, source, target, context).run();
+      await transfer.run();
       await target.commit(source.info);
     } catch (error) {
+      context.progress.abandon(transfer.sent);
       // Explained before the file is removed, because that frees space on a full disk.
       const cause = await target.explain?.(error) ?? error;
       await target.discard(cause).catch(() => {}); // the first failure is reported
       throw cause;
     }
+  } catch (cause) {
+    context.progress.expect(-size);
+    throw cause;
   } finally {
     source.close();
   }
@@ -57,6 +63,8 @@ class FileTransfer {
   readonly #source: TransferSource;
   readonly #target: TransferTarget;
   readonly #context: TransferContext;
+  /** Bytes transferred so far, those sent twice included. */
+  sent = 0;
   /** The hash of the sent data, if it is to be verified. */
   #hash: StreamingHash | null = null;
 
@@ -103,6 +111,7 @@ class FileTransfer {
         length += block.length;
         this.#hash?.update(block);
         await this.#give(block);
+        this.sent += block.length;
         progress.advance(this.#name, block.length);
       }
       if (this.#hash !== null || !this.#target.flushesLast) await this.#target.flush();

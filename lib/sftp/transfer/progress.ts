@@ -2,9 +2,9 @@
 export interface TransferProgress {
   /** The source of the current file. */
   readonly path: string;
-  /** Bytes that the target has so far, over all files. */
+  /** Bytes transferred so far, over all files, with those of an earlier attempt and of files that failed. */
   readonly transferred: number;
-  /** Bytes of all files found so far. */
+  /** Bytes of all files found so far; of a file that failed, only those that were transferred. */
   readonly total: number;
   /** The recent rate, in bytes per second. */
   readonly rate: number;
@@ -41,11 +41,11 @@ export interface TransferWarning {
 
 /** The result of a transfer. */
 export interface TransferResult {
-  /** Bytes transferred, without those of an earlier attempt. */
+  /** Bytes transferred, without those of an earlier attempt and of files that failed. */
   readonly bytes: number;
   /** Files transferred. */
   readonly files: number;
-  /** Files that the target had already (`update`). */
+  /** Files and kept links that the target had already (`update`). */
   readonly unchanged: number;
   /** Sources skipped because they are not files or folders: symbolic links, devices. */
   readonly skipped: readonly string[];
@@ -80,6 +80,8 @@ export class Progress {
   /** Bytes that an earlier attempt has transferred. */
   #held = 0;
   #total = 0;
+  /** Transferred bytes of files that have failed. */
+  #abandoned = 0;
   #rate = 0;
   #reported: number = this.#started - REPORT_MS;
   #reportedBytes = 0;
@@ -92,7 +94,7 @@ export class Progress {
     this.#tell = tell;
   }
 
-  /** Adds the size of a file that will be transferred. */
+  /** Adds the size of a file that will be transferred; a negative number subtracts that of one that failed. */
   expect(size: number): void {
     this.#total += size;
   }
@@ -106,6 +108,15 @@ export class Progress {
   advance(path: string, bytes: number): void {
     this.bytes += bytes;
     if (this.#report && performance.now() - this.#reported >= REPORT_MS) this.#send(path);
+  }
+
+  /**
+   * Records that bytes were transferred in vain, because their file has failed. They stay in the progress,
+   * which never goes back, but not in the result.
+   */
+  abandon(bytes: number): void {
+    this.#abandoned += bytes;
+    this.#total += bytes;
   }
 
   /** Records that a file is complete. */
@@ -153,7 +164,8 @@ export class Progress {
 
   /** The result so far. */
   result(): TransferResult {
-    const { bytes, files, unchanged, skipped, deleted, failures, warnings } = this;
+    const { files, unchanged, skipped, deleted, failures, warnings } = this;
+    const bytes = this.bytes - this.#abandoned;
     const seconds = (performance.now() - this.#started) / 1000;
     return { bytes, files, unchanged, skipped, deleted, seconds, failures, warnings };
   }
