@@ -3,6 +3,7 @@ import {
   SftpError,
   SftpStatus,
   SftpTransferError,
+  type SftpTransferOptions,
   type TransferProgress,
 } from "../../lib/sftp/mod.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
@@ -54,6 +55,39 @@ Deno.test("an error of the progress callback ends the transfer", async () => {
   };
   await assertRejects(() => sftp.get("/file", `${here}/x`, { onProgress }), RangeError);
   assertEquals(await Array.fromAsync(Deno.readDir(here)), []);
+});
+
+Deno.test("an error of a callback ends the transfer, even one of a kind that files have", async () => {
+  await using w = await ourWorld();
+  await Deno.mkdir(`${w.here}/from/sub`, { recursive: true });
+  for (const path of ["from/a", "from/sub/b"]) await Deno.writeTextFile(`${w.here}/${path}`, path);
+  await Deno.mkdir(`${w.root}/to`);
+  await Deno.writeTextFile(`${w.root}/to/old`, "old");
+  const errors = [
+    new Deno.errors.NotFound("from the callback"),
+    new SftpError(SftpStatus.FAILURE, "open", "/x", "from the callback"),
+  ];
+  for (const error of errors) {
+    const fails = (): never => {
+      throw error;
+    };
+    const callbacks: SftpTransferOptions[] = [
+      { onFile: fails },
+      { onFile: ({ action }) => action === "deleted" ? fails() : undefined },
+      { onProgress: fails },
+      { filter: fails },
+      { filter: ({ name }) => name === "b" ? Promise.reject(error) : true },
+      { filter: ({ name }) => name === "old" ? fails() : true },
+    ];
+    for (const callback of callbacks) {
+      await Deno.writeTextFile(`${w.root}/to/old`, "old");
+      const options = { recursive: true, partial: true, delete: true, ...callback };
+      const putting = () => w.sftp.put(`${w.here}/from`, "/to", options);
+      assertEquals(await assertRejects(putting, Error), error);
+    }
+    const single = () => w.sftp.put(`${w.here}/from/a`, "/a", { onFile: fails });
+    assertEquals(await assertRejects(single, Error), error);
+  }
 });
 
 Deno.test("an abort ends a get immediately and leaves nothing", async () => {

@@ -154,15 +154,18 @@ class Transfer {
     const inFlight = inFlightOf(options);
     checkChannels(options);
     checkTransferOptions(options);
-    const { rateLimit, timeout } = options;
+    const { rateLimit, timeout, onProgress, onFile, filter } = options;
     const handles = remotes.map(({ limits }) =>
       Math.floor(limits.openHandles / 2) || SFTP_UNKNOWN_HANDLES
     );
     this.#pool = new TaskPool(Math.min(SFTP_FILES_AT_ONCE, ...handles), inFlight, options.signal);
     const { signal } = this.#pool;
-    this.#progress = new Progress(options.onProgress, options.onFile);
+    this.#progress = new Progress(
+      onProgress && ((progress) => this.#call(() => onProgress(progress))),
+      onFile && ((file) => this.#call(() => onFile(file))),
+    );
     this.context = {
-      options,
+      options: filter === undefined ? options : { ...options, filter: this.#ending(filter) },
       limits: { signal, timeout },
       inFlight,
       signal,
@@ -171,6 +174,28 @@ class Transfer {
       warn: (path, message) => void this.#progress.warnings.push({ path, message }),
       lost: () => this.#further.reduce((sum, { lost }) => sum + lost, 0),
       over: () => remotes.some(({ session }) => session.cause !== null),
+    };
+  }
+
+  /** Calls a function of the caller: its error ends the transfer, even if it is of a kind that files have. */
+  #call(run: () => void): void {
+    try {
+      run();
+    } catch (cause) {
+      this.#pool.fail(cause);
+      throw cause;
+    }
+  }
+
+  /** A filter whose error ends the transfer in the same way. */
+  #ending(filter: NonNullable<SftpTransferOptions["filter"]>): typeof filter {
+    return async (entry) => {
+      try {
+        return await filter(entry);
+      } catch (cause) {
+        this.#pool.fail(cause);
+        throw cause;
+      }
     };
   }
 

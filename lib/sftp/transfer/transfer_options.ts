@@ -109,7 +109,10 @@ export interface SftpTransferOptions extends SftpOptions {
    * the other files are transferred, too, and then an `SftpTransferError` with the result is thrown.
    */
   readonly partial?: boolean;
-  /** Called with the progress, at most ten times a second and at the end of each file. */
+  /**
+   * Called with the progress, at most ten times a second and at the end of each file. An error ends the
+   * transfer, as of `onFile` and `filter`.
+   */
   readonly onProgress?: (progress: TransferProgress) => void;
   /** Called for each file, when it is done. */
   readonly onFile?: (file: TransferredFile) => void;
