@@ -254,12 +254,12 @@ Deno.test("a name that is listed twice is used once", async () => {
   assertEquals(w.requests.map(({ path }) => path), ["/to/x", "/to/y"]);
 });
 
-Deno.test("names of a server are checked by the rules of the target, and names of this machine are not", async () => {
+Deno.test("names of a server are checked by the rules of the target, and names of this machine must be steps", async () => {
   for (const trusted of [false, true]) {
     const w = world({ "/from": [["..", FILE], ["a/b", FILE], ["ok", FILE]] });
     w.from.trusted = trusted;
     await w.run();
-    assertEquals([w.requests.length, w.progress.failures.length], trusted ? [3, 0] : [1, 2]);
+    assertEquals([w.requests.length, w.progress.failures.length], trusted ? [2, 1] : [1, 2]);
   }
 });
 
@@ -486,6 +486,23 @@ Deno.test("matches of a pattern: folders need recursive, and names are used once
   assertEquals(w.progress.skipped, ["/from/a", "/from/dead"]);
   assertEquals(w.requests.map(({ path }) => path), ["/to/x"]);
   assertEquals(w.progress.failures.map(({ path }) => path), ["/from/x", "/from/.."]);
+});
+
+Deno.test("a match that is no step, or has the name of another, is a failure on its side", async () => {
+  for (const [trusted, side] of [[true, "on this machine"], [false, "on the server"]] as const) {
+    const w = world({});
+    w.from.trusted = trusted;
+    await w.some(["..", FOLDER], [".", FOLDER], ["", FOLDER], ["x", FILE], ["x", FILE]);
+    assertEquals(w.requests.map(({ path }) => path), ["/to/x"]);
+    const text = (name: string, why: string) =>
+      `/from/${name}: Cannot transfer "/from/${name}" ${side}: cannot use the name "${name}": ${why}`;
+    assertEquals(reasons(w), [
+      text("..", "it leads elsewhere"),
+      text(".", "it leads elsewhere"),
+      text("", "it is empty"),
+      text("x", "another match has the same name"),
+    ]);
+  }
 });
 
 Deno.test("folders are nested as deeply below a match of a pattern as below a folder", async () => {

@@ -118,7 +118,7 @@ export class FolderTransfer {
     const names = new Set<string>();
     await this.#all(to, null, async () => {
       for (const { name, path, info: own } of found) {
-        if (!this.#usable(path, name, names)) continue;
+        if (!this.#usable(path, name, names, "another match has the same name")) continue;
         await this.#attempt(path, async () => {
           const info = own.isSymlink ? await this.#from.stat(path) ?? own : own;
           if (!(await this.#selected(name, name, info))) return;
@@ -296,16 +296,19 @@ export class FolderTransfer {
   }
 
   /** Whether a name may become part of a path; records a failure if not. */
-  #usable(path: string, name: string, names: Set<string>): boolean {
-    const problem = names.has(name)
-      ? "it is listed twice"
-      : this.#from.trusted
-      ? null
-      : this.#to.nameProblem(name);
+  #usable(
+    path: string,
+    name: string,
+    names: Set<string>,
+    repeated = "it is listed twice",
+  ): boolean {
+    const here = this.#from.trusted;
+    const isStep = name !== "" && name !== "." && name !== ".."; // a pattern may end otherwise
+    const problem = names.has(name) ? repeated : here && isStep ? null : this.#to.nameProblem(name);
     names.add(name);
     if (problem === null) return true;
     const reason = `cannot use the name "${name}": ${problem}`;
-    const error = sftpError(SftpStatus.BAD_MESSAGE, { operation: "transfer", path }, reason);
+    const error = sftpError(SftpStatus.BAD_MESSAGE, { operation: "transfer", path, here }, reason);
     this.#context.progress.failures.push({ path, error });
     return false;
   }
