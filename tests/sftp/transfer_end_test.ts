@@ -221,6 +221,8 @@ Deno.test("nothing is copied onto itself, under whatever name", async () => {
   assertEquals(changes(w.from), []);
   w.to.add("/one", noise(5));
   assertEquals((await copy(w.source, "/tree/one", w.target, "/one", {})).files, 1);
+  w.from.refuse = (line) => line === "REALPATH /none" ? SftpStatus.NO_SUCH_FILE : undefined;
+  await assertRejects(() => copy(w.source, "/none", w.source, "/x", {}), SftpError, "transfer");
 });
 
 Deno.test("a folder is not copied with delete to one that it is in", async () => {
@@ -234,8 +236,8 @@ Deno.test("a folder is not copied with delete to one that it is in", async () =>
   assertEquals(changes(w.from), []);
   assertEquals((await copy(w.source, "/tree/a", w.source, "/tree", { recursive: true })).files, 1);
   assert(w.from.files.has("/tree/two") && w.from.files.has("/tree/a/two"));
-  w.from.folders.set("/tre", 0o755);
-  assertEquals((await copy(w.source, "/tree/a", w.source, "/tre", options)).files, 1);
+  w.from.folders.set("/tr", 0o755);
+  assertEquals((await copy(w.source, "/tree/a", w.source, "/tr", options)).files, 1);
 });
 
 Deno.test("a dry run changes nothing, and reports what would be done", async () => {

@@ -85,7 +85,7 @@ export class LocalStore implements FileStore {
     const path = joinLocal(folder, name);
     const info = await onThisMachine("lstat", path, () => this.lstat(path));
     if (info !== null) return { name, info };
-    // Yielded all the same, so that opening it fails: otherwise `delete` would take it for removed.
+    // Listed nevertheless, so that opening it is a failure: if it were omitted, `delete` would remove the copy.
     return isNotUtf8(name) ? { name, info: FILE_NOT_LOOKED_AT } : null;
   }
 

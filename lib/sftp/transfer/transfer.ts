@@ -116,6 +116,7 @@ async function notOntoItself(
   target: string,
   options: SftpTransferOptions,
 ): Promise<void> {
+  if (await nullIfRefused(remote.stat(path, options)) === null) return; // the transfer says why
   const [from, to] = await Promise.all([
     remote.realPath(path, options),
     realTarget(remote, target, options),
@@ -252,7 +253,12 @@ class Transfer {
       const call = { operation: "transfer", path, here: from.trusted };
       throw sftpError(SftpStatus.NO_SUCH_FILE, call, "nothing matches");
     }
-    if (check) { for (const { path, name } of found) await check(path, to.join(target, name)); }
+    await this.#pool.work(async () => {
+      if (check === undefined) return;
+      for (const { path, name } of found) {
+        await this.#pool.start(() => check(path, to.join(target, name)));
+      }
+    });
     await new FolderTransfer(from, to, this.context, this.#pool).some(found, target);
     return await this.#swept(to, target);
   }
