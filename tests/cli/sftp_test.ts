@@ -107,7 +107,8 @@ Deno.test("An sftp batch", async (t) => {
 
   await t.step("tells in which folder a mirror deleted nothing", async () => {
     await Deno.mkdir(`${server.root}/other/a`, { recursive: true });
-    const { code, stderr } = await sftp("mirror -Rd site other");
+    await Deno.writeTextFile(`${server.root}/other/a/x.log`, "");
+    const { code, stderr } = await sftp("mirror -Rd site other *.log");
     assertEquals(code, 1);
     assertMatch(stderr, /^Warning: \/other: nothing was deleted in it, /);
   });
