@@ -1,5 +1,8 @@
 /** Waiting with abort signals and time limits, for conditions and locks. */
 
+/** The longest time for `setTimeout`, 24.8 days: with a longer one it calls at once. */
+export const MAX_TIMER_MS: number = 2 ** 31 - 1;
+
 /** Options of a call that may wait. */
 export interface CallOptions {
   /** Aborts the call, which rejects with the signal's reason. */
@@ -28,9 +31,14 @@ export function onAbort(
   return { [Symbol.dispose]: () => signal?.removeEventListener("abort", abort) };
 }
 
-/** Calls `run` after a time in milliseconds, or never if that is undefined. Disposing clears the timer. */
+/**
+ * Calls `run` after a time in milliseconds, at most {@linkcode MAX_TIMER_MS}, or never if that is undefined.
+ * Disposing clears the timer.
+ */
 export function onTimeout(milliseconds: number | undefined, run: () => void): Disposable {
-  const timer = milliseconds === undefined ? undefined : setTimeout(run, milliseconds);
+  const timer = milliseconds === undefined
+    ? undefined
+    : setTimeout(run, Math.min(milliseconds, MAX_TIMER_MS));
   return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 

@@ -9,6 +9,7 @@ import {
   sleep,
   withLimits,
 } from "../lib/waiting.ts";
+import { FakeTime } from "./support/fake_time.ts";
 
 const never = new Promise<void>(() => {});
 const REASON = new Error("enough");
@@ -38,6 +39,16 @@ Deno.test("onTimeout calls after its time, and not after it was disposed", async
   onTimeout(undefined, () => calls.push("never"))[Symbol.dispose]();
   await new Promise<void>((resolve) => onTimeout(1, resolve));
   assertEquals(calls, []);
+});
+
+Deno.test("onTimeout waits as long as a timer can if the time is longer", async () => {
+  using time = new FakeTime();
+  const calls: number[] = [];
+  for (const long of [Infinity, 2 ** 31, 2 ** 40]) onTimeout(long, () => calls.push(long));
+  await time.advance(2 ** 31 - 2);
+  assertEquals(calls, []);
+  await time.advance(1);
+  assertEquals(calls, [Infinity, 2 ** 31, 2 ** 40]);
 });
 
 Deno.test("abortable and withLimits return the promise's result, and leave no timer", async () => {

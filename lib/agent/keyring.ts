@@ -8,7 +8,7 @@ import type { PublicKey } from "../keys/public_key.ts";
 import { shown } from "../option_checks.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { type ByteStreams, streamSocket } from "../transport/socket.ts";
-import { sleep } from "../waiting.ts";
+import { MAX_TIMER_MS, sleep } from "../waiting.ts";
 import type { KeyConstraints } from "./added_key.ts";
 import { checkDestinations, type KeyDestination } from "./destination.ts";
 import { type AgentUse, maySee, maySign, OWN_USE } from "./destination_checks.ts";
@@ -17,9 +17,6 @@ import type { AgentConnectOptions, AgentSource } from "./source.ts";
 
 /** Maximum keys in one keyring: the list must fit in one message. */
 const MAX_KEYS = 100;
-
-/** The longest that `setTimeout` can wait. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** A wrong passphrase delays the answer by this time, and each further one by as much again. */
 const UNLOCK_DELAY_MS = 100;

@@ -198,6 +198,11 @@ export class CurrentConnection {
         if (!await this.#resilience.pause(cause, signal)) {
           return this.#end(this.#resilience.gaveUp(loss, cause));
         }
+      } catch (error) {
+        // Aborted, or the caller's `backoff` failed: without a pause, attempts would block the event loop.
+        return this.#end(error);
+      }
+      try {
         const live = await again(signal);
         this.#live = live;
         if (signal.aborted) live.transport.disconnect();

@@ -1,3 +1,5 @@
+import { MAX_TIMER_MS } from "../waiting.ts";
+
 /** A time limit that pauses while the user is asked, so that only the time of the server counts. */
 export class Deadline implements Disposable {
   /** Aborted when the time is up. */
@@ -65,6 +67,7 @@ export class Deadline implements Disposable {
   }
 }
 
+/** A time that no timer can measure is no limit. */
 function limitOf(milliseconds: number): number {
-  return milliseconds > 0 ? milliseconds : Infinity;
+  return milliseconds > 0 && milliseconds <= MAX_TIMER_MS ? milliseconds : Infinity;
 }

@@ -1,7 +1,5 @@
 import { REKEY_BYTES, REKEY_MS, REKEY_PACKETS } from "../defaults.ts";
-
-/** The longest time for setTimeout, 24.8 days; longer times count as unlimited. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+import { MAX_TIMER_MS } from "../waiting.ts";
 
 /** When to exchange keys again. */
 export interface RekeyLimits {
@@ -32,6 +30,7 @@ export class KeyUse {
     this.#bytes = limits.bytes ?? REKEY_BYTES;
     this.#packets = limits.packets ?? REKEY_PACKETS;
     const milliseconds = limits.milliseconds ?? REKEY_MS;
+    // A time that no timer can measure counts as unlimited.
     this.lifetime = milliseconds <= MAX_TIMER_MS ? milliseconds : undefined;
   }
 

@@ -131,6 +131,58 @@ Deno.test("a client gives up after its attempts, with the error of the last one"
   await host.close();
 });
 
+Deno.test("an error of backoff, or a value that is not a number, ends the client", async () => {
+  const bug = new Error("bug in backoff");
+  const wrong: [() => unknown, string][] = [
+    [() => Promise.reject(bug), "bug in backoff"],
+    [() => {
+      throw bug;
+    }, "bug in backoff"],
+    [() => NaN, "resilient.backoff must return milliseconds, not NaN"],
+    [() => undefined, "resilient.backoff must return milliseconds, not undefined"],
+    [() => "1000", 'resilient.backoff must return milliseconds, not the text "1000"'],
+  ];
+  for (const [returned, message] of wrong) {
+    let calls = 0;
+    const backoff = () => {
+      if (++calls > 3) void host.close();
+      return returned() as number;
+    };
+    const resilient = { attempts: Infinity, backoff };
+    await using world = new CutWorld({ connect: { resilient } });
+    const host = await world.connect();
+    world.refusal = new ConnectError("no route");
+    const waiting = assertRejects(() => host.run("x"), ClosedError, message);
+    world.cut();
+    await Promise.all([waiting, assertRejects(() => host.closed, Error, message)]);
+    assertEquals([calls, host.state], [1, "closed"]);
+    await host.close();
+  }
+});
+
+Deno.test("giving up on a host that was reached but did not stay says so", async () => {
+  await using world = new CutWorld({
+    connect: {
+      resilient: {
+        attempts: 3,
+        backoff: () => 0,
+        onState: (state) => {
+          if (state === "connected") queueMicrotask(() => world.cut());
+        },
+      },
+    },
+  });
+  const host = await world.connect();
+  world.cut();
+  await assertRejects(
+    () => host.closed,
+    ConnectError,
+    "The connection was lost, and no new one lasted in 3 tries: The connection was lost: The cable",
+  );
+  assertEquals(world.made, 4);
+  await host.close();
+});
+
 Deno.test("attempts are counted from zero once a connection has lasted, and the default pauses double", async () => {
   using time = new FakeTime();
   const states: unknown[] = [];

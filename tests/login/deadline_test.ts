@@ -26,6 +26,14 @@ Deno.test("A deadline of 0 or less never rejects", async () => {
   assertEquals([await over(0), await over(-1)], [null, null]);
 });
 
+Deno.test("A limit that is longer than a timer can be never rejects", () => {
+  using time = new FakeTime();
+  for (const limit of [2 ** 31, Infinity]) {
+    using deadline = new Deadline(limit, () => new Error("late"));
+    assertEquals([time.timers, deadline.signal.aborted], [0, false]);
+  }
+});
+
 Deno.test("A new limit counts from the start", async () => {
   const changed = (to: number, after = 30) => (deadline: Deadline, time: FakeTime) =>
     time.advance(after).then(() => deadline.change(to));
