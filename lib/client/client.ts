@@ -312,7 +312,7 @@ export class Client implements AsyncDisposable {
       options,
       further && {
         count: further.count,
-        open: (wait) => further.open((client) => Client.#spareSession(client, wait)),
+        open: (wait) => further.open((client) => Client.#spareSession(client, wait), wait.signal),
       },
     );
   }

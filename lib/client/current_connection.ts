@@ -1,14 +1,14 @@
 import { AgentForwarding } from "../agent/forwarding.ts";
 import type { Connection } from "../connection/connection.ts";
 import { connectionClosed } from "../connection/lazy_error.ts";
-import { AuthError, DisconnectError, HostKeyError, NegotiationError } from "../errors.ts";
+import { DisconnectError } from "../errors.ts";
 import type { HostProof } from "../keys/key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import type { MessageTransport } from "../transport/message_transport.ts";
 import type { Agreed } from "../transport/negotiation.ts";
 import { Condition, limitOf } from "../waiting.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
-import { type ClientState, Resilience, type ResilientOptions } from "./resilience.ts";
+import { type ClientState, isFinal, Resilience, type ResilientOptions } from "./resilience.ts";
 import { SessionQueue } from "./session_queue.ts";
 
 /** The parts of a transport that a client uses: our own, or a control master's connection. */
@@ -236,12 +236,6 @@ export class CurrentConnection {
 /** Whether this side has ended a connection. */
 export function isByUs(cause: unknown): boolean {
   return cause instanceof DisconnectError && cause.by === "us";
-}
-
-/** Errors after which reconnecting is useless or wrong. */
-function isFinal(error: unknown): boolean {
-  return error instanceof AuthError || error instanceof HostKeyError ||
-    error instanceof NegotiationError;
 }
 
 function disconnected(): DisconnectError {

@@ -1,5 +1,7 @@
 import type { Channel } from "../connection/channel.ts";
 import { ClosedError } from "../errors.ts";
+import { abortable } from "../waiting.ts";
+import { isFinal } from "./resilience.ts";
 
 /** The part of a client that a further connection uses. */
 export interface FurtherClient {
@@ -21,6 +23,8 @@ export class FurtherConnections {
   readonly #logins: FurtherLogins;
   readonly #clients: (Promise<FurtherClient> | null)[];
   #next = 0;
+  /** The refusal of a login. A repetition would fail, too, and servers lock out those who repeat it. */
+  #refusal: { readonly error: unknown } | null = null;
   readonly #over: AbortController = new AbortController();
 
   constructor(logins: FurtherLogins) {
@@ -38,24 +42,32 @@ export class FurtherConnections {
    * turn of the first connection, or there is no room.
    *
    * @param open Opens the channel on a further connection
-   * @throws {SshError} If the connection cannot be opened
+   * @param signal Stops waiting for the connection, which stays for later channels
+   * @throws {SshError} If the connection cannot be opened, or an earlier login was refused
    */
   async open(
     open: (client: FurtherClient) => Promise<Channel | null>,
+    signal?: AbortSignal,
   ): Promise<Channel | null> {
-    const missing = this.#clients.indexOf(null);
+    const missing = this.#refusal === null ? this.#clients.indexOf(null) : -1;
     const at = missing >= 0 ? missing : this.#next % this.count;
     this.#next = at + 1;
-    if (at === this.#clients.length || this.#over.signal.aborted) return null;
+    if (this.#over.signal.aborted) return null;
+    // Without a further connection, more channels on the first one are not what was asked for.
+    const isMissing = this.#clients[at] === null ||
+      this.#clients.every((client) => client === null);
+    if (this.#refusal !== null && isMissing) throw this.#refusal.error;
+    if (at === this.#clients.length) return null;
     const connecting = this.#clients[at] ??= this.#connect(at);
-    return await open(await connecting);
+    return await open(await abortable(connecting, signal));
   }
 
   #connect(at: number): Promise<FurtherClient> {
     const connecting = this.#logins.again(this.#over.signal);
-    // A connection that fails or ends is reopened when it is next needed.
-    const forget = () => void (this.#clients[at] = null);
-    connecting.then((client) => client.closed).catch(() => {}).then(forget);
+    // A connection that fails or ends is reopened when it is next needed, unless the login is refused.
+    connecting.then((client) => client.closed).catch((error) => {
+      if (isFinal(error)) this.#refusal = { error };
+    }).then(() => void (this.#clients[at] = null));
     return connecting;
   }
 

@@ -5,7 +5,7 @@ import {
   RECONNECT_SETTLED_MS,
 } from "../defaults.ts";
 import { plainMessage } from "../error_messages.ts";
-import { ConnectError } from "../errors.ts";
+import { AuthError, ConnectError, HostKeyError, NegotiationError } from "../errors.ts";
 import { tell } from "../listener.ts";
 import {
   callback,
@@ -100,6 +100,12 @@ export class Resilience {
   told(state: ClientState, cause: unknown): void {
     tell(this.#options.onState, state, cause);
   }
+}
+
+/** Errors after which connecting to the same host again is useless or wrong. */
+export function isFinal(error: unknown): boolean {
+  return error instanceof AuthError || error instanceof HostKeyError ||
+    error instanceof NegotiationError;
 }
 
 /**

@@ -122,7 +122,28 @@ Deno.test("a further connection with a different host key is not used", async ()
   await Promise.all(ends);
 });
 
-Deno.test("closing a client aborts a further connection that is being opened", async () => {
+Deno.test("a further login that was refused is not repeated by later transfers", async () => {
+  await using root = await folder();
+  let logins = 0;
+  await using there = server(root.path, { auth: { password: () => logins++ === 0 } });
+  const notes: string[] = [];
+  await using host = await connect({
+    hostname: "127.0.0.1",
+    port: there.addr.port,
+    user: "ann",
+    auth: [methods.password!],
+    hostKeys: hostKey.publicKey,
+    connections: 2,
+  });
+  await using sftp = await host.sftp();
+  const isRefused = () => notes.some((note) => note.includes("Cannot log in"));
+  const put = () => sftp.put(DATA, "/file", { onNote: (note) => void notes.push(note) });
+  for (let i = 0; !isRefused() && i < 100; i++) await put();
+  for (let i = 0; i < 3; i++) await put();
+  assertEquals([isRefused(), logins], [true, 2]);
+});
+
+Deno.test("closing SFTP does not wait for a further connection; closing the client aborts it", async () => {
   await using root = await folder();
   await using there = server(root.path);
   using listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
@@ -155,7 +176,13 @@ Deno.test("closing a client aborts a further connection that is being opened", a
   });
   const sftp = await host.sftp();
   await Promise.all([opened.promise, sftp.put(DATA, "/file")]);
+  let isClosed = false;
+  const closing = sftp.close().then(() => isClosed = true);
+  for (let i = 0; !isClosed && i < 2000; i++) await turn();
+  const wasClosed = isClosed;
   await host.close();
+  await closing;
+  assert(wasClosed);
   listener.close();
   await relaying;
   for (const conn of silent) conn.close();

@@ -1,7 +1,7 @@
 /** Further connections are opened in turn, forgotten when they end, and closed together. */
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import type { Channel } from "../../lib/connection/channel.ts";
-import { ClosedError } from "../../lib/errors.ts";
+import { AuthError, ClosedError } from "../../lib/errors.ts";
 import { type FurtherClient, FurtherConnections } from "../../lib/client/further_connections.ts";
 import { turn } from "../sftp/world.ts";
 
@@ -39,8 +39,8 @@ function world(count: number) {
     },
   });
   /** The client that has the next channel; null if that is the first one. */
-  const open = () =>
-    connections.open((client) => client.openSession()) as Promise<unknown> as Promise<
+  const open = (signal?: AbortSignal) =>
+    connections.open((client) => client.openSession(), signal) as Promise<unknown> as Promise<
       FakeClient | null
     >;
   return { clients, connections, open };
@@ -72,6 +72,37 @@ Deno.test("a connection that fails or ends with an error is opened again when it
   const again = open();
   clients[2]!.connected.resolve(clients[2]!);
   assert(await again === clients[2]);
+});
+
+Deno.test("a refused login is not repeated, and open connections are still used", async () => {
+  const { clients, open } = world(2);
+  const [opening, refused] = [open(), open()];
+  clients[0]!.connected.resolve(clients[0]!);
+  await opening;
+  clients[1]!.connected.reject(new AuthError("no more logins"));
+  await assertRejects(() => refused, AuthError);
+  await turn();
+  for (let i = 0; i < 3; i++) {
+    assertEquals(await open(), null); // the turn of the first connection
+    assert(await open() === clients[0]);
+    await assertRejects(() => open(), AuthError, "no more logins");
+  }
+  clients[0]!.ended.resolve();
+  await turn();
+  for (let i = 0; i < 3; i++) await assertRejects(() => open(), AuthError, "no more logins");
+  assertEquals(clients.length, 2);
+});
+
+Deno.test("an abort ends the wait for a connection, which stays for later channels", async () => {
+  const { clients, open } = world(1);
+  const abort = new AbortController();
+  const opening = assertRejects(() => open(abort.signal), Error, "enough");
+  abort.abort(new Error("enough"));
+  await opening;
+  assertEquals([await open(), clients[0]!.signal.aborted], [null, false]);
+  clients[0]!.connected.resolve(clients[0]!);
+  assert(await open() === clients[0]);
+  assertEquals(clients.length, 1);
 });
 
 Deno.test("close() waits until all have been closed, and cancels one that is being opened", async () => {
