@@ -87,6 +87,8 @@ export interface ClientLogin {
   readonly further?: FurtherLogins | null;
   /** Connects again if the connection is lost. */
   readonly reconnect?: Reconnect | null;
+  /** Closes the resources of all its connections after the last one. */
+  readonly end?: () => Promise<void>;
 }
 
 /** Takes over the connection of a client. */
@@ -130,7 +132,14 @@ export class Client implements AsyncDisposable {
    * @ignore
    */
   constructor(live: LiveConnection, login: ClientLogin) {
-    const current = this.#current = new CurrentConnection(live, login.reconnect ?? null);
+    const current = this.#current = new CurrentConnection(
+      live,
+      login.reconnect ?? null,
+      async () => {
+        await this.#further?.close();
+        await login.end?.();
+      },
+    );
     current.onRenewed((connection) => {
       for (const [type, handler] of this.#globals) connection.handleGlobals(type, handler);
     });

@@ -132,13 +132,16 @@ async function connectAt(
     : await sharedClientOf(login, { ...known.options, timeout: 0, signal }, isAsked);
   if (shared !== null) return shared;
   await using hops = new AsyncDisposableStack();
-  const lasting = resilient ? await withHops(known, depth, signal, hops) : known;
-  const plan = await connectPlan(lasting, login, signal);
-  const { live, again } = await logIn(plan, depth, signal, (next) => void (step = next));
+  const plan = await connectPlan(known, login, signal);
+  const onStep = (next: string) => void (step = next);
+  onStep("reaching it");
+  const lasting = isRepeated(plan) ? await withHops(plan, depth, signal, hops) : plan;
+  const { live, again } = await logIn(lasting, depth, signal, onStep);
   const keptHops = hops.move();
   return new Client(live, {
     ...login,
-    ...again && furtherLogins(plan, again, () => keptHops.disposeAsync()),
+    ...again && furtherLogins(lasting, again),
+    end: () => keptHops.disposeAsync(),
   });
 }
 
@@ -162,11 +165,15 @@ async function sharedClientOf(
   return await sharedClient(login, options, isAsked);
 }
 
+/** Whether there may be several connections to the host. */
+function isRepeated({ options: { connections = 1, resilient = false } }: ConnectPlan): boolean {
+  return connections > 1 || resilient !== false;
+}
+
 /** The connection after logging in again. */
 function furtherLogins(
   { login, options: { connections = 1, resilient = false } }: ConnectPlan,
   again: Reconnect["again"],
-  end: () => Promise<void>,
 ): Pick<ClientLogin, "further" | "reconnect"> {
   const further = {
     again: async (signal: AbortSignal) => new Client(await again(signal), login),
@@ -175,31 +182,29 @@ function furtherLogins(
   const options = resilient === true ? {} : resilient || null;
   return {
     further: connections > 1 ? further : null,
-    reconnect: options && { again, options, end },
+    reconnect: options && { again, options },
   };
 }
 
 /**
- * Options of a resilient client. Its jump hosts are resilient, too, and stay connected for its later
- * connections.
+ * The plan with its jump hosts connected: its later connections use them, too. Those of a resilient client
+ * are resilient.
  *
  * @param carriers Resources to close after the client
  */
 async function withHops(
-  { options, settings }: Configured,
+  plan: ConnectPlan,
   depth: number,
   signal: AbortSignal,
   carriers: AsyncDisposableStack,
-): Promise<Configured> {
-  const { jump: way, config, resilient, ...others } = options;
-  const { onState: _own, ...lasting } = resilient === true ? {} : resilient || {};
-  const jump = way &&
-    await jumpClient(hopsOf(way), depth, { config, resilient: lasting }, signal, carriers);
-  const alive = { keepaliveInterval: RESILIENT_KEEPALIVE_MS, ...others };
-  return {
-    options: { ...alive, config, resilient, ...jump && { jump } } as ConnectOptions,
-    settings,
-  };
+): Promise<ConnectPlan> {
+  const { jump: way, config, resilient, ...others } = plan.options;
+  const { onState: _own, ...lasting } = typeof resilient === "object" ? resilient : {};
+  const hopOptions = { config, ...resilient && { resilient: lasting } };
+  const jump = way && await jumpClient(way, plan, depth, hopOptions, signal, carriers);
+  const alive = resilient ? { keepaliveInterval: RESILIENT_KEEPALIVE_MS, ...others } : others;
+  const options = { ...alive, config, resilient, ...jump && { jump } } as ConnectOptions;
+  return { ...plan, options };
 }
 
 /** Connects and logs in; `onStep` is called with each step. */
@@ -418,19 +423,16 @@ interface Carrier {
  * @param carriers Resources to close after the connection
  */
 async function openCarrier(
-  { options, login: { host } }: ConnectPlan,
+  plan: ConnectPlan,
   depth: number,
   signal: AbortSignal,
   carriers: AsyncDisposableStack,
 ): Promise<Carrier> {
+  const { options, login: { host } } = plan;
   const { jump, proxyCommand, transport } = options;
   if (jump !== undefined) {
     const { config } = options;
-    const client = await jumpClient(hopsOf(jump), depth, { config }, signal, carriers)
-      .catch((error) => {
-        if (!(error instanceof SshError)) throw error;
-        throw reword(error, `${plainMessage(error)} (on the way to ${hostLabel(host)})`);
-      });
+    const client = await jumpClient(jump, plan, depth, { config }, signal, carriers);
     return { socket: connSocket(await dialThrough(client, host, signal)) };
   }
   if (proxyCommand !== undefined) {
@@ -449,14 +451,33 @@ function hopsOf(jump: Jump | readonly Jump[]): readonly Jump[] {
   return Array.isArray(jump) ? jump as readonly Jump[] : [jump as Jump];
 }
 
-/** Connects to the jump hosts; resolves to the last one. */
+/** Options of the host that apply to its jump hosts, too. */
+interface HopOptions {
+  readonly config: ConnectOptions["config"] | undefined;
+  readonly resilient?: ConnectOptions["resilient"];
+}
+
+/** Connects to the jump hosts of a plan; resolves to the last one. */
 async function jumpClient(
+  jump: Jump | readonly Jump[],
+  { login: { host } }: ConnectPlan,
+  depth: number,
+  options: HopOptions,
+  signal: AbortSignal,
+  carriers: AsyncDisposableStack,
+): Promise<Client> {
+  try {
+    return await lastHop(hopsOf(jump), depth, options, signal, carriers);
+  } catch (error) {
+    if (!(error instanceof SshError)) throw error;
+    throw reword(error, `${plainMessage(error)} (on the way to ${hostLabel(host)})`);
+  }
+}
+
+async function lastHop(
   hops: readonly Jump[],
   depth: number,
-  { config, resilient }: {
-    config: ConnectOptions["config"] | undefined;
-    resilient?: ConnectOptions["resilient"];
-  },
+  { config, resilient }: HopOptions,
   signal: AbortSignal,
   carriers: AsyncDisposableStack,
 ): Promise<Client> {

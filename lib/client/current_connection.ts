@@ -43,8 +43,6 @@ type Renewal = (connection: Connection, over: AbortSignal) => void | Promise<voi
 export interface Reconnect {
   readonly again: (signal: AbortSignal) => Promise<LiveConnection>;
   readonly options: ResilientOptions;
-  /** Closes the resources that were kept for reconnecting. */
-  readonly end?: () => Promise<void>;
 }
 
 /** Makes a connection over a transport after the login. */
@@ -67,8 +65,8 @@ export class CurrentConnection {
   #live: LiveConnection;
   #state: ClientState = "connected";
   #again: Reconnect["again"] | null;
-  readonly #kept: (() => Promise<void>) | null;
-  /** Resolves when the kept resources are closed. */
+  readonly #release: () => Promise<void>;
+  /** Resolves when the resources of all connections are closed. */
   #ended: Promise<void> = Promise.resolve();
   readonly #resilience: Resilience;
   readonly #over: PromiseWithResolvers<unknown> = Promise.withResolvers();
@@ -79,10 +77,11 @@ export class CurrentConnection {
   readonly #renewals: Renewal[] = [];
   #reconnecting: Promise<void> = Promise.resolve();
 
-  constructor(live: LiveConnection, reconnect: Reconnect | null) {
+  /** @param end Closes the resources of all connections, after the last one */
+  constructor(live: LiveConnection, reconnect: Reconnect | null, end: () => Promise<void>) {
     this.#live = live;
     this.#again = reconnect?.again ?? null;
-    this.#kept = reconnect?.end ?? null;
+    this.#release = end;
     this.#resilience = new Resilience(reconnect?.options ?? {});
     this.#watch(live);
   }
@@ -221,7 +220,7 @@ export class CurrentConnection {
 
   #end(cause: unknown): void {
     this.#cause = cause;
-    if (this.#kept !== null) this.#ended = this.#live.finished.then(this.#kept);
+    this.#ended = this.#live.finished.then(this.#release);
     this.#over.resolve(cause);
     this.#set("closed", cause);
   }

@@ -64,7 +64,7 @@ export interface ConnectOptions {
    * The most connections for file transfers, if each TCP connection is slow because of a limit or lost
    * packets; 1 unless given. Further ones are opened when a transfer needs them, to the same host key and
    * with the same credentials, which are kept in memory. They end with the client. A login that the server
-   * refuses is not repeated.
+   * refuses is not repeated. All of them use one connection to a jump host.
    */
   readonly connections?: number;
   /**

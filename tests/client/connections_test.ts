@@ -122,6 +122,36 @@ Deno.test("a further connection with a different host key is not used", async ()
   await Promise.all(ends);
 });
 
+Deno.test("further connections use the connection to the jump host, which ends with the client", async () => {
+  asked = 0;
+  await using root = await folder();
+  await using there = server(root.path);
+  await using gateway = server(root.path, { forward: { local: () => true } });
+  let checked = 0;
+  const jump = {
+    hostname: "127.0.0.1",
+    port: gateway.addr.port,
+    user: "ann",
+    auth: [methods.password!],
+    hostKeys: () => ++checked > 0,
+  };
+  const host = await connect({
+    hostname: "127.0.0.1",
+    port: there.addr.port,
+    user: "ann",
+    auth: [password("open sesame")],
+    hostKeys: hostKey.publicKey,
+    connections: 3,
+    jump,
+  });
+  const sftp = await host.sftp();
+  for (let i = 0; there.connections < 3 && i < 100; i++) await sftp.put(DATA, "/file");
+  assertEquals([there.connections, gateway.connections, asked, checked], [3, 1, 1, 1]);
+  await host.close();
+  for (let i = 0; there.connections + gateway.connections > 0 && i < 100; i++) await turn();
+  assertEquals([there.connections, gateway.connections], [0, 0]);
+});
+
 Deno.test("a further login that was refused is not repeated by later transfers", async () => {
   await using root = await folder();
   let logins = 0;
