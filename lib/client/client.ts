@@ -19,6 +19,7 @@ import type { DisplayOptions } from "../forward/x11_lend.ts";
 import type { TunnelConn } from "../forward/tunnel_conn.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import { type HostAddress, hostLabel } from "../known_hosts/host_key_policy.ts";
+import { onlyKey } from "../login/host_keys.ts";
 import type { ConfiguredForwards } from "./configured_forwards.ts";
 import { Command, startOn, startProcess } from "../session/command.ts";
 import { sh, type ShellValue } from "../quote.ts";
@@ -91,8 +92,14 @@ export interface ClientLogin {
   readonly end?: () => Promise<void>;
 }
 
+/** The connection of a client that was taken over. */
+interface Taken {
+  readonly live: LiveConnection;
+  readonly login: ClientLogin;
+}
+
 /** Takes over the connection of a client. */
-let taken: (client: Client) => { live: LiveConnection; login: ClientLogin };
+let taken: (client: Client) => Taken;
 
 /**
  * A connection to a server, after the login. Dispose of it to disconnect.
@@ -699,16 +706,31 @@ export class Client implements AsyncDisposable {
 /**
  * Makes a client that takes over the connection of another one, and calls `connect` if it is lost.
  *
- * @param connect Connects again to the same host
+ * @param connect Connects again, to the same host key unless it chooses another host
  */
 export async function connectedBy(
   connect: (signal: AbortSignal) => Promise<Client>,
   options: ResilientOptions,
   signal: AbortSignal,
 ): Promise<Client> {
-  const again = async (signal: AbortSignal) => taken(await connect(signal)).live;
   const { live, login: { further: _its, ...login } } = taken(await connect(signal));
+  const again = async (signal: AbortSignal) => {
+    const next = taken(await connect(signal));
+    try {
+      if (hostLabel(next.login.host) === hostLabel(login.host)) checkSameKey(live, next);
+    } catch (error) {
+      next.live.transport.disconnect();
+      throw error;
+    }
+    return next.live;
+  };
   return new Client(live, { ...login, reconnect: { again, options } });
+}
+
+/** @throws {HostKeyError} If the host key is another one; that of a shared connection is not known */
+function checkSameKey(first: LiveConnection, { live, login }: Taken): void {
+  const [before, now] = [first.transport.hostKey, live.transport.hostKey];
+  if (before && now) onlyKey(before).verify(login.host, now);
 }
 
 /** The channels that the server requests, on this connection and later ones. */

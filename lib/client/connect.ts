@@ -7,17 +7,12 @@ import { algorithmOptions, resolveSuite, type Suite } from "../crypto/suite.ts";
 import { CONNECT_TIMEOUT_MS, RESILIENT_KEEPALIVE_MS } from "../defaults.ts";
 import { AuthError, ConnectError, SshError } from "../errors.ts";
 import { hostPort } from "../host_port.ts";
-import {
-  type HostAddress,
-  type HostKeyPolicy,
-  hostLabel,
-  refused,
-} from "../known_hosts/host_key_policy.ts";
+import { type HostAddress, type HostKeyPolicy, hostLabel } from "../known_hosts/host_key_policy.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import type { Credentials } from "../login/credentials.ts";
 import { withSkippedKeys } from "../login/skipped_keys.ts";
 import { Deadline } from "../login/deadline.ts";
-import { hostKeyPolicy, knownAs, verifyHostKey } from "../login/host_keys.ts";
+import { hostKeyPolicy, knownAs, onlyKey, verifyHostKey } from "../login/host_keys.ts";
 import { checkJumpDepth, closeHops, connectHops, dialThrough } from "../login/jump.ts";
 import { type LoginNeeds, requestPermissions } from "../login/permissions.ts";
 import { NO_DIALOG } from "../login/prompts.ts";
@@ -263,17 +258,6 @@ function anotherLogin(
     });
     const either = AbortSignal.any([signal, deadline.signal]);
     return (await logIn(same, depth, either, () => {})).live;
-  };
-}
-
-/** Accepts only the key of an earlier connection. */
-function onlyKey(first: PublicKey): HostKeyPolicy {
-  return {
-    verify(host, key) {
-      if (key.equals(first)) return true;
-      const why = "it is not the key of the first connection";
-      throw refused("changed", host, key, why);
-    },
   };
 }
 

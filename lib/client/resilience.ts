@@ -5,7 +5,7 @@ import {
   RECONNECT_SETTLED_MS,
 } from "../defaults.ts";
 import { plainMessage } from "../error_messages.ts";
-import { AuthError, ConnectError, HostKeyError, NegotiationError } from "../errors.ts";
+import { AuthError, ClosedError, ConnectError, HostKeyError, NegotiationError } from "../errors.ts";
 import { tell } from "../listener.ts";
 import {
   callback,
@@ -104,6 +104,8 @@ export class Resilience {
 
 /** Errors after which connecting to the same host again is useless or wrong. */
 export function isFinal(error: unknown): boolean {
+  // The jump host has ended for good.
+  if (error instanceof ClosedError && error.cause !== undefined) return isFinal(error.cause);
   return error instanceof AuthError || error instanceof HostKeyError ||
     error instanceof NegotiationError;
 }

@@ -13,11 +13,12 @@ import { onAbort } from "../waiting.ts";
 import { type Client, connectedBy } from "./client.ts";
 import { connect } from "./connect.ts";
 import type { ConnectOptions } from "./options.ts";
-import type { ClientState } from "./resilience.ts";
+import type { ClientState, ResilientOptions } from "./resilience.ts";
 
 /**
  * The host that tunnels go through: `[user@]host[:port]`, options, or a function that connects to it; its
- * client is taken over.
+ * client is taken over. After a loss, text and options lead to the same host key, with the credentials that
+ * succeeded the first time; a function is called again, and the same host must have the same host key.
  */
 export type Gateway = string | ConnectOptions | ((signal: AbortSignal) => Promise<Client>);
 
@@ -110,7 +111,7 @@ export interface TunnelCheck {
  * ```
  */
 export class Tunnels implements AsyncDisposable {
-  readonly #connect: (signal: AbortSignal) => Promise<Client>;
+  readonly #connect: Connector;
   readonly #options: TunnelsOptions;
   #state: TunnelsState = "stopped";
   #specs: Required<Pick<TunnelsOptions, "local" | "remote" | "socks">>;
@@ -209,7 +210,7 @@ export class Tunnels implements AsyncDisposable {
 
   async #open(signal: AbortSignal): Promise<void> {
     const { retryDelay = TUNNELS_RETRY_MS, maxRetryDelay = RECONNECT_MAX_MS } = this.#options;
-    const client = await connectedBy(this.#connect, {
+    const client = await this.#connect({
       attempts: this.#options.reconnect ?? true ? Infinity : 0,
       backoff: (attempt) => Math.min(retryDelay * 2 ** (attempt - 1), maxRetryDelay),
       onState: (state, cause) => this.#changed(state, cause),
@@ -302,13 +303,28 @@ function checkSpec({ from, to }: TunnelSpec): void {
   targetOf(to);
 }
 
-function connector(gateway: Gateway): (signal: AbortSignal) => Promise<Client> {
-  if (typeof gateway === "function") return gateway;
+/** Connects to the gateway; the client reconnects if it is lost. */
+type Connector = (options: ResilientOptions, signal: AbortSignal) => Promise<Client>;
+
+function connector(gateway: Gateway): Connector {
+  if (typeof gateway === "function") {
+    return (options, signal) => connectedBy(gateway, options, signal);
+  }
   // Without keepalives, the silent loss of a gateway would never be noticed.
   const own = { keepaliveInterval: RESILIENT_KEEPALIVE_MS, controlPath: false } as const;
-  return typeof gateway === "string"
-    ? (signal) => connect(gateway, { ...own, signal })
-    : (signal) => connect({ ...own, ...gateway, signal });
+  if (typeof gateway === "string") {
+    return (resilient, signal) => connect(gateway, { ...own, resilient, signal });
+  }
+  const options = { ...own, ...gateway };
+  // `connect()` cannot repeat these by itself.
+  if (options.controlPath || isOneConnection(options)) {
+    return connector((signal) => connect({ ...options, signal }));
+  }
+  return (resilient, signal) => connect({ ...options, resilient, signal });
+}
+
+function isOneConnection({ transport }: ConnectOptions): boolean {
+  return transport !== undefined && typeof transport !== "function";
 }
 
 /** One after the other, so that ports are taken in the order of the specs. */

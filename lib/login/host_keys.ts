@@ -49,6 +49,17 @@ export function acceptAnyHostKey(): HostKeyPolicy {
   return { verify: () => true };
 }
 
+/** Accepts only the key of an earlier connection. */
+export function onlyKey(first: PublicKey): HostKeyPolicy {
+  return {
+    verify(host, key) {
+      if (key.equals(first)) return true;
+      const why = "it is not the key of the first connection";
+      throw refused("changed", host, key, why);
+    },
+  };
+}
+
 /** The policy for the option `hostKeys`. */
 export function hostKeyPolicy(given: HostKeys): HostKeyPolicy {
   if (typeof given === "function") return { verify: given };

@@ -341,6 +341,32 @@ Deno.test("jump hosts are logged in to once, and also reconnect", async () => {
   await until(() => inner.connections === 0);
 });
 
+Deno.test("a jump host with a different host key ends the client, too", async () => {
+  await using inner = serve({ port: 0, hostname: "127.0.0.1", hostKeys: [hostKey], auth }, () => 0);
+  const served = { hostKeys: [hostKey], forward: { local: () => true } };
+  await using gateway = new CutWorld({ serve: served, connect: { hostKeys: () => true } });
+  const { resilient: _own, ...jump } = gateway.way;
+  let tries = 0;
+  const backoff = () => {
+    if (++tries > 20) void host.close();
+    return 0;
+  };
+  const host = await connect({
+    hostname: "127.0.0.1",
+    port: inner.addr.port,
+    user: "ann",
+    auth: [none()],
+    hostKeys: hostKey.publicKey,
+    jump,
+    resilient: { attempts: Infinity, backoff },
+  });
+  served.hostKeys = [await generateKey()];
+  const closed = assertRejects(() => host.closed, ClosedError, "not the key of the first");
+  gateway.cut();
+  await closed;
+  await host.close();
+});
+
 Deno.test("channels that the server opens, and global requests, arrive on each connection", async () => {
   await using world = new CutWorld({
     handler: async (session) => {

@@ -8,14 +8,17 @@ import {
   HostKeyError,
   none,
   openTunnels,
+  password,
   RequestDeniedError,
   Tunnels,
   type TunnelsOptions,
 } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
-import { serve, type ServeOptions, type SshServer } from "@denossh/ssh/server";
+import { serve, type ServeOptions, serveStreams, type SshServer } from "@denossh/ssh/server";
+import { memoryPair } from "@denossh/ssh/testing";
 import { ask, echo, freed, until } from "../forward/world.ts";
 import { freePort } from "../support/free_port.ts";
+import { CutWorld } from "./cut_world.ts";
 
 const hostKey = await generateKey();
 
@@ -139,6 +142,41 @@ Deno.test("Tunnels: a gateway that returns with a different host key is not retr
   await using _other = gateway(port, { hostKeys: [await generateKey()] });
   await closed;
   assertEquals(tunnels.state, "failed");
+});
+
+for (const given of ["options", "a function"]) {
+  Deno.test(`Tunnels: a gateway given by ${given} must keep its host key; options log in without questions`, async () => {
+    const served = { hostKeys: [await generateKey()], auth: { password: () => true } };
+    let asked = 0;
+    await using world = new CutWorld({
+      serve: served,
+      connect: { hostKeys: () => true, auth: [password(() => `${asked++}`)], resilient: false },
+    });
+    const gateway = given === "options" ? world.way : () => world.connect();
+    const specs = { socks: [{ port: 0 }], retryDelay: 1 };
+    await using tunnels = await openTunnels(gateway, specs);
+    world.cut();
+    await until(() => world.made === 2 && tunnels.state === "up");
+    assertEquals(asked, given === "options" ? 1 : 2);
+    served.hostKeys = [await generateKey()];
+    world.cut();
+    await until(() => world.made === 3 && ["up", "failed"].includes(tunnels.state));
+    assertEquals(tunnels.state, "failed");
+    await assertRejects(() => tunnels.closed, HostKeyError, "not the key of the first");
+  });
+}
+
+Deno.test("Tunnels: a gateway with a connection of its own, or a control socket, is connected to", async () => {
+  const [near, far] = memoryPair();
+  const served = serveStreams(far, { hostKeys: [hostKey], auth: { none: () => true } });
+  const { hostname: _no, port: _none, ...others } = way(0);
+  const specs = { socks: [{ port: 0 }], reconnect: false };
+  await using tunnels = await openTunnels({ ...others, transport: near }, specs);
+  assertEquals(tunnels.state, "up");
+  await tunnels.stop();
+  await served.close();
+  const socket = { ...way(1), controlPath: "/there/is/none" };
+  await assertRejects(() => openTunnels(socket, specs), ConnectError); // of a new connection
 });
 
 Deno.test("Tunnels: a failed start is an error, releases everything, and can be repeated", async () => {
