@@ -1,5 +1,5 @@
 import { RECONNECT_MAX_MS, RESILIENT_KEEPALIVE_MS, TUNNELS_RETRY_MS } from "../defaults.ts";
-import { ClosedError } from "../errors.ts";
+import { ClosedError, RequestDeniedError } from "../errors.ts";
 import {
   type BindAddress,
   bindOf,
@@ -188,7 +188,10 @@ export class Tunnels implements AsyncDisposable {
     await this.#running;
   }
 
-  /** Restarts every tunnel, on its port. */
+  /**
+   * Restarts every tunnel, on its port. A free port of the gateway that was chosen is replaced by another one if
+   * the gateway refuses it.
+   */
   async restart(): Promise<void> {
     await this.stop();
     await this.start();
@@ -221,12 +224,24 @@ export class Tunnels implements AsyncDisposable {
       const more = { signal, ...(onError && { onError }) };
       const { local, remote, socks } = this.#specs;
       const locals = await each(local, (spec) => client.forwardLocal({ ...spec, ...more }));
-      const remotes = await each(remote, (spec) => client.forwardRemote({ ...spec, ...more }));
+      const remotes = await each(remote, async (spec, at) => {
+        try {
+          return await client.forwardRemote({ ...spec, ...more });
+        } catch (error) {
+          const given = this.#options.remote![at]!;
+          if (!(error instanceof RequestDeniedError) || spec.from === given.from) throw error;
+          // The gateway may still hold the port for the last connection.
+          return await client.forwardRemote({ ...given, ...more });
+        }
+      });
       const proxies = await each(socks, (spec) => client.forwardSocks({ ...spec, ...more }));
-      // Keep free ports that were chosen on this side; the gateway keeps its own.
+      // Keep free ports that were chosen.
       this.#specs = {
         local: local.map((spec, at) => ({ ...spec, from: kept(spec.from, locals[at]!.addr) })),
-        remote,
+        remote: (this.#options.remote ?? []).map((spec, at) => ({
+          ...spec,
+          from: kept(spec.from, remotes[at]!.addr),
+        })),
         socks: socks.map((spec, at) => kept(spec, proxies[at]!.addr)),
       };
       this.#client = client;
@@ -330,13 +345,14 @@ function isOneConnection({ transport }: ConnectOptions): boolean {
 /** One after the other, so that ports are taken in the order of the specs. */
 async function each<S, F extends Forwarder>(
   specs: readonly S[],
-  start: (spec: S) => Promise<F>,
+  start: (spec: S, at: number) => Promise<F>,
 ): Promise<F[]> {
   const started: F[] = [];
-  for (const spec of specs) started.push(await start(spec));
+  for (const [at, spec] of specs.entries()) started.push(await start(spec, at));
   return started;
 }
 
 function kept<B extends BindAddress>(from: B, addr: Deno.Addr): B {
-  return "port" in from && addr.transport === "tcp" ? { ...from, port: addr.port } : from;
+  const isChosen = "port" in from && from.port === 0 && addr.transport === "tcp";
+  return isChosen ? { ...from, port: addr.port } : from;
 }

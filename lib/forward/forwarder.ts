@@ -53,6 +53,8 @@ export class Tunnel<A extends Deno.Addr> implements Forwarder<A>, ByteCounts {
   readonly #lives = new Set<Promise<void>>();
   readonly #end = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
+  /** Resolves when it does not listen any more. */
+  #stopping: Promise<void> = Promise.resolve();
 
   constructor(parts: TunnelParts<A>) {
     this.#parts = parts;
@@ -85,10 +87,8 @@ export class Tunnel<A extends Deno.Addr> implements Forwarder<A>, ByteCounts {
   }
 
   async close(): Promise<void> {
-    if (!this.signal.aborted) {
-      this.#end.abort(new ClosedError("The tunnel is closed"));
-      await this.#parts.stop();
-    }
+    this.#stop(new ClosedError("The tunnel is closed"));
+    await this.#stopping;
     await Promise.all(this.#lives);
     this.#closed.resolve();
   }
@@ -115,9 +115,15 @@ export class Tunnel<A extends Deno.Addr> implements Forwarder<A>, ByteCounts {
     if (!this.signal.aborted) tell(this.#parts.onError, error);
   }
 
+  #stop(reason: unknown): void {
+    if (this.signal.aborted) return;
+    this.#end.abort(reason);
+    this.#stopping = this.#parts.stop();
+  }
+
   #over(cause: unknown): void {
     if (this.signal.aborted) return;
-    this.#end.abort(cause);
+    this.#stop(cause);
     const inOrder = cause instanceof DisconnectError && cause.by === "us";
     if (inOrder) this.#closed.resolve();
     else this.#closed.reject(cause);

@@ -82,6 +82,38 @@ Deno.test("Tunnels: several binds of every kind, start, stop and restart on the 
   assertEquals(states, ["starting", "up", "stopped", "starting", "up", "stopped"]);
 });
 
+Deno.test("Tunnels: stop() resolves when the ports are free", async () => {
+  await using world = new CutWorld({ serve: { forward: { local: () => true } } });
+  await using tunnels = await openTunnels(world.way, {
+    local: [{ from: { port: 0 }, to: "a:1" }],
+    socks: [{ port: 0 }],
+  });
+  const first = ports(tunnels);
+  await tunnels.stop();
+  for (const port of first) Deno.listen({ hostname: "127.0.0.1", port }).close();
+});
+
+Deno.test("Tunnels: a restart requests the chosen port of the gateway, and another one if it is refused", async () => {
+  const asked: number[] = [];
+  let refused = 0;
+  const remote = (on: object) => {
+    const port = "port" in on ? on.port as number : -1;
+    asked.push(port);
+    return port !== refused || port === 0;
+  };
+  await using server = gateway(0, { forward: { remote } });
+  const specs = { remote: [{ from: { port: 0 }, to: "127.0.0.1:1" }] };
+  await using tunnels = await openTunnels(way(server.addr.port), specs);
+  const [first] = ports(tunnels);
+  refused = first!;
+  await tunnels.restart();
+  assertEquals(asked, [0, first, 0]);
+  const [second] = ports(tunnels);
+  await tunnels.stop();
+  await tunnels.start();
+  assertEquals(asked.slice(0, 4), [0, first, 0, second]);
+});
+
 Deno.test("Tunnels: a check finds the tunnel without a reachable target", async () => {
   await using server = gateway();
   await using here = echo();

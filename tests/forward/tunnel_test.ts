@@ -110,12 +110,23 @@ Deno.test("A tunnel ends with its SSH connection, without an error if we closed 
   await ours.tunnel.closed;
   assertEquals(await ours.tunnel.check(), false);
   await Promise.all([lost, theirs, ours].map(({ tunnel }) => tunnel.close()));
-  assertEquals([lost.stops, theirs.stops, ours.stops], [0, 0, 0]);
+  assertEquals([lost.stops, theirs.stops, ours.stops], [1, 1, 1]);
   const made = world();
   const closing = made.tunnel.close();
   made.over.resolve(cause);
   await closing;
   await made.tunnel.closed;
+});
+
+Deno.test("close() waits until a tunnel whose SSH connection has ended does not listen any more", async () => {
+  const stopped = life();
+  const { tunnel, over } = world({ stop: () => stopped.promise });
+  over.resolve(new ConnectError("lost"));
+  await assertRejects(() => tunnel.closed, ConnectError);
+  const closing = tunnel.close();
+  assert(await isPending(closing));
+  stopped.resolve();
+  await closing;
 });
 
 Deno.test("A check returns whether the probe succeeds, and throws only the reason of its signal", async () => {
