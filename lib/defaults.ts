@@ -194,6 +194,12 @@ export const RECONNECT_MS = 200;
 /** The delay doubles with each attempt, up to this: soon enough after a computer has slept. */
 export const RECONNECT_MAX_MS = 30_000;
 
+/**
+ * How many milliseconds may lie between the end of an SFTP channel and that of its connection for one loss: a
+ * machine that shuts down may end its processes before its connections.
+ */
+export const CHANNEL_FIRST_MS = 2_000;
+
 /** A connection that lasted this many milliseconds resets the count of attempts. */
 export const RECONNECT_SETTLED_MS = 5_000;
 

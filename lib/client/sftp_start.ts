@@ -1,4 +1,5 @@
 import type { Channel } from "../connection/channel.ts";
+import { CHANNEL_FIRST_MS } from "../defaults.ts";
 import { startOn } from "../session/command.ts";
 import { SftpClient } from "../sftp/client.ts";
 import {
@@ -9,6 +10,7 @@ import {
   takesDataAtOnce,
 } from "../sftp/protocol/server_quirks.ts";
 import { wholeWrites } from "../sftp/protocol/whole_writes.ts";
+import { abortable, onTimeout } from "../waiting.ts";
 import type { CurrentConnection, LiveConnection } from "./current_connection.ts";
 import type { WaitOptions } from "./run_options.ts";
 
@@ -61,7 +63,7 @@ export async function startSftp(
     let live = first;
     const channel = await open(live, options);
     const reopen = async (signal: AbortSignal) => {
-      if (!live.connection.isOver) return null; // only the channel was closed
+      if (!await endsSoon(live, signal)) return null; // only the channel was closed
       await current.after(live, signal);
       return await current.run((next) => open(live = next, { signal }), signal);
     };
@@ -75,6 +77,15 @@ export async function startSftp(
       ...current.isResilient && { reopen },
     });
   }, options.signal);
+}
+
+/** Whether the connection has ended, or ends shortly after the channel. */
+async function endsSoon({ connection, transport }: LiveConnection, signal: AbortSignal) {
+  if (connection.isOver) return true;
+  const ended = transport.closed.then(() => true);
+  const waited = Promise.withResolvers<boolean>();
+  using _waited = onTimeout(CHANNEL_FIRST_MS, () => waited.resolve(false));
+  return await abortable(Promise.race([ended, waited.promise]), signal);
 }
 
 /** Opens a session that may be closed for another one; null if there is no room. */

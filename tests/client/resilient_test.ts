@@ -11,8 +11,10 @@ import {
   SshError,
 } from "@denossh/ssh";
 import { generateKey } from "@denossh/ssh/keys";
-import { serve } from "@denossh/ssh/server";
+import { localFiles, serve, type SessionHandler } from "@denossh/ssh/server";
+import { serveSftp, streamChannel } from "@denossh/ssh/sftp";
 import { ask, echo, until } from "../forward/world.ts";
+import { folder } from "../sftp/world.ts";
 import { FakeTime } from "../support/fake_time.ts";
 import { CutWorld } from "./cut_world.ts";
 
@@ -308,6 +310,67 @@ Deno.test("tunnels of all kinds survive, on their ports", async () => {
   permits.remote = true;
   for (let isUp = false; !isUp;) isUp = await remote.check();
   assertEquals(await ask(ports()[1]!, "through"), "through");
+});
+
+/** A server that ends its SFTP programs when asked to, and a client that counts the channels it has lost. */
+async function endingSftp() {
+  const lost = { channels: 0 };
+  const ends: (() => void)[] = [];
+  const root = await folder();
+  const sftp: SessionHandler = async ({ channel }) => {
+    const ended = new Promise<number>((resolve) => ends.push(() => resolve(143)));
+    const serving = serveSftp(
+      streamChannel(channel.readable, channel.writable),
+      localFiles({ root: root.path }),
+    );
+    return await Promise.race([serving.then(() => 0), ended]);
+  };
+  const world = new CutWorld({
+    serve: { subsystems: { sftp } },
+    connect: {
+      trace: ({ direction, name }) => {
+        if (direction === "received" && name === "CHANNEL_CLOSE") lost.channels++;
+      },
+    },
+  });
+  return { world, root, lost, end: () => ends.at(-1)!() };
+}
+
+Deno.test("SFTP continues if the server ends its program before the connection", async () => {
+  const { world, root, lost, end } = await endingSftp();
+  await using _root = root;
+  await using _world = world;
+  await using host = await world.connect();
+  await using sftp = await host.sftp();
+  await sftp.writeTextFile("/file", "1");
+  end();
+  await until(() => lost.channels === 1);
+  const size = sftp.stat("/file");
+  world.cut();
+  assertEquals([(await size).size, world.made], [1, 2]);
+});
+
+Deno.test("SFTP whose program has ended fails, after a wait that a close ends", async () => {
+  for (const what of ["time", "the session", "the client"]) {
+    using time = new FakeTime();
+    const { world, root, lost, end } = await endingSftp();
+    await using _root = root;
+    await using _world = world;
+    const host = await world.connect();
+    const sftp = await host.sftp();
+    end();
+    while (lost.channels === 0) await time.advance(0);
+    const failing = assertRejects(() => sftp.stat("/"), Error);
+    const began = time.now;
+    if (what === "the session") await sftp.close();
+    if (what === "the client") await host.close();
+    await time.settle(failing);
+    assertEquals(
+      [time.now - began, host.state],
+      what === "time" ? [2000, "connected"] : [0, what === "the client" ? "closed" : "connected"],
+    );
+    await time.settle(host.close());
+  }
 });
 
 Deno.test("jump hosts are logged in to once, and also reconnect", async () => {
