@@ -195,6 +195,12 @@ export const RECONNECT_MS = 200;
 export const RECONNECT_MAX_MS = 30_000;
 
 /**
+ * How many milliseconds a new connection waits for the server to listen again on the ports of the lost one,
+ * before other calls may use it. Servers answer in a round trip, but one that does not must not block them.
+ */
+export const RENEWAL_MS = 2_000;
+
+/**
  * How many milliseconds may lie between the end of an SFTP channel and that of its connection for one loss: a
  * machine that shuts down may end its processes before its connections.
  */

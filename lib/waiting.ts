@@ -59,6 +59,21 @@ export async function withLimits<T>(
   return await Promise.race([promise, over.promise]);
 }
 
+/**
+ * Waits for a promise, but not longer than a time in milliseconds; whether it is settled.
+ *
+ * @throws The promise's error, or the signal's reason
+ */
+export async function settlesWithin(
+  promise: Promise<unknown>,
+  milliseconds: number,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  using _late = onTimeout(milliseconds, () => late.resolve(false));
+  return await abortable(Promise.race([promise.then(() => true), late.promise]), signal);
+}
+
 /** Waits for a time in milliseconds; rejects with the signal's reason if it is aborted. */
 export async function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();

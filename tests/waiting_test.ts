@@ -6,6 +6,7 @@ import {
   Mutex,
   onAbort,
   onTimeout,
+  settlesWithin,
   sleep,
   withLimits,
 } from "../lib/waiting.ts";
@@ -72,6 +73,17 @@ Deno.test("withLimits rejects after the time limit, with the caller's error if t
   assertEquals(error.name, "TimeoutError");
   const late = () => REASON;
   assertStrictEquals(await withLimits(never, { timeout: 0, late }).catch((e) => e), REASON);
+});
+
+Deno.test("settlesWithin returns whether the promise was in time, and leaves no timer", async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  assertEquals(await settlesWithin(Promise.resolve(false), 60_000, signal), true);
+  assertEquals(await settlesWithin(never, 0, signal), false);
+  await assertRejects(() => settlesWithin(Promise.reject(REASON), 60_000), Error, "enough");
+  const waiting = settlesWithin(never, 60_000, signal);
+  controller.abort(REASON);
+  assertStrictEquals(await waiting.catch((error) => error), REASON);
 });
 
 Deno.test("withLimits ignores a promise that fails after the limit", async () => {

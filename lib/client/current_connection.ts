@@ -1,12 +1,13 @@
 import { AgentForwarding } from "../agent/forwarding.ts";
 import type { Connection } from "../connection/connection.ts";
 import { connectionClosed } from "../connection/lazy_error.ts";
+import { RENEWAL_MS } from "../defaults.ts";
 import { DisconnectError } from "../errors.ts";
 import type { HostProof } from "../keys/key.ts";
 import type { PublicKey } from "../keys/public_key.ts";
 import type { MessageTransport } from "../transport/message_transport.ts";
 import type { Agreed } from "../transport/negotiation.ts";
-import { Condition, limitOf } from "../waiting.ts";
+import { Condition, limitOf, settlesWithin } from "../waiting.ts";
 import { DISCONNECT } from "../wire/numbers.ts";
 import { type ClientState, isFinal, Resilience, type ResilientOptions } from "./resilience.ts";
 import { SessionQueue } from "./session_queue.ts";
@@ -105,7 +106,7 @@ export class CurrentConnection {
     return this.#over.promise;
   }
 
-  /** Calls `renew` with each new connection, before it is used. */
+  /** Calls `renew` with each new connection. Before that is used, its promise is waited for, within limits. */
   onRenewed(renew: Renewal): void {
     this.#renewals.push(renew);
   }
@@ -208,7 +209,8 @@ export class CurrentConnection {
         this.#resilience.connected();
         const over = new AbortController();
         live.transport.closed.then(() => over.abort());
-        for (const renew of this.#renewals) await renew(live.connection, over.signal);
+        const renewing = this.#renewals.map((renew) => renew(live.connection, over.signal));
+        await settlesWithin(Promise.all(renewing), RENEWAL_MS);
         if (!live.connection.isOver) this.#set("connected");
         return this.#watch(live);
       } catch (error) {

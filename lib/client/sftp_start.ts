@@ -10,7 +10,7 @@ import {
   takesDataAtOnce,
 } from "../sftp/protocol/server_quirks.ts";
 import { wholeWrites } from "../sftp/protocol/whole_writes.ts";
-import { abortable, onTimeout } from "../waiting.ts";
+import { settlesWithin } from "../waiting.ts";
 import type { CurrentConnection, LiveConnection } from "./current_connection.ts";
 import type { WaitOptions } from "./run_options.ts";
 
@@ -63,7 +63,8 @@ export async function startSftp(
     let live = first;
     const channel = await open(live, options);
     const reopen = async (signal: AbortSignal) => {
-      if (!await endsSoon(live, signal)) return null; // only the channel was closed
+      const isLost = await settlesWithin(live.transport.closed, CHANNEL_FIRST_MS, signal);
+      if (!isLost) return null; // only the channel was closed
       await current.after(live, signal);
       return await current.run((next) => open(live = next, { signal }), signal);
     };
@@ -77,15 +78,6 @@ export async function startSftp(
       ...current.isResilient && { reopen },
     });
   }, options.signal);
-}
-
-/** Whether the connection has ended, or ends shortly after the channel. */
-async function endsSoon({ connection, transport }: LiveConnection, signal: AbortSignal) {
-  if (connection.isOver) return true;
-  const ended = transport.closed.then(() => true);
-  const waited = Promise.withResolvers<boolean>();
-  using _waited = onTimeout(CHANNEL_FIRST_MS, () => waited.resolve(false));
-  return await abortable(Promise.race([ended, waited.promise]), signal);
 }
 
 /** Opens a session that may be closed for another one; null if there is no room. */

@@ -312,6 +312,26 @@ Deno.test("tunnels of all kinds survive, on their ports", async () => {
   assertEquals(await ask(ports()[1]!, "through"), "through");
 });
 
+Deno.test("a port that the server neither grants nor refuses again does not block other calls", async () => {
+  using time = new FakeTime();
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  let asked = 0;
+  await using world = new CutWorld({
+    handler: (session) => session.print("done"),
+    serve: { forward: { remote: () => asked++ === 0 || promise } },
+  });
+  const host = await world.connect();
+  await host.forwardRemote({ from: { port: 0 }, to: "127.0.0.1:1" });
+  world.cut();
+  for (let i = 0; i < 10 && (asked < 2 || host.state !== "connected"); i++) {
+    await time.advance(1000);
+  }
+  assertEquals([asked, host.state], [2, "connected"]);
+  assertEquals(await host.run("x"), "done");
+  resolve(false);
+  await time.settle(host.close());
+});
+
 /** A server that ends its SFTP programs when asked to, and a client that counts the channels it has lost. */
 async function endingSftp() {
   const lost = { channels: 0 };
