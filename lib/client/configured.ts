@@ -66,7 +66,8 @@ function withSettings(
 
 /** Whether a control master, which logged in by the configuration files, satisfies the caller's options. */
 function mayShare(given: ConnectOptions): boolean {
-  const { auth, hostKeys, algorithms } = given;
+  const { auth, hostKeys, algorithms, connections = 1 } = given;
+  if (connections > 1) return false; // a master has one connection
   return !isProxied(given) && [auth, hostKeys, algorithms].every((option) => option === undefined);
 }
 

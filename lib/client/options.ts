@@ -111,13 +111,15 @@ export interface ConnectOptions {
    * The control socket of a running `ssh -M`, whose connection is then shared: there is no key exchange and
    * no login here, and `auth` and `hostKeys` are ignored. If no master answers, a connection is made as
    * usual. If not given, ControlPath of the configuration files, unless one of `auth`, `hostKeys`,
-   * `algorithms`, `jump`, `proxyCommand` and `transport` is given, or ControlMaster is `yes` or `ask`;
+   * `algorithms`, `jump`, `proxyCommand` and `transport` is given, `connections` is more than 1, or
+   * ControlMaster is `yes` or `ask`;
    * `false` never shares one. Needs `--allow-read` and `--allow-write` for the path, `--allow-read` for its
    * folder, and `--allow-net=unix:PATH`; a path of the files is not used without them.
    *
    * Commands, SFTP, `dial`, `forwardLocal` and `forwardSocks` work through a master. Calls for which the
    * server would answer the master, or open channels to it, are refused: `listen`, `forwardRemote`,
-   * `request`, `notify`, the forwarding of agents and displays. The master does keepalive and rekeying.
+   * `request`, `notify`, the forwarding of agents and displays. The master does keepalive and rekeying, and
+   * has one connection, whatever `connections` is.
    */
   readonly controlPath?: string | false;
   /** Called with notes about problems that were skipped, such as a control socket that does not answer. */

@@ -3,6 +3,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { ConfigError, connect, none } from "@denossh/ssh";
 import { Config } from "@denossh/ssh/config";
 import { connectedPair, memoryPair } from "@denossh/ssh/testing";
+import { configured } from "../../lib/client/configured.ts";
 
 Deno.test("RefuseConnection fails connect with its reason, before anything is opened", async () => {
   const config = Config.parse('Host old\n  RefuseConnection "moved to new"\n', "/x/config");
@@ -44,4 +45,11 @@ Deno.test("VersionAddendum with more than printable ASCII is refused", async () 
       "VersionAddendum must be up to 233 printable ASCII characters",
     );
   }
+});
+
+Deno.test("ControlPath is not used if several connections are asked for", async () => {
+  const config = Config.parse("ControlPath /run/control");
+  const pathOf = async (connections: number) =>
+    (await configured({ hostname: "db1", config, connections })).options.controlPath;
+  assertEquals([await pathOf(1), await pathOf(2)], ["/run/control", undefined]);
 });
