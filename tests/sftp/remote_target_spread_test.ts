@@ -14,13 +14,17 @@ import { same, turn } from "./world.ts";
 
 const { FAILURE } = SftpStatus;
 
-/** A target that may be spread over one further session, in which its file is not opened unless given. */
+/**
+ * A target that may be spread over one further session, in which its file is not opened unless given. The
+ * session is open after `opening`, if that is given.
+ */
 async function spread(
   w: World,
   part: string | null,
   wide: string | null,
   lane: (path: string) => Promise<Lane | null> = () => Promise.resolve(null),
   options: SftpTransferOptions = { resume: true },
+  opening: Promise<void> | null = null,
 ): Promise<{ target: TransferTarget; opened: string[] }> {
   const opened: string[] = [];
   const session = {
@@ -29,7 +33,12 @@ async function spread(
       return lane(path);
     },
   };
-  const further = { begin() {}, for: () => [session], opening: null, windows: () => 0 };
+  const further = {
+    begin() {},
+    for: () => further.opening === null ? [session] : [],
+    opening: opening?.then(() => void (further.opening = null)) ?? null,
+    windows: () => 0,
+  };
   const settings = { options, limits: {}, inFlight: 1000, warn() {} };
   const request = { path: "/dir/file", name: "/source", info: INFO, inside: false };
   const target = await remoteTarget(w.remote, request, part, settings, {
@@ -94,6 +103,24 @@ Deno.test("a flush waits until a part has its wide name", async () => {
   await flushing;
   await target.commit(INFO);
   assertEquals(w.server.log.at(-1), `RENAME ${WIDE} /dir/file`);
+});
+
+Deno.test("a part that gets its wide name after the last block is renamed from there", async () => {
+  await using w = await world();
+  const gate = Promise.withResolvers<undefined>();
+  w.server.refuse = (line) => line.endsWith(WIDE) ? gate.promise : undefined;
+  const opening = Promise.withResolvers<void>();
+  const { target } = await spread(w, PART, WIDE, undefined, undefined, opening.promise);
+  await writeSlowly(target);
+  assertEquals(target.flushesLast, true);
+  opening.resolve();
+  while (target.flushesLast) await turn(); // until the renaming has started
+  const committing = target.commit(INFO);
+  gate.resolve(undefined);
+  await committing;
+  const renames = w.server.log.filter((line) => line.startsWith("RENAME"));
+  assertEquals(renames, [`RENAME ${PART} ${WIDE}`, `RENAME ${WIDE} /dir/file`]);
+  assert(same(w.server.data("/dir/file")!, data));
 });
 
 Deno.test("a file without a part, or with its wide name already, is not renamed to be spread", async () => {

@@ -464,6 +464,8 @@ class RemoteTarget implements TransferTarget {
   }
 
   async commit(info: SftpFileInfo | null): Promise<void> {
+    // A session may have been opened after the last block, when nothing was to be flushed.
+    if (this.#renaming !== null) await this.#renaming.catch(() => {});
     const { hidden, final } = this.#names;
     const { limits } = this.#settings;
     const changes = this.#changes(info);
