@@ -4,7 +4,7 @@ import { SftpError } from "../../lib/sftp/mod.ts";
 import * as msg from "../../lib/sftp/protocol/messages.ts";
 import { FXP } from "../../lib/sftp/protocol/numbers.ts";
 import { ClientSession } from "../../lib/sftp/remote/client_session.ts";
-import { DATA, Lossy, lost } from "./lossy_server.ts";
+import { DATA, Lossy, lost, WHEN } from "./lossy_server.ts";
 import { LISTED, MemoryServer } from "./memory_server.ts";
 import { channelTo } from "./raw.ts";
 import { noise, same } from "./world.ts";
@@ -79,6 +79,46 @@ Deno.test("each open file with a name is reopened under its new one", async () =
   const opened = server.log.filter((line) => /^OPEN/.test(line)).slice(3);
   assertEquals(opened.map((line) => line.split(" ")[1]), ["/b", "/c", "/b"]);
   for (const file of files) await file.close();
+});
+
+Deno.test("a file is open under its new name if the answer to its renaming was lost", async () => {
+  for (const when of WHEN) {
+    await using world = new Lossy();
+    const { server } = world;
+    const sftp = await world.client();
+    const file = await sftp.open("/a", { write: true, createNew: true });
+    await file.write(DATA.subarray(0, 10));
+    world.lose(FXP.EXTENDED, when);
+    await sftp.rename("/a", "/b");
+    await file.write(DATA.subarray(10, 20));
+    world.lose(FXP.FSTAT); // it has the new name for the next loss, too
+    assertEquals((await file.stat()).size, 20);
+    assert(same(server.data("/b")!, DATA.subarray(0, 20)));
+    await file.close();
+  }
+});
+
+Deno.test("a file is found after several renamings without an answer", async () => {
+  await using world = new Lossy();
+  const { server } = world;
+  const sftp = await world.client();
+  const file = await sftp.open("/a", { write: true, createNew: true });
+  const unanswered = new Promise<undefined>(() => {});
+  server.refuse = (line) => line.startsWith("POSIX_RENAME") ? unanswered : undefined;
+  const renamings = [["/x", "/y"], ["/a", "/b"], ["/b", "/c"]].map(([from, to]) =>
+    sftp.rename(from!, to!)
+  );
+  const settled = Promise.allSettled(renamings);
+  world.lose(FXP.STAT, "before", () => {
+    server.files.set("/c", server.files.get("/a")!);
+    server.files.delete("/a");
+    server.refuse = () => undefined;
+  });
+  await sftp.stat("/");
+  await file.write(DATA.subarray(0, 10));
+  assertEquals(server.log.filter((line) => line.startsWith("OPEN")).at(-1), "OPEN /c write");
+  await file.close();
+  await settled;
 });
 
 Deno.test("an open file gets the name of a renaming that was executed late", async () => {

@@ -22,6 +22,7 @@ import {
   type Call,
   isRefusal,
   malformed,
+  nullIfNoSuchFile,
   nullIfRefused,
   sessionError,
   sftpError,
@@ -525,8 +526,10 @@ export class ClientSession {
       return this.#send(call, reply, encode, { renews: true }) as Promise<A>;
     };
     try {
-      const fields = { path: handle.path, flags: access, attributes: {} };
-      const opened = await ask(msg.Open, fields, msg.Handle);
+      const opened = await this.#openFirst(
+        handle,
+        (path) => ask(msg.Open, { path, flags: access, attributes: {} }, msg.Handle),
+      );
       const now = await nullIfRefused(ask(msg.Fstat, opened, msg.Attrs));
       const difference = now && handle.difference(now.attributes);
       if (difference === null) return void (handle.handle = opened.handle);
@@ -537,6 +540,18 @@ export class ClientSession {
       handle.gone = answerLost(call, "it could not be opened again", cause);
     }
     this.#handles.delete(handle);
+  }
+
+  /** Opens a file by its path, or by the new one if it was renamed and the answer was lost. */
+  async #openFirst<T>(handle: OpenHandle, open: (path: string) => Promise<T>): Promise<T> {
+    for (const [, { asked, wasSent }] of [...this.#requests]) {
+      const renaming = asked && renamingOf(asked);
+      if (!wasSent || renaming?.from !== handle.path) continue;
+      const opened = await nullIfNoSuchFile(open(handle.path));
+      if (opened !== null) return opened;
+      handle.path = renaming.to;
+    }
+    return await open(handle.path);
   }
 
   /** Repeats a request that was not answered, unless it might then be done twice. */
