@@ -607,7 +607,7 @@ export class SftpClient implements AsyncDisposable {
     );
     try {
       const writing = stream.pipeTo(
-        this.#functions.writableOf(file, 0, further),
+        this.#functions.writableOf(file, 0, further, { signal, timeout }),
         signal ? { signal } : {},
       );
       await this.#explained(writing, { signal, timeout });

@@ -131,6 +131,26 @@ Deno.test("every operation may have a separate time-out", async () => {
   await gone;
 });
 
+Deno.test("writeFile ends with its signal or time-out if the server does not answer", async () => {
+  for (const channels of [1, 4]) {
+    for (const data of [new Uint8Array(100_000), new Uint8Array(8_000_000)]) {
+      const abort = new AbortController();
+      let writes = 0;
+      const sftp = await atServer(async ({ type, id }, peer) => {
+        if (type === FXP.OPEN) await peer.send(msg.Handle.encode(id, { handle }));
+        else if (type === FXP.WRITE && ++writes === 2) abort.abort(new Error("enough"));
+        else if (writes === 0) await peer.send(status(id, SftpStatus.OP_UNSUPPORTED));
+      }, { timeout: 500 });
+      const { signal } = abort;
+      await assertRejects(() => sftp.writeFile("/x", data, { channels, signal }), Error, "enough");
+      const late = () => sftp.writeFile("/x", data, { channels, timeout: 20 });
+      const error = await assertRejects(late, SftpError);
+      assertEquals(plainMessage(error), 'Cannot write "/x" on the server: no answer in 20 ms');
+      await sftp.close();
+    }
+  }
+});
+
 Deno.test("one signal cancels hundreds of requests, and drops listeners of answered ones", async () => {
   const sftp = await atServer(({ type, id }, peer) => {
     if (type === FXP.LSTAT) {

@@ -289,26 +289,28 @@ function readableOf(file: RemoteFile, start: number): ReadableStream<Uint8Array<
  * Writes from an offset; closing waits for every answer and closes the file.
  *
  * @param further The further sessions to write it in
+ * @param limits A signal that cancels each write, and a time limit for each answer
  */
 export function writableOf(
   file: RemoteFile,
   start: number,
   further: FurtherSessions | null = null,
+  limits: SftpOptions = {},
 ): WritableStream<Uint8Array> {
   const behind: WriteBehind = further === null
-    ? new WriteBehind(file, { start })
-    : stripedFrom(file, start, further);
+    ? new WriteBehind(file, { ...limits, start })
+    : stripedFrom(file, start, further, limits);
   return new WritableStream<Uint8Array>({
     // A copy, because the write resolves long before the server has the data.
     write: (chunk) => closedIfFailed(file, () => behind.write(chunk.slice(), () => {})),
     close: () =>
       closedIfFailed(file, async () => {
         await behind.end();
-        await file.close();
+        await file.close(limits);
       }),
     async abort() {
       behind.abandon();
-      await file.close();
+      await file.close(limits);
     },
   });
 }
@@ -317,8 +319,14 @@ export function writableOf(
  * Writes in several sessions. A failure may leave holes in the bytes that were in flight, and the file
  * already has its final name. So at most as many are in flight as a later `put` with `resume` sends again.
  */
-function stripedFrom(file: RemoteFile, start: number, further: FurtherSessions): WriteBehind {
+function stripedFrom(
+  file: RemoteFile,
+  start: number,
+  further: FurtherSessions,
+  limits: SftpOptions,
+): WriteBehind {
   const behind: WriteBehind = new WriteBehind(file, {
+    ...limits,
     start,
     inFlight: SFTP_RESUME_WINDOW,
     further: furtherLanes(further, {
@@ -329,7 +337,7 @@ function stripedFrom(file: RemoteFile, start: number, further: FurtherSessions):
         return behind.reached;
       },
       inFlight: SFTP_RESUME_WINDOW,
-      limits: {},
+      limits,
     }),
   });
   return behind;
