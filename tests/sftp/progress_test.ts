@@ -129,11 +129,25 @@ Deno.test("bytes of an earlier attempt count as transferred, but not in the rate
   progress.held(60);
   time.skip(1000);
   progress.advance("/a", 20);
-  progress.held(-60);
-  progress.finish("/a");
   assertEquals(reports.map(({ transferred, rate, remaining }) => [transferred, rate, remaining]), [
     [80, 20, 1],
-    [20, 20, 4],
+  ]);
+});
+
+Deno.test("progress does not go back if bytes of an earlier attempt turn out to be useless", () => {
+  const { time, progress, reports } = watched();
+  using _ = time;
+  progress.expect(100);
+  progress.held(60);
+  for (const [held, bytes] of [[0, 20], [-60, 10], [0, 60]] as const) {
+    progress.held(held);
+    time.skip(1000);
+    progress.advance("/a", bytes);
+  }
+  assertEquals(reports.map(({ transferred, total }) => [transferred, total]), [
+    [80, 100],
+    [80, 100],
+    [90, 100],
   ]);
 });
 

@@ -88,8 +88,10 @@ class FileTransfer {
     const length = await this.#from(start);
     if (await this.#same(length)) return;
     // The part of an earlier attempt was of another file: transfer all of this one.
-    this.#context.progress.held(-start);
-    if (start > 0 && await this.#same(await this.#from(0))) return;
+    if (start > 0) {
+      this.#context.progress.expect(length);
+      if (await this.#same(await this.#from(0))) return;
+    }
     const call = { operation: "verify", path: this.#name };
     throw sftpError(SftpStatus.FAILURE, call, "the target differs from the sent data");
   }

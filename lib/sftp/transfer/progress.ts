@@ -2,9 +2,15 @@
 export interface TransferProgress {
   /** The source of the current file. */
   readonly path: string;
-  /** Bytes transferred so far, over all files, with those of an earlier attempt and of files that failed. */
+  /**
+   * Bytes transferred so far, over all files, with those of an earlier attempt. It never decreases: bytes of
+   * a file that fails or has to be transferred again still count.
+   */
   readonly transferred: number;
-  /** Bytes of all files found so far; of a file that failed, only those that were transferred. */
+  /**
+   * Bytes of all files found so far. Those that have to be transferred again count again; of a file that
+   * failed, only those that were transferred count.
+   */
   readonly total: number;
   /** The recent rate, in bytes per second. */
   readonly rate: number;
@@ -85,6 +91,8 @@ export class Progress {
   #rate = 0;
   #reported: number = this.#started - REPORT_MS;
   #reportedBytes = 0;
+  /** The bytes of the last report, below which none may be. */
+  #transferred = 0;
 
   constructor(
     report: ((progress: TransferProgress) => void) | undefined,
@@ -156,7 +164,7 @@ export class Progress {
     this.#rate += (lately * 1000 - this.#rate) * weight;
     this.#reported = now;
     this.#reportedBytes = this.bytes;
-    const transferred = this.bytes + this.#held;
+    const transferred = this.#transferred = Math.max(this.#transferred, this.bytes + this.#held);
     const total = Math.max(this.#total, transferred);
     const remaining = this.#rate > 0 && this.#total > 0 ? (total - transferred) / this.#rate : null;
     this.#report?.({ path, transferred, total, rate: this.#rate, remaining });
