@@ -282,6 +282,34 @@ Deno.test("over several connections, others are opened in place of lost ones, wi
   assertEquals([further.for(0).length, remote.asked.length], [1, 4]); // as many as there may be
 });
 
+Deno.test("over one connection that is made again, others are opened on the next one", async () => {
+  for (const isRenewable of [false, true]) {
+    const { remote, further, notes } = world(3);
+    remote.session.isRenewable = isRenewable;
+    further.for(0);
+    await turn();
+    const lose = () =>
+      further.for(0).forEach((each) => fake(each).session.cause = new Error("lost"));
+    lose();
+    remote.session.isRenewing = true;
+    further.for(0);
+    assertEquals(remote.asked.length, 2); // they would be asked for on the lost connection
+    remote.session.isRenewing = false;
+    further.for(0);
+    await turn();
+    assertEquals([remote.asked.length, further.for(0).length], isRenewable ? [4, 2] : [2, 0]);
+    assertEquals(notes.includes("Spreading over 3 channels: in place of lost ones"), isRenewable);
+    if (!isRenewable) continue;
+    for (let losses = 0; losses < 100; losses++) {
+      lose();
+      further.for(0);
+      await turn();
+    }
+    assertEquals(remote.asked.length, 48); // in case the server ends each of them
+    assertEquals(notes.slice(-1), ["One channel: others were lost too often"]);
+  }
+});
+
 Deno.test("a lost session is replaced by the next small file, but not while others are opened", async () => {
   const { remote, further } = world("auto", { connections: 3, isQuick: false });
   further.for(SMALL);

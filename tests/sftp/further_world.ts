@@ -21,6 +21,8 @@ export class FakeRemote {
   readonly channels = { useful: 1, isEnough: false, closing: new Set<Promise<void>>() };
   readonly session = {
     cause: null as Error | null,
+    isRenewable: false,
+    isRenewing: false,
     flow: { bytesSent: 0, waitedForWindow: 0, largestSendWindow: MIB } as unknown,
     pathEstimates: { write: { roundTrip: 50 } },
     close: () => {

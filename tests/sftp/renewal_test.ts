@@ -238,6 +238,22 @@ Deno.test("a request that was found done is waited for no longer", async () => {
   assertEquals([time.now, server.log], [0, ["REMOVE /a", "LSTAT /a"]]);
 });
 
+Deno.test("a session tells whether it waits for its next channel", async () => {
+  const server = new MemoryServer();
+  const first = channelTo(server.answer);
+  const gate = Promise.withResolvers<void>();
+  const reopen = () => gate.promise.then(() => channelTo(server.answer).channel);
+  const session = await ClientSession.open(first.channel, { reopen });
+  assertEquals(session.isRenewing, false);
+  await first.peer.channel.close();
+  while (!session.isRenewing) await turn();
+  gate.resolve();
+  const call = { operation: "realPath", path: "/" };
+  await session.request(msg.Realpath, { path: "/" }, msg.Name, call);
+  assertEquals(session.isRenewing, false);
+  await session.close();
+});
+
 Deno.test("a request that ends each channel fails, and others do not", async () => {
   await using world = new Lossy();
   const sftp = await world.client();

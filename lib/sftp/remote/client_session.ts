@@ -124,6 +124,11 @@ export class ClientSession {
     return this.#reopen !== null;
   }
 
+  /** Whether the channel was lost, and the next one is not in use yet. */
+  get isRenewing(): boolean {
+    return this.#renewal !== null;
+  }
+
   /** Why the session has ended; null while it is open. */
   get cause(): Error | null {
     return this.#cause;

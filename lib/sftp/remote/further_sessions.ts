@@ -1,4 +1,4 @@
-import { SFTP_CHANNELS } from "../../defaults.ts";
+import { SFTP_CHANNELS, SFTP_REPEATS } from "../../defaults.ts";
 import type { SftpFileInfo } from "../protocol/attributes.ts";
 import type { SftpOptions } from "../protocol/options.ts";
 import { nullIfRefused, sftpError, SftpStatus } from "../protocol/status.ts";
@@ -118,7 +118,7 @@ export class FurtherSessions {
   #turn = 0;
   /** The number of channels that are being opened, with those that are open; 0 if none is. */
   #expected = 0;
-  /** The number of lost sessions that were replaced. */
+  /** The number of lost sessions that were replaced, or are not to be. */
   #replaced = 0;
   /** Notified when a session is opened, or the last attempt fails. */
   readonly #news: Condition = new Condition();
@@ -235,15 +235,22 @@ export class FurtherSessions {
   }
 
   /**
-   * Replaces sessions that were lost with their connection. At most `#most` are replaced, in case the
-   * server ends each of them.
+   * Replaces sessions that were lost with their connection: another one, or the next one of a session that
+   * can be renewed. Their number is limited, in case the server ends each of them.
    */
   #replaceLost(): void {
     const state = this.#state;
     const lost = this.lost - this.#replaced;
-    if (lost <= 0 || this.#replaced + lost >= this.#most) return;
-    if (this.#remote.connections === 1 || state === "opening" || state === "closed") return;
+    if (lost <= 0 || state === "opening" || state === "closed") return;
+    const { connections, session } = this.#remote;
+    if (connections === 1 && (!session.isRenewable || session.isRenewing)) return;
     this.#replaced += lost;
+    // Each loss of the only connection ends all of them.
+    const limit = connections === 1 ? this.#most * SFTP_REPEATS : this.#most;
+    if (this.#replaced >= limit) {
+      this.#note(`${channelCount(1 + this.#usable.length)}: others were lost too often`);
+      return;
+    }
     this.#open(1 + this.#usable.length + lost, "in place of lost ones", state);
   }
 
