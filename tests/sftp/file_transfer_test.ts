@@ -270,6 +270,17 @@ Deno.test("a file that does not match its source fails, after a retry if it was 
   }
 });
 
+Deno.test("a source that was changed while it was read fails, and the error names it", async () => {
+  const [source, target] = [new Source(data), new Target()];
+  source.digest = () => Promise.resolve("changed");
+  const error = await assertRejects(() => run(source, target, contextOf({ verify: true })));
+  assertEquals(
+    plainMessage(error),
+    'Cannot verify "/name" on the server: the source differs from the sent data, it may have been ' +
+      "changed meanwhile: transfer it again",
+  );
+});
+
 Deno.test("both servers of a copy are asked for a digest, but local ends are not", async () => {
   const asked: string[] = [];
   const digest = (end: string) => (length: number) => {

@@ -86,14 +86,15 @@ class FileTransfer {
       ? await resumeOffset(this.#source, this.#target, this.#context.options)
       : 0;
     const length = await this.#from(start);
-    if (await this.#same(length)) return;
-    // The part of an earlier attempt was of another file: transfer all of this one.
-    if (start > 0) {
+    let difference = await this.#difference(length);
+    if (difference !== null && start > 0) {
+      // The part of an earlier attempt was of another file: transfer all of this one.
       this.#context.progress.expect(length);
-      if (await this.#same(await this.#from(0))) return;
+      difference = await this.#difference(await this.#from(0));
     }
+    if (difference === null) return;
     const call = { operation: "verify", path: this.#name };
-    throw sftpError(SftpStatus.FAILURE, call, "the target differs from the sent data");
+    throw sftpError(SftpStatus.FAILURE, call, difference);
   }
 
   /** Transfers the file from an offset; resolves to its length. */
@@ -164,13 +165,15 @@ class FileTransfer {
     await (this.#target.start ? written : withLimits(written, this.#context));
   }
 
-  /** Whether the target equals the sent data; true if it is not to be verified. */
-  async #same(length: number): Promise<boolean> {
-    if (this.#hash === null) return true;
+  /** How the source or the target differs from the sent data; null if it does not, or is not to be verified. */
+  async #difference(length: number): Promise<string | null> {
+    if (this.#hash === null) return null;
     const sent = this.#hash.digest("hex");
-    for (const end of [this.#source, this.#target]) {
-      if (end.digest && await end.digest(length) !== sent) return false;
+    const differs = async (end: TransferSource | TransferTarget) =>
+      end.digest !== undefined && await end.digest(length) !== sent;
+    if (await differs(this.#source)) {
+      return "the source differs from the sent data, it may have been changed meanwhile: transfer it again";
     }
-    return true;
+    return await differs(this.#target) ? "the target differs from the sent data" : null;
   }
 }
