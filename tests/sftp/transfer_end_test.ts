@@ -1,5 +1,5 @@
 /** Transfers between servers in memory: refused arguments, results, and what happens at the end. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   SftpError,
   SftpStatus,
@@ -97,6 +97,9 @@ Deno.test("wrong options are refused before any request", async () => {
     [{ update: "time" as "newer" }, TypeError],
     [{ channels: 0 }, RangeError],
     [{ channels: 1.5 }, RangeError],
+    [{ channels: 65 }, RangeError],
+    [{ channels: "4" as never }, RangeError],
+    [{ atomic: false, resume: true }, TypeError],
     [{ inFlight: 0 }, RangeError],
     [{ rateLimit: 0 }, RangeError],
     [{ recurse: true } as never, TypeError],
@@ -111,13 +114,26 @@ Deno.test("wrong options are refused before any request", async () => {
   assertEquals([w.from.log.length, changes(w.to)], [before, []]);
 });
 
+Deno.test("the error of an option of the wrong type tells the type", () => {
+  const wrong: [options: SftpTransferOptions, message: string][] = [
+    [{ rateLimit: "5" as never }, 'rateLimit must be a number, not the text "5"'],
+    [{ inFlight: null as never }, "inFlight must be a number, not null"],
+  ];
+  for (const [options, message] of wrong) {
+    assertThrows(() => checkTransferOptions(options), TypeError, message);
+  }
+  const message = 'channels must be a whole number of 1 to 64, or "auto", not the text "4"';
+  assertThrows(() => checkChannels({ channels: "4" as never }), RangeError, message);
+});
+
 Deno.test("every documented value of update, channels and delete is accepted", () => {
   for (const update of [true, false, "newer", "size", "checksum"] as const) {
     checkTransferOptions({ update });
   }
   checkTransferOptions({ delete: true, recursive: true });
   checkTransferOptions({ delete: false, glob: true });
-  for (const channels of [1, 2, 10, "auto"] as const) checkChannels({ channels });
+  checkTransferOptions({ resume: true, atomic: true });
+  for (const channels of [1, 2, 10, 64, "auto"] as const) checkChannels({ channels });
   checkChannels({});
 });
 

@@ -152,9 +152,9 @@ class Transfer {
   readonly #further: FurtherSessions[] = [];
 
   constructor(options: SftpTransferOptions, remotes: readonly RemoteFileSystem[]) {
+    checkTransferOptions(options);
     const inFlight = inFlightOf(options);
     checkChannels(options);
-    checkTransferOptions(options);
     const { rateLimit, timeout, onProgress, onFile, filter } = options;
     const handles = remotes.map(({ limits }) =>
       Math.floor(limits.openHandles / 2) || SFTP_UNKNOWN_HANDLES

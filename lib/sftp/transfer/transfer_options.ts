@@ -8,8 +8,11 @@ import {
   either,
   flag,
   milliseconds,
+  mustBe,
   oneOf,
+  type OptionCheck,
   type OptionChecks,
+  shown,
   texts,
 } from "../../option_checks.ts";
 import type { SftpOptions } from "../protocol/options.ts";
@@ -36,7 +39,8 @@ export interface SftpTransferOptions extends SftpOptions {
   /**
    * Write under a hidden name and rename the file when it is complete, so that no reader sees an
    * incomplete file. Files on this machine are always written this way. On a server the default is to
-   * do so if the server allows it; `false` writes the file in place, `true` fails if it is not possible.
+   * do so if the server allows it; `false` writes the file in place, which excludes `resume`, and `true`
+   * fails if it is not possible.
    */
   readonly atomic?: boolean;
   /** Flush files to the disk before they are renamed. */
@@ -97,8 +101,8 @@ export interface SftpTransferOptions extends SftpOptions {
   /** Maximum bytes in flight, over all files: the memory of a transfer; 32 MiB by default. */
   readonly inFlight?: number;
   /**
-   * The number of SFTP channels that a large file is spread over; a server may allow fewer. `"auto"` (the
-   * default) uses one channel, and up to ten only if the window of one limits a `put`, as on a path with a
+   * The number of SFTP channels that a large file is spread over, 1 to 64; a server may allow fewer. `"auto"`
+   * (the default) uses one channel, and up to ten only if the window of one limits a `put`, as on a path with a
    * long round trip; a `get` uses one, because this end's windows grow with the path. A channel is closed
    * when another session of the connection needs its place. A file that is written in place uses one
    * channel.
@@ -110,15 +114,20 @@ export interface SftpTransferOptions extends SftpOptions {
    */
   readonly partial?: boolean;
   /**
-   * Called with the progress, at most ten times a second and at the end of each file. An error ends the
-   * transfer, as of `onFile` and `filter`.
+   * Called with the progress, at most ten times a second and at the end of each file. If it throws, the
+   * transfer fails with that error.
    */
   readonly onProgress?: (progress: TransferProgress) => void;
-  /** Called for each file, when it is done. */
+  /** Called for each file, when it is done. If it throws, the transfer fails with that error. */
   readonly onFile?: (file: TransferredFile) => void;
-  /** Called with a line of text for each decision about channels, for logs. */
+  /** Called with a line of text for each decision about channels, for logs. If it throws, that is ignored. */
   readonly onNote?: (note: string) => void;
 }
+
+/** The most channels: as many as there may be connections. */
+const MAX_CHANNELS = 64;
+
+const number: OptionCheck = mustBe("a number", (value) => typeof value === "number");
 
 const OPTIONS: OptionChecks<SftpTransferOptions> = {
   signal: abortSignal,
@@ -140,8 +149,8 @@ const OPTIONS: OptionChecks<SftpTransferOptions> = {
   delete: flag,
   dryRun: flag,
   sparse: flag,
-  rateLimit: anything, // the range of a number has a separate message
-  inFlight: anything,
+  rateLimit: number, // the range has a separate message
+  inFlight: number,
   channels: anything,
   partial: flag,
   onProgress: callback,
@@ -155,12 +164,20 @@ export function checkTransferOptions(options: SftpTransferOptions): void {
   if (options.delete && (!options.recursive || options.glob)) {
     throw new TypeError("delete needs recursive, and cannot be used with glob");
   }
+  if (options.resume && options.atomic === false) {
+    throw new TypeError(
+      "resume cannot be used with atomic: false, because it continues a hidden part: omit one of them",
+    );
+  }
 }
 
 /** @throws {RangeError} If the number of channels is out of range */
 export function checkChannels({ channels = "auto" }: SftpTransferOptions): void {
-  if (channels === "auto" || (Number.isInteger(channels) && channels >= 1)) return;
-  throw new RangeError(`channels must be a whole number of 1 or more, or "auto", not ${channels}`);
+  if (channels === "auto") return;
+  if (Number.isInteger(channels) && channels >= 1 && channels <= MAX_CHANNELS) return;
+  throw new RangeError(
+    `channels must be a whole number of 1 to ${MAX_CHANNELS}, or "auto", not ${shown(channels)}`,
+  );
 }
 
 /** Asks a server for the SHA-256 of the first `length` bytes of a file, in hexadecimal digits. */
