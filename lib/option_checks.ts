@@ -82,6 +82,19 @@ export function nested<T extends object>(name: string, checks: OptionChecks<T>):
   };
 }
 
+/** @throws {TypeError} If a stream of the caller has another reader, which keeps its data */
+export function checkUnlocked(stream: ReadableStream): void {
+  if (!stream.locked) return;
+  throw new TypeError("The stream is locked: release its other reader first, or tee() the stream");
+}
+
+/** @throws {TypeError} If a chunk of a stream of the caller is not bytes */
+export function checkChunk(chunk: unknown): void {
+  if (chunk instanceof Uint8Array) return;
+  const fix = typeof chunk === "string" ? ": use a TextEncoderStream" : "";
+  throw new TypeError(`A stream must have Uint8Array chunks, not ${shown(chunk)}${fix}`);
+}
+
 /** A value for an error, cut short. */
 export function shown(value: unknown): string {
   switch (typeof value) {

@@ -1,3 +1,4 @@
+import { checkChunk } from "../option_checks.ts";
 import type { ByteQueue } from "./byte_queue.ts";
 
 /**
@@ -42,7 +43,10 @@ export interface Outlet {
 /** A stream whose `write` resolves when the window and the socket have taken the chunk. */
 export function writableOf(outlet: Outlet): WritableStream<Uint8Array> {
   return new WritableStream<Uint8Array>({
-    write: (chunk) => outlet.write(chunk),
+    write(chunk) {
+      checkChunk(chunk);
+      return outlet.write(chunk);
+    },
     close: () => outlet.close(),
     abort: (reason) => outlet.abort(reason),
   });

@@ -1,5 +1,6 @@
 import type { Channel } from "../connection/channel.ts";
 import { ClosedError, CommandError, printable, RequestDeniedError } from "../errors.ts";
+import { checkUnlocked } from "../option_checks.ts";
 import { quote } from "../quote.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { startSpan } from "../spans.ts";
@@ -185,6 +186,7 @@ export async function startProcess(
   if (options.stdout === "null") channel.discard("stdout");
   try {
     const { stdin = "piped" } = options;
+    if (stdin instanceof ReadableStream) checkUnlocked(stdin);
     const starting = startProgram(channel, program, options);
     // Sent in the same write as the request, so that a program without input does not wait for EOF.
     const end = () => void channel.closeWrite().catch(() => {});

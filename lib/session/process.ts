@@ -2,6 +2,7 @@ import { TextLineStream } from "@std/streams";
 import type { Channel } from "../connection/channel.ts";
 import type { ExitStatus } from "../connection/request.ts";
 import { KILL_GRACE_MS, MAX_OUTPUT } from "../defaults.ts";
+import { checkChunk } from "../option_checks.ts";
 import type { SignalName } from "../wire/numbers.ts";
 import { runtime } from "../runtime/runtime.ts";
 import { type CallOptions, onAbort, onTimeout } from "../waiting.ts";
@@ -120,12 +121,20 @@ export class Process implements AsyncDisposable {
 
   /**
    * The command's standard input; closing or aborting it sends EOF. As with a pipe, the command's
-   * output and status still arrive after an abort.
+   * output and status still arrive after an abort. A chunk that is not a `Uint8Array` ends the command.
    */
   get stdin(): WritableStream<Uint8Array> {
     const { channel } = this;
     return this.#stdin ??= new WritableStream({
-      write: (chunk, { signal }) => channel.writeAll(chunk, { signal }),
+      write: (chunk, { signal }) => {
+        try {
+          checkChunk(chunk);
+        } catch (error) {
+          this.#end(error); // a stream that has failed cannot send EOF, for which the command would wait
+          throw error;
+        }
+        return channel.writeAll(chunk, { signal });
+      },
       close: () => channel.closeWrite(),
       abort: () => channel.closeWrite(),
     });

@@ -584,7 +584,9 @@ export class SftpClient implements AsyncDisposable {
    * @param data Its content: bytes, a blob, a response of `fetch`, or a stream
    * @param options `append` adds to the content, `createNew` fails if the file exists, `create: false` if
    *   it does not; `mode` are the permission bits of a new file, `channels` the channels for a large file
-   * @throws {SftpError} If the server refuses
+   * @throws {SftpError} If the server refuses; the stream is then cancelled
+   * @throws {TypeError} If the stream is locked or has chunks that are not `Uint8Array`s, or the response has
+   *   been read or its status is not that of a whole file
    */
   async writeFile(
     path: string,
@@ -600,7 +602,10 @@ export class SftpClient implements AsyncDisposable {
     const { mode } = options;
     const opening = this.#remote.file(path, mode === undefined ? open : { ...open, mode });
     const limits = { isNew: createNew, signal, timeout };
-    const file = await this.#functions.explained(this.#remote, opening, limits);
+    const file = await this.#explained(opening, limits).catch((cause) => {
+      stream.cancel(cause).catch(() => {}); // the file cannot be written; this is the reason
+      throw cause;
+    });
     const further = append || channels === 1 ? null : new this.#functions.FurtherSessions(
       this.#remote,
       { channels, role: "target" },
@@ -665,6 +670,7 @@ export class SftpClient implements AsyncDisposable {
    * @param options Options of the transfer
    * @returns The result of the transfer
    * @throws {SftpError} If the server refuses, or the source is cut off while it is read
+   * @throws {TypeError} If the data is not as `writeFile` needs it
    * @throws {SftpTransferError} If some files of a folder could not be transferred
    */
   put(

@@ -617,6 +617,15 @@ Deno.test("The streams of a channel are made once; closing writable sends EOF, a
   assertEquals(peer.numbers(), [MSG.CHANNEL_CLOSE]);
 });
 
+Deno.test("Channel.writable refuses chunks that are not bytes, and sends nothing of them", async () => {
+  for (const chunk of ["text", new Uint16Array([1000]), null]) {
+    const { peer, channel } = await openPair();
+    const writing = channel.writable.getWriter().write(chunk as never);
+    await assertRejects(() => writing, TypeError, "A stream must have Uint8Array chunks, not ");
+    assertEquals(peer.numbers(), []);
+  }
+});
+
 Deno.test("readable and stderr read nothing ahead, and end at EOF in every mode", async () => {
   const { peer, channel } = await openPair();
   const reader = channel.readable.getReader();

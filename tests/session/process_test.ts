@@ -224,6 +224,22 @@ Deno.test("input is text, bytes, a stream or a Blob, and replaces stdin", async 
   await assertRejects(both, TypeError, "either stdin or input");
 });
 
+Deno.test("An input with chunks that are not bytes, or with another reader, ends the command", async () => {
+  await using pair = await connectedPair({ handler: ({ stdin, stdout }) => stdin.pipeTo(stdout) });
+  const locked = new ReadableStream<Uint8Array>();
+  locked.getReader();
+  await assertRejects(() => pair.host.run("cat", { input: locked }), TypeError, "stream is locked");
+  const message = "A stream must have Uint8Array chunks, not ";
+  for (const chunk of ["text", new Uint16Array([1000]), null]) {
+    const input = ReadableStream.from([new Uint8Array(1), chunk as never]);
+    await assertRejects(() => pair.host.run("cat", { input }), TypeError, message);
+    await using process = await pair.host.command("cat").spawn();
+    const writer = process.stdin.getWriter();
+    await assertRejects(() => writer.write(chunk as never), TypeError, message);
+    await assertRejects(() => process.output(), TypeError, message);
+  }
+});
+
 Deno.test("args are quoted, and cwd sets the working folder", async () => {
   await using pair = await connectedPair({ handler: (session) => session.print(session.command!) });
   const { host } = pair;

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { SftpClient, SftpStatus } from "../../lib/sftp/mod.ts";
+import { SftpClient, SftpError, SftpStatus } from "../../lib/sftp/mod.ts";
 import { ourWorld, refusal } from "./world.ts";
 
 Deno.test("open options that contradict each other are a TypeError", async () => {
@@ -73,6 +73,51 @@ for (const [expected, call] of mistakes) {
     assertEquals(await Array.fromAsync(world.sftp.readDir("/")), []);
   });
 }
+
+Deno.test("data that cannot be read leaves an existing file as it is", async () => {
+  await using world = await ourWorld();
+  const { sftp } = world;
+  await sftp.writeTextFile("/file", "old");
+  const locked = new ReadableStream<Uint8Array>();
+  locked.getReader();
+  const read = new Response("new");
+  await read.text();
+  for (const data of [locked, read]) {
+    await assertRejects(() => sftp.writeFile("/file", data), TypeError);
+    await assertRejects(() => sftp.put(data, "/file"), TypeError);
+    assertEquals(await sftp.readTextFile("/file"), "old");
+  }
+});
+
+Deno.test("writeFile and the stream of a file refuse chunks that are not bytes", async () => {
+  await using world = await ourWorld();
+  const { sftp } = world;
+  for (const chunk of ["text", new Uint16Array([1000]), new ArrayBuffer(2)]) {
+    const data = () => ReadableStream.from<Uint8Array>([chunk as never]);
+    const message = "A stream must have Uint8Array chunks, not ";
+    await assertRejects(() => sftp.writeFile("/file", data()), TypeError, message);
+    const file = await sftp.open("/file", { write: true });
+    await assertRejects(() => data().pipeTo(file.writable), TypeError, message);
+    await assertRejects(() => file.stat(), SftpError); // it is closed
+  }
+});
+
+Deno.test("writeFile cancels its stream if the file cannot be opened", async () => {
+  await using world = await ourWorld();
+  const { sftp } = world;
+  const signal = AbortSignal.abort(new Error("enough"));
+  for (const [path, options] of [["/none/file", {}], ["/file", { signal }]] as const) {
+    const cancelled = Promise.withResolvers<unknown>();
+    const stream = new ReadableStream<Uint8Array>({
+      cancel(cause) {
+        cancelled.resolve(cause);
+        throw new Error("a failure of cancel() is not reported");
+      },
+    });
+    const error = await assertRejects(() => sftp.writeFile(path, stream, options), Error);
+    assertEquals(await cancelled.promise, error);
+  }
+});
 
 Deno.test("a path with a NUL is refused by the server", async () => {
   await using world = await ourWorld();

@@ -47,6 +47,7 @@ Deno.test("data of an unknown kind, and a failed response, are refused", async (
     [["x"], "not an array"],
     [new Response("not here", { status: 404 }), "the status 404"],
     [Response.error(), "the status 0"],
+    [new Response("half of it", { status: 206 }), "the status 206: its body is a part of the file"],
   ] as const;
   for (const [value, message] of refused) {
     assertThrows(() => dataStream(value as Response), TypeError, message);
@@ -59,6 +60,52 @@ Deno.test("data of an unknown kind, and a failed response, are refused", async (
   assertThrows(() => dataStream(new Response(body, { status: 500 })), TypeError);
   await turn();
   assertEquals(cancelled, true);
+});
+
+Deno.test("a locked stream, and a response that was read, are refused", async () => {
+  const locked = new ReadableStream<Uint8Array>();
+  const reader = locked.getReader();
+  const [read, reading] = [new Response("text"), new Response("text")];
+  await read.text();
+  reading.body!.getReader();
+  for (
+    const [value, message] of [
+      [locked, "The stream is locked: release its other reader first"],
+      [reading, "The stream is locked: release its other reader first"],
+      [read, "The response has been read already"],
+    ] as const
+  ) {
+    assertThrows(() => dataStream(value), TypeError, message);
+    assertThrows(() => dataSource(value), TypeError, message);
+  }
+  reader.releaseLock();
+  assertEquals(dataStream(locked), locked);
+});
+
+Deno.test("a stream's chunks must be bytes; it is cancelled at the first other one", async () => {
+  const wrong = [
+    ["text", 'not the text "text": use a TextEncoderStream'],
+    [new Uint16Array([1000]), "not an object (Uint16Array)"],
+    [new ArrayBuffer(2), "not an object (ArrayBuffer)"],
+    [null, "not null"],
+    [undefined, "not undefined"],
+  ] as const;
+  for (const [chunk, message] of wrong) {
+    let cancelled = false;
+    const stream = new ReadableStream({
+      start(controller) {
+        controller.enqueue(new Uint8Array(1));
+        controller.enqueue(chunk);
+      },
+      cancel: () => void (cancelled = true),
+    });
+    const source = dataSource(stream);
+    const expected = `A stream must have Uint8Array chunks, ${message}`;
+    await assertRejects(() => source.next(1), TypeError, expected);
+    source.close();
+    await turn();
+    assertEquals(cancelled, true);
+  }
 });
 
 Deno.test("bytes, a blob and a response are streams of their content", async () => {

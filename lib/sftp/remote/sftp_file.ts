@@ -1,4 +1,5 @@
 import { SEEK_CURRENT, SEEK_START } from "../../runtime/files.ts";
+import { checkChunk } from "../../option_checks.ts";
 import { dateOf, type SftpChanges, type SftpFileInfo } from "../protocol/attributes.ts";
 import { SFTP_RESUME_WINDOW } from "../../defaults.ts";
 import { furtherLanes } from "./further_lanes.ts";
@@ -301,8 +302,12 @@ export function writableOf(
     ? new WriteBehind(file, { ...limits, start })
     : stripedFrom(file, start, further, limits);
   return new WritableStream<Uint8Array>({
-    // A copy, because the write resolves long before the server has the data.
-    write: (chunk) => closedIfFailed(file, () => behind.write(chunk.slice(), () => {})),
+    write: (chunk) =>
+      closedIfFailed(file, () => {
+        checkChunk(chunk);
+        // A copy, because the write resolves long before the server has the data.
+        return behind.write(chunk.slice(), () => {});
+      }),
     close: () =>
       closedIfFailed(file, async () => {
         await behind.end();

@@ -1,5 +1,5 @@
 /** Bytes in memory and streams as the source or target of a transfer. */
-import { shown } from "../../option_checks.ts";
+import { checkChunk, checkUnlocked, shown } from "../../option_checks.ts";
 import type { TransferSource, TransferTarget } from "./file_store.ts";
 
 /** Bytes to collect from a stream, because its chunks may have a single byte. */
@@ -11,7 +11,8 @@ export type SftpData = Uint8Array | Blob | Response | ReadableStream<Uint8Array>
 /**
  * Data as a source.
  *
- * @throws {TypeError} If it is of another kind, or a response with an error status
+ * @throws {TypeError} If it is of another kind, a locked stream, or a response that has been read or whose
+ * status is not that of a whole file
  */
 export function dataSource(data: SftpData): TransferSource {
   if (data instanceof Uint8Array) return bytesSource(data);
@@ -23,20 +24,33 @@ export function dataSource(data: SftpData): TransferSource {
 export function dataStream(data: SftpData): ReadableStream<Uint8Array> {
   if (data instanceof Uint8Array) return streamOf(data);
   if (data instanceof Blob) return data.stream();
-  if (data instanceof ReadableStream) return data;
+  if (data instanceof ReadableStream) return unlocked(data);
   if (!(data instanceof Response)) {
     const instead = typeof data === "string" ? ": use writeTextFile()" : "";
     throw new TypeError(
       `Data must be bytes, a Blob, a Response or a stream, not ${shown(data)}${instead}`,
     );
   }
-  if (!data.ok) {
+  const problem = statusProblem(data);
+  if (problem !== null) {
     data.body?.cancel().catch(() => {}); // the body is not read
-    throw new TypeError(
-      `The response has the status ${data.status}: its body is an error page`,
-    );
+    throw new TypeError(`The response has the status ${data.status}: ${problem}`);
   }
-  return data.body ?? streamOf();
+  if (data.bodyUsed) {
+    throw new TypeError("The response has been read already: clone() it before it is read");
+  }
+  return data.body === null ? streamOf() : unlocked(data.body);
+}
+
+/** Why the body of a response is not a whole file; null if it is. */
+function statusProblem({ ok, status }: Response): string | null {
+  if (!ok) return "its body is an error page";
+  return status === 206 ? "its body is a part of the file, to be passed as a stream" : null;
+}
+
+function unlocked(stream: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  checkUnlocked(stream);
+  return stream;
 }
 
 /** Browsers lack `ReadableStream.from`. */
@@ -112,10 +126,11 @@ function streamSource(stream: ReadableStream<Uint8Array>): TransferSource {
       let count = 0;
       while (count < block.length) {
         if (rest.length === 0) {
-          if (ended) break;
           const { done, value } = await reader.read();
           ended = done;
-          rest = value ?? rest;
+          if (done) break;
+          checkChunk(value);
+          rest = value;
         }
         const piece = rest.subarray(0, block.length - count);
         block.set(piece, count);
