@@ -89,6 +89,18 @@ Deno.test("a stream gets a file, and is closed after its last byte", async () =>
   assert(same(await reading, data));
 });
 
+Deno.test("a dry run leaves its stream unlocked and open, also if it fails", async () => {
+  await using w = await world();
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const { files, bytes } = await get(w.source, "/tree/one", writable, { dryRun: true });
+  assertEquals([files, bytes, writable.locked], [1, data.length, false]);
+  await assertRejects(() => get(w.source, "/none", writable, { dryRun: true }), SftpError);
+  assertEquals(writable.locked, false);
+  const reading = new Response(readable).text();
+  await writable.close();
+  assertEquals(await reading, "");
+});
+
 Deno.test("wrong options are refused before any request", async () => {
   await using w = await world();
   const wrong: [options: SftpTransferOptions, error: typeof TypeError | typeof RangeError][] = [

@@ -42,16 +42,17 @@ export async function get(
   if (typeof local?.getWriter !== "function") {
     throw new TypeError(`get() needs a local path, a file URL or a stream, not ${shown(local)}`);
   }
-  const target = streamTarget(local);
+  // A dry run leaves the stream to the caller.
+  const target = options.dryRun ? null : streamTarget(local);
   return await transfer.single(async () => {
     try {
       if (options.recursive || options.glob) throw new TypeError(ONE_FILE);
       const info = await remote.stat(path, transfer.context.limits);
       const source = await transfer.remote(remote, "source").source(path, info);
-      await transferFile(path, source, () => Promise.resolve(target), transfer.context);
+      await transferFile(path, source, () => Promise.resolve(target!), transfer.context);
     } catch (cause) {
       // Every failure aborts the stream, because its other end may be waiting.
-      await target.discard(cause).catch(() => {});
+      await target?.discard(cause).catch(() => {});
       throw cause;
     }
   });

@@ -92,7 +92,10 @@ export interface SftpTransferOptions extends SftpOptions {
    * the same file.
    */
   readonly delete?: boolean;
-  /** Change nothing; the result and `onFile` report what would be done. */
+  /**
+   * Change nothing; the result and `onFile` report what would be done. The target of a `get` stays unlocked
+   * and open if it is a stream; the source of a `put` is cancelled.
+   */
   readonly dryRun?: boolean;
   /** Write long runs of zeros as holes; local files with holes always keep them. */
   readonly sparse?: boolean;
