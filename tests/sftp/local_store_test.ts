@@ -6,6 +6,7 @@ import { S_IF } from "../../lib/sftp/protocol/numbers.ts";
 import { runtime } from "../../lib/runtime/runtime.ts";
 import { LocalStore } from "../../lib/sftp/transfer/local_store.ts";
 import { partName } from "../../lib/sftp/transfer/resume.ts";
+import type { OpenFile } from "../../lib/runtime/files.ts";
 import { replacedFiles } from "./local_files.ts";
 import { folder, turn } from "./world.ts";
 
@@ -98,6 +99,66 @@ Deno.test({
     await list({ exclude: ["x"], preserve: true, resume: true });
     assertEquals(looked.sort(), ["dir", "link"]);
   },
+});
+
+Deno.test("an abort ends the wait for the other end of a pipe, which is closed if it opens later", async () => {
+  const pipe: SftpFileInfo = infoOf({ size: 0 }, S_IF.FIFO);
+  for (const end of ["source", "target"] as const) {
+    const reason = new Error("enough");
+    const abort = new AbortController();
+    const opening = Promise.withResolvers<OpenFile>();
+    const closed = Promise.withResolvers<void>();
+    using _ = replacedFiles({
+      stat: () => Promise.resolve(pipe as Deno.FileInfo),
+      open: () => {
+        abort.abort(reason);
+        return opening.promise;
+      },
+    });
+    const limits = { signal: abort.signal };
+    const store = new LocalStore({ options: {}, limits, inFlight: 1, warn() {} });
+    const request = { path: "/pipe", name: "pipe", info: null, inside: false };
+    const error = await assertRejects(
+      () => end === "source" ? store.source("/pipe", pipe) : store.target(request),
+      Error,
+    );
+    assertEquals([error, error.message], [reason, "enough"]);
+    const stat = pipe as Deno.FileInfo;
+    const file: Partial<OpenFile> = {
+      statSync: () => stat,
+      stat: () => Promise.resolve(stat),
+      close: () => closed.resolve(),
+    };
+    opening.resolve(file as OpenFile);
+    await closed.promise;
+  }
+});
+
+Deno.test("a pipe whose opening fails after an abort is no unhandled rejection", async () => {
+  const pipe: SftpFileInfo = infoOf({ size: 0 }, S_IF.FIFO);
+  const abort = new AbortController();
+  const opening = Promise.withResolvers<OpenFile>();
+  using _ = replacedFiles({
+    open: () => {
+      abort.abort(new Error("enough"));
+      return opening.promise;
+    },
+  });
+  const limits = { signal: abort.signal };
+  const store = new LocalStore({ options: {}, limits, inFlight: 1, warn() {} });
+  await assertRejects(() => store.source("/pipe", pipe), Error, "enough");
+  opening.reject(new Error("it was removed"));
+  await turns();
+});
+
+Deno.test("a dry run opens neither a pipe nor a device", async () => {
+  using _ = replacedFiles({ open: () => Promise.reject(new Error("it may wait for ever")) });
+  const pipe: SftpFileInfo = infoOf({ size: 0 }, S_IF.FIFO);
+  const source = await storeOf({ dryRun: true }).source("/pipe", pipe);
+  assertEquals([source.size, source.info, source.sparse], [null, pipe, false]);
+  assertEquals(await source.next(1), null);
+  source.release(new Uint8Array(1));
+  source.close();
 });
 
 Deno.test({

@@ -8,6 +8,7 @@ import { deviceTarget, fileTarget } from "./local_target.ts";
 import { AdaptiveIo } from "../../runtime/adaptive_io.ts";
 import { partName } from "./resume.ts";
 import { nameProblem } from "../protocol/paths.ts";
+import { abortable } from "../../waiting.ts";
 import type { ListedEntry } from "../remote/remote_file_system.ts";
 import type {
   FileStore,
@@ -167,18 +168,40 @@ export class LocalStore implements FileStore {
     if (mtime !== null) await runtime.files.utime(path, atime ?? mtime, mtime);
   }
 
-  source(path: string): Promise<TransferSource> {
-    return onThisMachine("read", path, () => onListed(path, () => fileSource(path, this.#io)));
+  async source(path: string, info: SftpFileInfo | null): Promise<TransferSource> {
+    const open = () =>
+      onThisMachine("read", path, () => onListed(path, () => fileSource(path, this.#io)));
+    if (info === null || info.isFile || info.isDirectory) return await open();
+    if (this.#settings.options.dryRun) return unopenedSource(info);
+    return await this.#unlessAborted(open(), (source) => source.close());
   }
 
-  target(request: TargetRequest): Promise<TransferTarget> {
-    return onThisMachine("write", request.path, () => this.#target(request));
+  async target(request: TargetRequest): Promise<TransferTarget> {
+    const { path, inside } = request;
+    const onPath = <T>(run: () => Promise<T>) => onThisMachine("write", path, run);
+    if (inside || !(await onPath(() => isDevice(path)))) {
+      return await onPath(() => this.#fileTarget(request));
+    }
+    const opening = onPath(() => deviceTarget(path));
+    return await this.#unlessAborted(opening, (target) => target.discard(null));
   }
 
-  async #target(request: TargetRequest): Promise<TransferTarget> {
+  /**
+   * Waits for a pipe or a device to be opened, which may take until another program opens the other end. If it
+   * is opened after an abort, it is closed.
+   */
+  async #unlessAborted<T>(opening: Promise<T>, close: (late: T) => unknown): Promise<T> {
+    try {
+      return await abortable(opening, this.#settings.limits.signal);
+    } catch (cause) {
+      opening.then(close).catch(() => {}); // the caller has the cause
+      throw cause;
+    }
+  }
+
+  async #fileTarget(request: TargetRequest): Promise<TransferTarget> {
     const { options } = this.#settings;
     const { path, inside, info } = request;
-    if (!inside && await isDevice(path)) return await deviceTarget(path);
     return await fileTarget(path, {
       options,
       info,
@@ -213,6 +236,18 @@ async function onListed<T>(path: string, run: () => Promise<T>): Promise<T> {
     const reason = "its name is not UTF-8, so it cannot be opened: rename it";
     throw Object.assign(platformError("NotFound", reason), { cause });
   }
+}
+
+/** A pipe or device that a dry run does not open. */
+function unopenedSource(info: SftpFileInfo): TransferSource {
+  return {
+    size: null,
+    info,
+    sparse: false,
+    next: () => Promise.resolve(null),
+    release: () => {},
+    close: () => {},
+  };
 }
 
 async function isDevice(path: string): Promise<boolean> {
