@@ -5,6 +5,7 @@ import {
   count,
   flag,
   milliseconds,
+  mustBe,
   type OptionChecks,
   text,
 } from "../option_checks.ts";
@@ -12,6 +13,12 @@ import type { SftpOpenOptions, SftpOptions, SftpWriteOptions } from "./protocol/
 import type { SftpWalkOptions } from "./remote/dir_entry.ts";
 
 const EVERY: OptionChecks<SftpOptions> = { signal: abortSignal, timeout: milliseconds };
+
+/** With a slash, the name would be a path, which may lead out of the directory. */
+const partOfName = mustBe(
+  "text without a slash and without NUL",
+  (value) => typeof value === "string" && !/[/\0]/.test(value),
+);
 
 /** The checks of the methods of `SftpClient` that have options of their own. */
 const METHODS = {
@@ -42,7 +49,7 @@ const METHODS = {
     followSymlinks: flag,
   } satisfies OptionChecks<SftpWalkOptions>,
   mkdir: { ...EVERY, recursive: flag, mode: count },
-  makeTempDir: { ...EVERY, dir: text, prefix: text, suffix: text },
+  makeTempDir: { ...EVERY, dir: text, prefix: partOfName, suffix: partOfName },
   exists: { ...EVERY, isFile: flag, isDirectory: flag },
   remove: { ...EVERY, recursive: flag },
   rename: { ...EVERY, overwrite: flag },

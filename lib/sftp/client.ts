@@ -329,6 +329,7 @@ export class SftpClient implements AsyncDisposable {
    *   is `/tmp`, or the home directory if the server has no `/tmp`
    * @returns The absolute path
    * @throws {SftpError} If the server refuses
+   * @throws {TypeError} If the prefix or suffix has a slash
    */
   async makeTempDir(
     options: SftpOptions & { dir?: string; prefix?: string; suffix?: string } = {},
@@ -697,10 +698,10 @@ export class SftpClient implements AsyncDisposable {
     to: { readonly sftp: SftpClient; readonly path: string },
     options: SftpTransferOptions = {},
   ): Promise<TransferResult> {
-    const there = to.sftp.#remote;
+    const there = to?.sftp instanceof SftpClient ? to.sftp.#remote : null;
     return spanned(
       "sftp.copy",
-      () => this.#functions.copy(this.#remote, from, there, to.path, options),
+      () => this.#functions.copy(this.#remote, from, there, to?.path, options),
     );
   }
 

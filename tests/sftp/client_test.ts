@@ -65,6 +65,22 @@ const mistakes: [expected: string, call: (sftp: SftpClient) => unknown][] = [
     "copy() needs the path of the copy, not undefined",
     (sftp) => sftp.copy("/f", { sftp } as never),
   ],
+  ["copy() needs { sftp, path }", (sftp) => sftp.copy("/f", "/g" as never)],
+  ["copy() needs { sftp, path }: the SftpClient", (sftp) => sftp.copy("/f", undefined as never)],
+  [
+    "copy() needs { sftp, path }: the SftpClient of the other server",
+    (sftp) => sftp.copy("/f", { sftp: {}, path: "/g" } as never),
+  ],
+  [
+    'makeTempDir(): prefix must be text without a slash and without NUL, not the text "../a-"',
+    (sftp) => sftp.makeTempDir({ dir: "/", prefix: "../a-" }),
+  ],
+  [
+    'makeTempDir(): suffix must be text without a slash and without NUL, not the text "/a"',
+    (sftp) => sftp.makeTempDir({ dir: "/", suffix: "/a" }),
+  ],
+  ["makeTempDir(): prefix must be", (sftp) => sftp.makeTempDir({ dir: "/", prefix: "a\0" })],
+  ["makeTempDir(): suffix must be", (sftp) => sftp.makeTempDir({ dir: "/", suffix: 5 as never })],
 ];
 for (const [expected, call] of mistakes) {
   Deno.test(`wrong arguments are refused: ${expected}`, async () => {

@@ -94,11 +94,17 @@ function isPath(local: unknown): local is string | URL {
 export async function copy(
   remote: RemoteFileSystem,
   path: string,
-  other: RemoteFileSystem,
+  other: RemoteFileSystem | null,
   target: string,
   options: SftpTransferOptions,
 ): Promise<TransferResult> {
   checkPath("copy()", "the path of the file there", path);
+  if (other === null) {
+    throw new TypeError(
+      "copy() needs { sftp, path }: the SftpClient of the other server and the path of the copy; " +
+        "on one server, use copyFile()",
+    );
+  }
   checkPath("copy()", "the path of the copy", target);
   const transfer = new Transfer(options, [remote, other]);
   const source = transfer.remote(remote, "source");
