@@ -230,12 +230,12 @@ Deno.test("a name that is not UTF-8 is listed, and its file cannot be read or re
   for (const operation of ["read", "remove"] as const) {
     await store.makeFolder(here.path, null, "root");
     const { message } = await assertRejects(
-      async () => void await (operation === "read" ? store.source(path) : store.remove(path)),
+      async () => void await (operation === "read" ? store.source(path, null) : store.remove(path)),
       Deno.errors.NotFound,
     );
     assertEquals(message, `Cannot ${operation} "${path}" on this machine: ${reason}`);
   }
-  const { message } = await assertRejects(() => store.source(`${path}/gone`), Error);
+  const { message } = await assertRejects(() => store.source(`${path}/gone`, null), Error);
   assert(!message.includes("UTF-8"), message);
 });
 
