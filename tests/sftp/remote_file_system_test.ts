@@ -171,6 +171,7 @@ Deno.test("removal of an endless tree stops at a maximum depth", async () => {
   const remote = {
     remove: () => Promise.reject(new SftpError(FAILURE, "remove", "/", "is a directory")),
     lstat: () => Promise.resolve(infoOf({ mode: S_IF.DIRECTORY })),
+    isLink: () => Promise.resolve(false),
     all() {
       requests++;
       return Promise.resolve([{ name: "x", info: infoOf({ mode: S_IF.DIRECTORY }) }]);

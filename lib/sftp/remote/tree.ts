@@ -90,7 +90,7 @@ export async function removeTree(
     // Servers refuse a folder with various statuses, even that of a missing file.
     if (!isRefusal(cause)) throw cause;
     if (!(await nullIfRefused(remote.lstat(path, options)))?.isDirectory) throw cause;
-    if (await remote.isLink(path, options)) throw cause;
+    if (options.recursive && await remote.isLink(path, options)) throw cause;
   }
   // Level by level, so that the requests of one level run in parallel; the deepest is removed first.
   const levels = [[path]];

@@ -50,6 +50,8 @@ export interface SftpTransferOptions extends SftpOptions {
    * under a hidden name,
    * `.` and 32 hexadecimal digits and `.part`. A successful transfer with this option removes parts
    * that are older than a week from its target folder, if they are among the first thousand names.
+   * A part on a server is found if `inFlight` and `rateLimit` are the same again, because they determine how
+   * many bytes may be missing before its end.
    * A part is used if the source still has the same size and time, and these blocks of 32 KiB equal the
    * source's: the first, the last two, and 14 at random offsets between. Only `verify` detects a
    * difference elsewhere, and then transfers the whole file again. A shorter file with the final name
@@ -99,7 +101,10 @@ export interface SftpTransferOptions extends SftpOptions {
   readonly dryRun?: boolean;
   /** Write long runs of zeros as holes; local files with holes always keep them. */
   readonly sparse?: boolean;
-  /** Maximum bytes per second, over all files. */
+  /**
+   * Maximum bytes per second, over all files. What `verify`, `resume` and `update: "checksum"` read to compare
+   * files is not limited.
+   */
   readonly rateLimit?: number;
   /** Maximum bytes in flight, over all files: the memory of a transfer; 32 MiB by default. */
   readonly inFlight?: number;
