@@ -90,8 +90,8 @@ export interface SftpTransferOptions extends SftpOptions {
   /**
    * Remove entries of the target folder that the source folder does not have, after everything else
    * has succeeded, and what is in the place of an entry of another kind. Entries omitted by `exclude`,
-   * `include` or `filter` are kept, and so are the targets of symbolic links, and names that differ only in case, which the file system may treat as
-   * the same file.
+   * `include` or `filter` are kept, and so are the targets of symbolic links, and names that differ only
+   * in case, which the file system may treat as the same file.
    */
   readonly delete?: boolean;
   /**
