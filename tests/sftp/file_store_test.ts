@@ -17,7 +17,7 @@ function recorded(trusted: boolean) {
   };
   const names = [
     ...["stat", "lstat", "list", "join", "folderOf", "remove", "nameProblem", "realPath"],
-    ...["readLink", "symlink", "makeFolder", "finishFolder", "source", "target"],
+    ...["readLink", "symlink", "makeFolder", "setAttributes", "source", "target"],
   ];
   const methods = Object.fromEntries(names.map((name) => [name, call(name)]));
   return { log, store: { trusted, ...methods } as unknown as FileStore };
@@ -58,6 +58,6 @@ Deno.test("a dry run neither makes, removes nor finishes anything", async () => 
   await dry.remove("a");
   await dry.symlink("a", "b", "c");
   await dry.makeFolder("a", null, "root");
-  await dry.finishFolder("a", infoOf({}));
+  await dry.setAttributes("a", infoOf({}));
   assertEquals(log, []);
 });

@@ -108,7 +108,7 @@ function world(tree: Tree, options: SftpTransferOptions = {}): World {
       await turn();
       log.push(`link ${path} "${text}" ${root}`);
     },
-    async finishFolder(path: string) {
+    async setAttributes(path: string) {
       await turn();
       log.push(`finish ${path}`);
     },
@@ -627,7 +627,7 @@ Deno.test("at most as many folders are finished in parallel as files are transfe
   const w = world({ "/from": names }, { preserve: true });
   let [finishing, most, finished] = [0, 0, 0];
   w.to.makeFolder = () => Promise.resolve();
-  w.to.finishFolder = async () => {
+  w.to.setAttributes = async () => {
     most = Math.max(most, ++finishing);
     await turn();
     finishing--;

@@ -414,13 +414,13 @@ Deno.test({
     await store.makeFolder(root, null, "root");
     await store.makeFolder(`${root}/dir`, null, "inside");
     const info = { ...INFO, mode: 0o40700, mtime: new Date(1e12) };
-    await store.finishFolder(`${root}/dir`, info);
+    await store.setAttributes(`${root}/dir`, info);
     await Deno.remove(`${root}/dir`);
     await Deno.symlink(`${here.path}/root2`, `${root}/dir`);
     const request = { path: `${root}/dir/file`, name: "/x", info: INFO, inside: true };
     for (
       const attempt of [
-        () => store.finishFolder(`${root}/dir`, info),
+        () => store.setAttributes(`${root}/dir`, info),
         () => store.symlink("x", `${root}/dir/link`, root),
         () => store.target(request),
         () => store.makeFolder(`${root}/dir/deep`, null, "inside"),
@@ -505,7 +505,7 @@ Deno.test({
       ]],
     ];
     for (const [options, changes, expected] of cases) {
-      await storeOf(options).finishFolder(path, { ...all, ...changes });
+      await storeOf(options).setAttributes(path, { ...all, ...changes });
       assertEquals(calls.splice(0), expected);
     }
   },

@@ -334,7 +334,7 @@ Deno.test("a folder gets only the requested attributes at the end", async () => 
   ];
   for (const [options, changes, set] of cases) {
     await using w = await world();
-    await w.store(options).finishFolder("/dir", { ...all, ...changes });
+    await w.store(options).setAttributes("/dir", { ...all, ...changes });
     const found = w.server.log.filter((line) => line.startsWith("SETSTAT"));
     assertEquals(found, set.map((text) => `SETSTAT /dir ${text}`));
   }

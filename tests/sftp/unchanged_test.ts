@@ -57,7 +57,7 @@ function store({ bytes = data, info, isServer = false, failing = false, refused 
       log.push(`lstat ${path}`);
       return Promise.resolve(found);
     },
-    finishFolder(path, { mode, mtime, uid, gid }) {
+    setAttributes(path, { mode, mtime, uid, gid }) {
       const time = mtime === null ? null : mtime.getTime() / 1000;
       log.push(`set ${path} ${mode?.toString(8)} ${time} ${uid}:${gid}`);
       return Promise.resolve();

@@ -175,9 +175,9 @@ export class PendingRequests implements Iterable<[number, Pending]> {
   }
 
   /**
-   * A request's time-out starts when it is sent, and again whenever the oldest request is answered,
-   * because on a slow connection the last of many reads waits for those before it. If the server skips a
-   * request, it stays the oldest and times out, even while later requests are answered.
+   * A request's time-out starts when it is sent. It starts again whenever the oldest request is answered: on a
+   * slow connection, the last of many reads waits for all before it. A request that the server skips becomes
+   * the oldest and times out, even while later ones are answered.
    */
   #tick = (): void => {
     this.#timer = null;

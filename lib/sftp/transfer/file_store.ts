@@ -105,7 +105,7 @@ export interface FileStore {
   /** Makes a folder, or uses an existing one; on this machine a link to a folder is used only as the root. */
   makeFolder(path: string, bits: number | null, place: "root" | "inside"): Promise<void>;
   /** Sets a folder's attributes, after its entries are complete, or those of an unchanged file. */
-  finishFolder(path: string, info: SftpFileInfo): Promise<void>;
+  setAttributes(path: string, info: SftpFileInfo): Promise<void>;
   source(path: string, info: SftpFileInfo | null): Promise<TransferSource>;
   target(request: TargetRequest): Promise<TransferTarget>;
 }
@@ -128,7 +128,7 @@ export function unwritten(store: FileStore): FileStore {
     remove: nothing,
     symlink: nothing,
     makeFolder: nothing,
-    finishFolder: nothing,
+    setAttributes: nothing,
     target: (request) => store.target(request),
   };
 }

@@ -409,7 +409,7 @@ export class FolderTransfer {
       at += some.length;
       await Promise.all(
         some.map(({ from, to, info }) =>
-          this.#attempt(from, () => this.#to.finishFolder(to, info))
+          this.#attempt(from, () => this.#to.setAttributes(to, info))
         ),
       );
     }

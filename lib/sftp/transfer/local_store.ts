@@ -159,7 +159,7 @@ export class LocalStore implements FileStore {
     this.#check(path);
   }
 
-  async finishFolder(path: string, { mode, mtime, atime, uid, gid }: SftpFileInfo): Promise<void> {
+  async setAttributes(path: string, { mode, mtime, atime, uid, gid }: SftpFileInfo): Promise<void> {
     const { preserve = false, owners = false } = this.#settings.options;
     this.#check(path);
     if (owners && uid !== null && gid !== null) await runtime.files.chown(path, uid, gid);

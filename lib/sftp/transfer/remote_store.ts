@@ -109,7 +109,7 @@ export class RemoteStore implements FileStore {
     }
   }
 
-  async finishFolder(path: string, { mode, mtime, atime, uid, gid }: SftpFileInfo): Promise<void> {
+  async setAttributes(path: string, { mode, mtime, atime, uid, gid }: SftpFileInfo): Promise<void> {
     const { options: { preserve = false, owners = false } } = this.#settings;
     const changes = {
       ...(owners && uid !== null && gid !== null && { uid, gid }),

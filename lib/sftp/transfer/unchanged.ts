@@ -27,7 +27,7 @@ export async function unchanged(
   if (update === "newer" && isNewer(there, info)) return true; // another version: its attributes stay
   if (!await isSame(update, [from, path, info], [to, target, there])) return false;
   const wanted = { ...info, mode: bitsOf(info, options) ?? null };
-  if (attributesDiffer(wanted, there, options)) await to.finishFolder(target, wanted);
+  if (attributesDiffer(wanted, there, options)) await to.setAttributes(target, wanted);
   return true;
 }
 
